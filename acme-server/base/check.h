@@ -1,0 +1,21 @@
+// ACME_CHECK: what must hold if the code is right, checked in release too.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace gatehouse {
+
+// The code is wrong. Caught where requests and jobs begin, logged as a bug, never shown to a client.
+class LogicError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+[[noreturn]] void check_failed(const char* condition, const char* file, int line);
+
+}  // namespace gatehouse
+
+// Throws LogicError when `condition` is false.
+#define ACME_CHECK(condition) \
+  ((condition) ? static_cast<void>(0) : ::gatehouse::check_failed(#condition, __FILE__, __LINE__))

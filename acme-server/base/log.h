@@ -1,0 +1,67 @@
+// Log: one event with fields per state change, as a JSON line or as text for a console.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+
+#include "acme-server/base/strong_id.h"
+
+namespace gatehouse {
+
+enum class LogLevel { debug, info, warning, error };
+
+// One field of an event. Secrets have no conversion to a value, on purpose.
+struct LogField {
+  using Value = std::variant<std::string, std::int64_t, bool, double>;
+
+  LogField(std::string_view key, std::string_view text) : name(key), value(std::string(text)) {}
+  LogField(std::string_view key, const std::string& text) : name(key), value(text) {}
+  LogField(std::string_view key, const char* text) : name(key), value(std::string(text)) {}
+  LogField(std::string_view key, bool flag) : name(key), value(flag) {}
+  LogField(std::string_view key, double number) : name(key), value(number) {}
+  template <class Number>
+    requires std::is_integral_v<Number>
+  LogField(std::string_view key, Number number) : name(key), value(static_cast<std::int64_t>(number)) {}
+  template <class Tag>
+  LogField(std::string_view key, const StrongId<Tag>& id) : name(key), value(id.str()) {}
+
+  std::string name;
+  Value value;
+};
+
+using LogFields = std::initializer_list<LogField>;
+
+// Safe to call from any thread. A sink that throws is the sink's fault, and is not seen by who logs.
+class Log {
+ public:
+  // Gets each event: its level, and the line without a line end.
+  using Sink = std::function<void(LogLevel, std::string_view line)>;
+  enum class Format { json, console };
+
+  struct Options {
+    Format format = Format::json;
+    LogLevel level = LogLevel::info;  // events below it are dropped
+    Sink sink;                        // none: spdlog to standard error
+  };
+
+  Log();  // drops everything: for tests
+  explicit Log(Options options);
+
+  void debug(std::string_view event, LogFields fields = {}) { write(LogLevel::debug, event, fields); }
+  void info(std::string_view event, LogFields fields = {}) { write(LogLevel::info, event, fields); }
+  void warning(std::string_view event, LogFields fields = {}) { write(LogLevel::warning, event, fields); }
+  void error(std::string_view event, LogFields fields = {}) { write(LogLevel::error, event, fields); }
+
+ private:
+  void write(LogLevel level, std::string_view event, LogFields fields);
+
+  Options options_;
+  bool silent_ = false;
+};
+
+}  // namespace gatehouse
