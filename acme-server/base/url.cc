@@ -1,11 +1,11 @@
 #include "acme-server/base/url.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstddef>
 #include <vector>
 
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse {
@@ -33,49 +33,10 @@ bool is_visible(char c) {
   return c > ' ' && c <= '~';
 }
 
-bool is_ipv4(std::string_view text) {
-  const auto octets = split(text, '.');
-  return octets.size() == 4 && std::ranges::all_of(octets, [](std::string_view octet) {
-           unsigned value = 0;
-           const auto [end, error] =
-               std::from_chars(octet.data(), octet.data() + octet.size(), value);
-           return error == std::errc() && end == octet.data() + octet.size() && value <= 255 &&
-                  octet.size() <= 3 && (octet.size() == 1 || octet[0] != '0');
-         });
-}
-
-// How many 16-bit groups `text`, one side of "::" or a whole address, has; nothing when it is no
-// list of them. Only at the end of an address may the last two groups be written as an IPv4
-// address.
-std::optional<std::size_t> count_ipv6_groups(std::string_view text, bool at_end) {
-  if (text.empty()) {
-    return 0;
-  }
-  const auto parts = split(text, ':');
-  std::size_t groups = 0;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::string_view part = parts[i];
-    if (at_end && i + 1 == parts.size() && is_ipv4(part)) {
-      groups += 2;
-    } else if (!part.empty() && part.size() <= 4 && std::ranges::all_of(part, is_hex)) {
-      groups += 1;
-    } else {
-      return std::nullopt;
-    }
-  }
-  return groups;
-}
-
-// RFC 4291 section 2.2. No zone: it means something on one machine only.
+// No zone: it means something on one machine only.
 bool is_ipv6(std::string_view text) {
-  constexpr std::size_t kGroups = 8;
-  const std::size_t gap = text.find("::");
-  if (gap == std::string_view::npos) {
-    return count_ipv6_groups(text, true) == kGroups;
-  }
-  const auto before = count_ipv6_groups(text.substr(0, gap), false);
-  const auto after = count_ipv6_groups(text.substr(gap + 2), true);
-  return before && after && *before + *after < kGroups;
+  const auto address = IpAddress::parse(text);
+  return address && address->v6;
 }
 
 bool is_host_name(std::string_view text) {

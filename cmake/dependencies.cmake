@@ -1,0 +1,17 @@
+# Every third-party library: one line, one minimum version (Debian 12's). Why each is here: docs/dependencies.md.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares>=1.18)
+pkg_check_modules(psl REQUIRED IMPORTED_TARGET libpsl>=0.21)
+pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2>=2.3)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(spdlog 1.10 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core) # 1.0; Debian's package does not tell CMake its version
+if(GATEHOUSE_TESTS)
+  find_package(doctest 2.4 REQUIRED)
+  pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq>=15)
+endif()
