@@ -265,10 +265,14 @@ std::vector<IpAddress> embedded_ipv4(const IpAddress& address) {
     return {v4_at(address, {12, 13, 14, 15})};
   }
   if (begins_with(address, kLocalNat64)) {
-    // RFC 8215 leaves the prefix length to the site: /48, /56, /64 and /96 of RFC 6052 section 2.2,
-    // octet 8 unused.
-    return {v4_at(address, {6, 7, 9, 10}), v4_at(address, {7, 9, 10, 11}),
-            v4_at(address, {9, 10, 11, 12}), v4_at(address, {12, 13, 14, 15})};
+    // RFC 8215 leaves the prefix length to the site: /48, /56, /64 or /96 of RFC 6052 section 2.2,
+    // octet 8 unused. What would be in 0.0.0.0/8 is the padding of another layout: no translator
+    // sends anything there.
+    std::vector<IpAddress> candidates = {
+        v4_at(address, {6, 7, 9, 10}), v4_at(address, {7, 9, 10, 11}),
+        v4_at(address, {9, 10, 11, 12}), v4_at(address, {12, 13, 14, 15})};
+    std::erase_if(candidates, [](const IpAddress& candidate) { return candidate.octets[0] == 0; });
+    return candidates;
   }
   if (begins_with(address, k6to4)) return {v4_at(address, {2, 3, 4, 5})};
   if (begins_with(address, kTeredo)) {

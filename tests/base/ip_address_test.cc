@@ -159,9 +159,9 @@ TEST_CASE("IPv4 addresses inside IPv6 ones are found") {
   CHECK(embedded_in("64:ff9b::10.0.0.1") == Texts{"10.0.0.1"});
   CHECK(embedded_in("2002:7f00:1::") == Texts{"127.0.0.1"});
   CHECK(embedded_in("2001:0:c000:201::80ff:fffe") == Texts{"192.0.2.1", "127.0.0.1"});
-  // 10.1.2.3 at /48 (octets 6, 7, 9, 10) and at /96.
-  CHECK(embedded_in("64:ff9b:1:a01:2:300::").front() == "10.1.2.3");
-  CHECK(embedded_in("64:ff9b:1::10.1.2.3").back() == "10.1.2.3");
+  // The layouts of RFC 6052 that a site may use below 64:ff9b:1::/48; padding is no address.
+  CHECK(embedded_in("64:ff9b:1:a01:2:300::") == Texts{"10.1.2.3", "1.2.3.0", "2.3.0.0"});
+  CHECK(embedded_in("64:ff9b:1::10.1.2.3") == Texts{"10.1.2.3"});
 }
 
 }  // namespace gatehouse
