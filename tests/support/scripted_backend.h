@@ -1,0 +1,300 @@
+// ScriptedBackend: a CA with a real key that issues, waits, refuses, doubts, fails or cheats as a
+// test tells it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/hex.h"
+#include "acme-server/base/secret.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/crl.h"
+#include "acme-server/crypto/issue.h"
+#include "acme-server/crypto/signer.h"
+#include "ca-backends/backend.h"
+
+namespace gatehouse::testing {
+
+// Root and intermediate are made at construction; leaves are signed by the intermediate. Issues
+// unless told otherwise. Safe to call from any thread.
+class ScriptedBackend final : public backends::CertificateBackend, public backends::CrlSigner {
+ public:
+  enum class Step { issue, pend, refuse, doubt, fail };
+
+  // `fail` throws before anything is signed; `lose_answer` signs and then throws: the CA did it, we
+  // do not know.
+  struct Call {
+    bool resumed = false;
+    std::string request, serial;
+  };
+
+  using Tamper = std::function<void(crypto::CertificateTemplate&)>;
+
+  struct Options {
+    bool repeatable = true;
+    Instant root_not_before = from_unix(1'767'225'600);  // 2026-01-01
+    Instant root_not_after = from_unix(2'082'758'400);   // 2036-01-01
+    std::string crl_url = "http://pki.test/crl/scripted/0.crl";
+  };
+
+  explicit ScriptedBackend(Entropy& entropy) : ScriptedBackend(entropy, Options{}) {}
+
+  ScriptedBackend(Entropy& entropy, Options options)
+      : entropy_(entropy),
+        options_(std::move(options)),
+        root_key_(new_signer()),
+        key_(new_signer()) {
+    const crypto::Certificate root =
+        make_ca("Scripted Root", *root_key_, Bytes{}, Bytes{}, *root_key_);
+    const crypto::Certificate issuer = make_ca("Scripted CA", *key_, root.subject_name_der,
+                                               crypto::subject_key_id_of(root.spki), *root_key_);
+    issuers_.push_back({.id = IssuerId(crypto::spki_sha256_of(issuer.spki)),
+                        .certificate = issuer,
+                        .chain = {issuer},
+                        .root = root});
+  }
+
+  // --- what a test says
+  // -----------------------------------------------------------------------------------------
+
+  // The next submit() or resume() calls, in this order, before always() counts.
+  void next(Step step) {
+    state_.with([&](State& state) { state.next.push_back(step); });
+  }
+
+  void always(Step step) {
+    state_.with([&](State& state) { state.always = step; });
+  }
+
+  // What prepare() rejects with, from now on; nothing: it prepares.
+  void reject_prepare(std::optional<Problem> problem) {
+    state_.with([&](State& state) { state.prepare_problem = std::move(problem); });
+  }
+
+  // Changes what the next certificates say against their intents; the signature is good.
+  void tamper(Tamper change) {
+    state_.with([&](State& state) { state.tamper = std::move(change); });
+  }
+
+  // Runs inside each submit() or resume(), before anything else; it may throw.
+  void on_call(std::function<void(const Call&)> hook) {
+    state_.with([&](State& state) { state.hook = std::move(hook); });
+  }
+
+  // After the next certificate is signed, its answer is lost: the call throws.
+  void lose_next_answer() {
+    state_.with([](State& state) { state.lose_answer = true; });
+  }
+
+  // --- what a test asks
+  // -----------------------------------------------------------------------------------------
+
+  std::vector<Call> calls() const {
+    return state_.with([](const State& state) { return state.calls; });
+  }
+
+  std::size_t prepared() const {
+    return state_.with([](const State& state) { return state.templates.size(); });
+  }
+
+  // How many intents were signed; signing one of them again does not count.
+  std::size_t signed_certificates() const {
+    return state_.with([](const State& state) { return state.signed_requests.size(); });
+  }
+
+  const crypto::Certificate& root() const { return *issuers_.front().root; }
+
+  std::string name() const { return "local"; }
+
+  // A certificate as `certificate` says, signed by our issuer: leaf and intermediate in PEM.
+  std::string chain_of(const crypto::CertificateTemplate& certificate) const {
+    const Bytes tbs = crypto::make_tbs(certificate, key_->algorithm());
+    return crypto::to_pem(crypto::sign_certificate(tbs, *key_)) +
+           crypto::to_pem(issuers_.front().certificate.der);
+  }
+
+  // What the certificate of an intent will say.
+  crypto::CertificateTemplate template_of(const std::string& request) const {
+    return state_.with([&](const State& state) { return state.templates.at(request); });
+  }
+
+  // --- CertificateBackend
+  // ---------------------------------------------------------------------------------------
+
+  backends::Intent prepare(const backends::IssueRequest& request) override {
+    const std::optional<Problem> problem =
+        state_.with([](const State& state) { return state.prepare_problem; });
+    if (problem) {
+      reject(*problem);
+    }
+    const crypto::CertificateTemplate certificate = make_template(request);
+    const Bytes tbs = crypto::make_tbs(certificate, key_->algorithm());
+    backends::Intent intent{.request = base64url_encode(tbs),
+                            .poll = "",
+                            .issuer = issuers_.front().id,
+                            .serial = hex_encode(certificate.serial),
+                            .crl_url = certificate.crl_url,
+                            .not_before = certificate.not_before,
+                            .not_after = certificate.not_after};
+    state_.with([&](State& state) { state.templates.emplace(intent.request, certificate); });
+    return intent;
+  }
+
+  bool repeatable() const override { return options_.repeatable; }
+
+  backends::IssueOutcome submit(const backends::Intent& intent, Deadline) override {
+    return answer(intent, false);
+  }
+
+  backends::IssueOutcome resume(const backends::Intent& intent, Deadline) override {
+    return answer(intent, true);
+  }
+
+  backends::RevokeOutcome revoke(const backends::RevokeRequest&, Deadline) override { return {}; }
+
+  const std::vector<backends::Issuer>& issuers() const override { return issuers_; }
+
+  // --- CrlSigner
+  // ------------------------------------------------------------------------------------------------
+
+  std::vector<Shard> shards() const override {
+    return {
+        {.issuer = issuers_.front().id, .url = options_.crl_url, .file = "/crl/scripted/0.crl"}};
+  }
+
+  Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update, Instant next_update,
+                 crypto::CrlBuilder entries) override {
+    const crypto::Certificate& issuer = issuers_.front().certificate;
+    return entries.finish({.issuer_name_der = issuer.subject_name_der,
+                           .authority_key_id = issuer.subject_key_id,
+                           .number = number,
+                           .this_update = this_update,
+                           .next_update = next_update,
+                           .distribution_point = shard.url},
+                          *key_);
+  }
+
+ private:
+  struct State {
+    std::deque<Step> next;
+    Step always = Step::issue;
+    std::optional<Problem> prepare_problem;
+    Tamper tamper;
+    std::function<void(const Call&)> hook;
+    bool lose_answer = false;
+    std::vector<Call> calls;
+    std::map<std::string, crypto::CertificateTemplate> templates;  // by intent
+    std::map<std::string, std::size_t> signed_requests;            // intent -> how often
+  };
+
+  static std::unique_ptr<crypto::Signer> new_signer() {
+    return crypto::load_signer(crypto::generate_private_key(crypto::NewKey::p256), Secret());
+  }
+
+  crypto::Certificate make_ca(const std::string& name, crypto::Signer& subject,
+                              const Bytes& issuer_name, const Bytes& authority_key_id,
+                              crypto::Signer& issuer) {
+    crypto::CertificateTemplate ca;
+    ca.serial = crypto::random_serial(entropy_);
+    ca.issuer_name_der = issuer_name;
+    ca.common_name = name;
+    ca.not_before = options_.root_not_before;
+    ca.not_after = options_.root_not_after;
+    ca.spki = subject.public_key();
+    ca.key_usages = {"keyCertSign", "cRLSign"};
+    ca.is_ca = true;
+    ca.authority_key_id = authority_key_id;
+    return crypto::parse_certificate(
+               crypto::sign_certificate(crypto::make_tbs(ca, issuer.algorithm()), issuer))
+        .value();
+  }
+
+  crypto::CertificateTemplate make_template(const backends::IssueRequest& request) {
+    crypto::CertificateTemplate leaf;
+    leaf.serial = crypto::random_serial(entropy_);
+    leaf.issuer_name_der = issuers_.front().certificate.subject_name_der;
+    leaf.not_before = request.not_before.value_or(request.now - request.profile.backdate);
+    // RFC 5280 section 4.1.2.5: both ends are inclusive.
+    leaf.not_after = request.not_after.value_or(leaf.not_before + request.profile.validity -
+                                                std::chrono::seconds(1));
+    leaf.spki = request.spki;
+    for (const Identifier& identifier : request.identifiers) {
+      (identifier.type == IdentifierType::dns ? leaf.dns_names : leaf.ip_addresses)
+          .push_back(identifier.value);
+    }
+    leaf.key_usages = request.profile.key_usages;
+    leaf.extended_key_usages = request.profile.extended_key_usages;
+    leaf.authority_key_id = issuers_.front().certificate.subject_key_id;
+    leaf.crl_url = options_.crl_url;
+    return leaf;
+  }
+
+  backends::IssueOutcome answer(const backends::Intent& intent, bool resumed) {
+    const Call call{.resumed = resumed, .request = intent.request, .serial = intent.serial};
+    const auto [step, hook] = state_.with([&](State& state) {
+      state.calls.push_back(call);
+      Step now = state.always;
+      if (!state.next.empty()) {
+        now = state.next.front();
+        state.next.pop_front();
+      }
+      return std::pair(now, state.hook);
+    });
+    if (hook) {
+      hook(call);
+    }
+    switch (step) {
+      case Step::issue:
+        return issue(intent);
+      case Step::pend: {
+        backends::Intent asked = intent;
+        asked.poll += "p";
+        return backends::Pending{.intent = asked, .ask_again_after = std::chrono::seconds(30)};
+      }
+      case Step::refuse:
+        return backends::Refused{{.type = ProblemType::rejectedIdentifier,
+                                  .detail = "The scripted CA refuses this order."}};
+      case Step::doubt:
+        return backends::InDoubt{"Look for serial " + intent.serial + " at the scripted CA."};
+      case Step::fail:
+        throw std::runtime_error("the scripted CA is down");
+    }
+    throw std::logic_error("no such step");
+  }
+
+  backends::IssueOutcome issue(const backends::Intent& intent) {
+    const auto [certificate, lost] = state_.with([&](State& state) {
+      ++state.signed_requests[intent.request];
+      crypto::CertificateTemplate leaf = state.templates.at(intent.request);
+      if (state.tamper) {
+        state.tamper(leaf);
+      }
+      return std::pair(leaf, std::exchange(state.lose_answer, false));
+    });
+    const std::string chain = chain_of(certificate);
+    if (lost) {
+      throw std::runtime_error("the scripted CA's answer was lost");
+    }
+    return backends::Issued{.chain_pem = chain, .alternate_chains_pem = {}};
+  }
+
+  Entropy& entropy_;
+  Options options_;
+  std::unique_ptr<crypto::Signer> root_key_, key_;
+  std::vector<backends::Issuer> issuers_;
+  Guarded<State> state_;
+};
+
+}  // namespace gatehouse::testing
