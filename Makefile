@@ -1,0 +1,66 @@
+# The everyday commands. Each only calls a script or a CMake preset: CONTRIBUTING.md has the presets themselves.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing on Debian 12 (sudo when not root)
+	@cmake/setup.sh build
+
+build: setup ## the release binary, at build/release/gatehouse
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release
+
+demo: build ## a CA, the server, and a certificate for certbot; ONCE=1 stops after the check
+	@cmake/setup.sh demo
+	@conformance/demo.sh $(if $(ONCE),--once)
+
+test: setup ## all tests, under AddressSanitizer and UBSan
+	@cmake/setup.sh test
+	@cmake --preset asan >/dev/null
+	@cmake --build --preset asan
+	@ctest --preset asan
+
+test-threads: setup ## the concurrent tests, under ThreadSanitizer
+	@cmake/setup.sh test
+	@cmake --preset tsan >/dev/null
+	@cmake --build --preset tsan --target $(TSAN_TESTS)
+	@ctest --preset tsan -R '^($(subst $(eval ) ,|,$(TSAN_TESTS:_test=)))$$'
+
+TSAN_TESTS := base_test http_test store_test web_test
+
+clients: build ## real ACME clients against the release binary: one table, JUnit beside it
+	@cmake/setup.sh clients
+	@conformance/clients/run.py
+
+format: ## clang-format everything
+	@cmake/setup.sh lint
+	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
+
+tidy: setup ## clang-tidy everything, with clang 19
+	@cmake/setup.sh lint
+	@cmake --preset tidy >/dev/null
+	@cmake --build --preset tidy
+
+coverage: setup ## line coverage of the tests, in build/coverage
+	@cmake/setup.sh test
+	@cmake --preset coverage >/dev/null
+	@cmake --build --preset coverage
+	@ctest --preset coverage
+	@gcovr --root . --object-directory build/coverage --exclude tests --txt build/coverage/report.txt
+	@tail -n 3 build/coverage/report.txt
+
+fuzz: setup ## every fuzz target for SECONDS_EACH (default 60) seconds, with clang 19
+	@cmake/setup.sh lint
+	@cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@for target in build/fuzz/*_fuzz; do echo "$$target"; mkdir -p build/fuzz/corpus/$$(basename $$target); \
+	  $$target -max_total_time=$(or $(SECONDS_EACH),60) -max_len=65536 -print_final_stats=1 \
+	    build/fuzz/corpus/$$(basename $$target) 2>&1 | grep -E 'ERROR|stat::number_of_executed|SUMMARY' ; \
+	  test $${PIPESTATUS[0]} -eq 0 || exit 1; done
+
+clean: ## remove build folders and what the demo made
+	@rm -rf build demo
+
+.PHONY: help setup build demo test test-threads clients format tidy coverage fuzz clean

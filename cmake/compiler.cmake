@@ -1,0 +1,52 @@
+# How every file of the project is compiled. Third-party headers come in as system headers.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+
+# The flags every module and test is built with.
+add_library(acme_flags INTERFACE)
+target_compile_options(acme_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wimplicit-fallthrough -Werror)
+
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_options(acme_flags INTERFACE
+    -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero)
+  target_compile_definitions(acme_flags INTERFACE _FORTIFY_SOURCE=3 _GLIBCXX_ASSERTIONS)
+  target_link_options(acme_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  include(CheckPIESupported)
+  check_pie_supported(LANGUAGES CXX)
+endif()
+
+if(GATEHOUSE_SANITIZE)
+  target_compile_options(acme_flags INTERFACE -fsanitize=${GATEHOUSE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(acme_flags INTERFACE -fsanitize=${GATEHOUSE_SANITIZE})
+  if(GATEHOUSE_SANITIZE MATCHES "undefined")
+    target_compile_options(acme_flags INTERFACE -fno-sanitize-recover=all)
+  endif()
+  if(GATEHOUSE_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(acme_flags INTERFACE -Wno-tsan) # g++ 12 warns of Asio's fences
+  endif()
+endif()
+
+if(GATEHOUSE_COVERAGE)
+  target_compile_options(acme_flags INTERFACE --coverage -fprofile-abs-path)
+  target_link_options(acme_flags INTERFACE --coverage)
+endif()
+
+if(GATEHOUSE_FUZZ)
+  target_compile_options(acme_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+if(GATEHOUSE_TIDY)
+  find_program(CLANG_TIDY NAMES clang-tidy-19 REQUIRED)
+  set(CMAKE_CXX_CLANG_TIDY "${CLANG_TIDY}" --quiet)
+endif()
