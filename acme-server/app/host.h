@@ -1,0 +1,46 @@
+// Host: threads, listeners, signals, reload and the order of stopping, round one or many Servers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "acme-server/app/environment.h"
+#include "acme-server/http/engine.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+// Runs Servers until it is told to stop. Stop order: listeners drain, scheduler, request pool and lanes run dry, each Server (last
+// group committed, store closed), pools joined.
+class Host {
+ public:
+  struct Options {
+    // Replaces parts of a Server's environment: tests give clocks, resolvers, decorators. Called once per Server.
+    std::function<void(Environment&)> adjust = {};
+  };
+
+  // Preflight included: throws with one sentence for the operator before anything has started.
+  Host(std::vector<config::Config> configs, Log& log, Options options);
+  ~Host();
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  // Opens the listeners; each line of the result says something that an operator wants to see at start: addresses, ports,
+  // DNS servers, egress prefixes, the descriptor limit.
+  std::vector<std::string> start();
+  // What the listeners of Server `index` were bound to.
+  std::vector<http::ListenerAddress> addresses(std::size_t index = 0) const;
+
+  // SIGHUP: certificates from files and policy are read anew; a bad file changes nothing and is logged with why.
+  void reload();
+  // SIGTERM. Returns when everything has stopped; false when the drain deadline cut something off. Safe to repeat.
+  bool stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::app

@@ -1,0 +1,60 @@
+// Server: the application as a value. It takes Config and an Environment and gives one HTTP handler and its jobs; it has
+// no listener, no signal, no thread of its own.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme-server/app/environment.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/own_certificate_job.h"
+#include "acme-server/store/store.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+class Server {
+ public:
+  // Opens the store, loads the backends, wires everything; nothing runs yet. Throws JsonError or std::runtime_error whose
+  // text is for the operator. `environment` outlives the Server.
+  Server(config::Config config, Environment& environment);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // The whole application, for every listener; Request::listener says which: "acme", "public" or "operations". Asynchronous: it
+  // posts to executors.requests; full: 503 with Retry-After.
+  http::Handler handler();
+
+  // Before listeners open: CRLs made, the own certificate issued when it is wanted and missing, jobs enqueued.
+  // Throws what stands in the way.
+  void prepare();
+
+  // The certificate for listeners that have none from files; after prepare(). `changed` gets each later one.
+  std::optional<service::TlsIdentity> own_identity();
+  void on_own_identity(std::function<void(const service::TlsIdentity&)> changed);
+
+  // One step of the job queue: see service::JobRunner. For Host's scheduler and for tests.
+  std::size_t run_due_jobs();
+  std::chrono::milliseconds until_next_job();
+  // Called, from any thread, when a job may be due earlier than until_next_job() said.
+  void on_wake(std::function<void()> wake);
+
+  // Swaps the policy (profiles, key policies, limits, host lists) for `config`'s, whose other parts must not have changed.
+  // Throws, and changes nothing, when one has, naming it, or when it is not usable.
+  void reload(const config::Config& config);
+
+  // For tests and for operators' commands.
+  store::Store& store();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::app

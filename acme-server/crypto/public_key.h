@@ -1,0 +1,53 @@
+// PublicKey, verification with it, and SubjectPublicKeyInfo taken apart. For crypto's .cc files.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/crypto/asn1.h"
+#include "acme-server/crypto/jwk.h"
+#include "acme-server/crypto/openssl.h"
+
+namespace gatehouse::crypto {
+
+class PublicKey {
+ public:
+  PublicKey(KeyType type, PkeyHandle handle) : type_(type), handle_(std::move(handle)) {}
+
+  KeyType type() const { return type_; }
+
+  // True when `signature`, in the form OpenSSL wants (ECDSA in DER), was made over `message` with `digest` (null for
+  // Ed25519).
+  bool verifies(const EVP_MD* digest, ByteView message, ByteView signature) const;
+
+  std::size_t signature_bytes() const;  // of RSA: the length of the modulus
+
+ private:
+  KeyType type_;
+  PkeyHandle handle_;
+};
+
+// RSA keys past these bounds are not even looked at: verification would cost us (CVE-2023-3446's kind).
+inline constexpr std::size_t kMaxModulusBytes = 1024;
+inline constexpr std::size_t kMaxExponentBytes = 8;
+
+// The key inside a SubjectPublicKeyInfo, checked as parse_jwk checks it. The error is a sentence.
+Expected<Jwk, std::string> read_spki(const asn1::SubjectPublicKeyInfo& spki);
+Expected<Jwk, std::string> read_spki(ByteView spki);
+
+// The key of a private key in OpenSSL's hands. Throws std::runtime_error for a type that we do not know.
+Jwk jwk_of_pkey(const EVP_PKEY& pkey);
+
+// True when `signature` was made over `message` as the DER AlgorithmIdentifier says: RSA PKCS#1 v1.5 or ECDSA with
+// SHA-256, -384 or -512, or Ed25519. False for every other algorithm and for one that does not go with the key.
+bool verify_x509_signature(ByteView algorithm, const PublicKey& key, ByteView message, ByteView signature);
+// True when `algorithm` is one of those.
+bool is_known_signature_algorithm(ByteView algorithm);
+
+// The DER AlgorithmIdentifier that a key of `type` signs X.509 with, and its digest (null for Ed25519).
+ByteView signature_algorithm_of(KeyType type);
+const EVP_MD* signature_digest_of(KeyType type);
+
+}  // namespace gatehouse::crypto

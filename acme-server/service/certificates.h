@@ -1,0 +1,48 @@
+// What clients download, and what anyone may: certificates, CRLs, issuers.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "acme-server/core/account.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/service/context.h"
+
+namespace gatehouse::service {
+
+class Certificates {
+ public:
+  explicit Certificates(Context& context) : context_(context) {}
+
+  // RFC 8555 section 7.4.2.
+  std::optional<CertificateRecord> get(const Account& account, const CertificateId& id);
+
+ private:
+  Context& context_;
+};
+
+// Files that need no account. Bodies are shared, never copied per download. Safe from any thread.
+class PublicFiles {
+ public:
+  explicit PublicFiles(Context& context) : context_(context) {}
+
+  struct File {
+    std::string content_type;
+    std::shared_ptr<const std::string> body;
+    std::optional<Instant> modified, expires;
+  };
+  // "/crl/…" (DER, the CRL in force), "/issuer/<id>.cer" (DER), "/root.pem". Nothing for any other path.
+  std::optional<File> find(std::string_view path);
+
+  // A new CRL is in force: drops what is held of the old one.
+  void forget(const std::string& path);
+
+ private:
+  Context& context_;
+  Guarded<std::map<std::string, File>> held_;
+};
+
+}  // namespace gatehouse::service

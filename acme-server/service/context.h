@@ -1,0 +1,32 @@
+// What every use case and job needs, gathered once by app::Server. Everything outlives the services.
+#pragma once
+
+#include <functional>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/service/policy.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
+#include "validators/validator.h"
+
+namespace gatehouse::service {
+
+struct Context {
+  store::Store& store;
+  Clock& clock;
+  Clock& job_clock;
+  Entropy& entropy;
+  Log& log;
+  Metrics& metrics;
+  PolicyInForce& policy;
+  validators::ValidatorSet& validators;
+  backends::BackendSet& backends;
+  std::function<void()> wake;   // tells the job runner that a job may be due; after a COMMIT only
+  // The account's URL as clients see it (RFC 8657 accounturi), for validators.
+  std::function<std::string(const DirectoryId&, const AccountId&)> account_url;
+};
+
+}  // namespace gatehouse::service

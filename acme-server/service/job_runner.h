@@ -1,0 +1,41 @@
+// JobRunner: claims what is due, posts it to its lane, ends it; backoff with jitter for what throws.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "acme-server/base/executor.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/job.h"
+
+namespace gatehouse::service {
+
+// Owned by one Server. run_due_once() is called by Host's scheduler thread, or by a test.
+class JobRunner {
+ public:
+  explicit JobRunner(Context& context);
+  ~JobRunner();
+  JobRunner(const JobRunner&) = delete;
+  JobRunner& operator=(const JobRunner&) = delete;
+
+  // Before the first run. `lane` and `handler` outlive the runner. At most as many jobs as the lane has idle threads are
+  // claimed at a time.
+  void add(JobHandler& handler, Executor& lane);
+
+  // Claims and posts what is due now. Returns how many jobs it posted. With inline lanes they have ended when it returns.
+  std::size_t run_due_once();
+
+  // How long the scheduler may sleep: until the next run_at, at most 1 s.
+  std::chrono::milliseconds until_next();
+
+  // Leases last this long; a handler that needs longer renews.
+  static constexpr std::chrono::seconds kLease{60};
+  // A retry waits 2^attempts seconds, at most this, plus up to a quarter of it.
+  static constexpr std::chrono::seconds kLongestBackoff{300};
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::service

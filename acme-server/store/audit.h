@@ -1,0 +1,58 @@
+// The audit trail: events inside the transaction they describe, sealed into a hash chain at COMMIT.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/base/json.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/store/sql/database.h"
+
+namespace gatehouse::store {
+
+// What happened, to what, by whom. Never holds a secret.
+struct AuditEvent {
+  std::string kind;                        // "order.created", "certificate.issued"
+  std::string actor;                       // "account:<id>", "server", "operator:<uid>"
+  std::optional<DirectoryId> directory;
+  std::optional<AccountId> account;
+  std::optional<OrderId> order;
+  std::optional<AuthorizationId> authorization;
+  std::optional<CertificateId> certificate;
+  Json details = Json::object();           // the rest: serial, names, problem, trail
+};
+
+struct AuditRow {
+  std::int64_t sequence = 0;               // from 1, without gaps once sealed
+  Instant at;
+  AuditEvent event;
+  std::string hash;                        // hex SHA-256 over the previous hash and this row; empty: not sealed yet
+};
+
+class Audit {
+ public:
+  Audit(sql::Connection& connection, Instant now) : connection_(connection), now_(now) {}
+
+  void append(const AuditEvent& event);
+
+  // Hashes what is not sealed yet, in order. The store calls it inside each COMMIT.
+  void seal();
+
+  // Oldest first.
+  std::vector<AuditRow> of_order(const OrderId& order);
+  std::vector<AuditRow> list(std::int64_t after_sequence, std::size_t limit);
+
+  // Nothing when every hash follows from the row and the hash before it; else a sentence naming the first row that breaks.
+  std::optional<std::string> why_broken();
+
+ private:
+  sql::Connection& connection_;
+  Instant now_;
+};
+
+}  // namespace gatehouse::store

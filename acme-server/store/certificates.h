@@ -1,0 +1,47 @@
+// Issued certificates and their revocations in the store.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/store/sql/database.h"
+
+namespace gatehouse::store {
+
+class Certificates {
+ public:
+  explicit Certificates(sql::Connection& connection) : connection_(connection) {}
+
+  void insert(const CertificateRecord& certificate);
+
+  std::optional<CertificateRecord> of(const AccountId& account, const CertificateId& id);
+  std::optional<CertificateRecord> get(const CertificateId& id);
+  std::optional<CertificateRecord> by_serial(const IssuerId& issuer, std::string_view serial);
+  // The newest unrevoked one of origin "server" of this directory that covers exactly `identifiers`; none: none.
+  std::optional<CertificateRecord> own(const DirectoryId& directory, const std::vector<Identifier>& identifiers);
+
+  // False when it is revoked already.
+  bool revoke(const CertificateId& id, const Revocation& revocation);
+
+  struct Revoked {
+    std::string serial;
+    Instant at;
+    int reason;
+  };
+  // Those of one CRL shard that expire at or after `expired_since`, in order of their serials, one at a time.
+  void revoked(const IssuerId& issuer, std::string_view crl_url, Instant expired_since,
+               const std::function<void(const Revoked&)>& each);
+
+  // Newest first, behind `after`, at most `limit`: what operators list.
+  std::vector<CertificateRecord> list(const std::optional<CertificateId>& after, std::size_t limit);
+
+ private:
+  sql::Connection& connection_;
+};
+
+}  // namespace gatehouse::store

@@ -1,0 +1,71 @@
+// The database is the queue: jobs are rows written in the transaction of their cause.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/store/sql/database.h"
+
+namespace gatehouse::store {
+
+// What there is to do. Spelled in the store by to_string().
+enum class JobKind { validate_challenge, issue_certificate, publish_crl, own_certificate, maintenance };
+std::string_view to_string(JobKind kind);
+
+struct Job {
+  std::string id;
+  JobKind kind = JobKind::maintenance;
+  std::string subject;             // challenge, order, CRL shard…; unique with kind
+  std::int64_t generation = 0;     // bumped by each wish for the job while it is there
+  std::int64_t attempts = 0;       // failures (throws) so far
+  std::string lease_token;         // in every write that the job's worker makes at its end
+  std::string note;                // what a postponed job remembers for itself, or why it is parked
+};
+
+struct ParkedJob {
+  JobKind kind;
+  std::string subject, note;
+};
+
+class Jobs {
+ public:
+  explicit Jobs(sql::Connection& connection) : connection_(connection) {}
+
+  // Wishes for a job at `run_at` (job clock). When it is there already its generation is bumped, and an unleased one that
+  // would run later runs at `run_at`. `id` is for a new row.
+  void enqueue(std::string id, JobKind kind, std::string_view subject, Instant run_at);
+
+  // Takes up to `limit` due jobs of `kind`, oldest first, and leases them until `lease_until` under `lease_token`, in one
+  // statement.
+  std::vector<Job> claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until, std::string_view lease_token);
+
+  // The four ends of a run. Each false when the lease is not the worker's any more: then it must undo what it did, by
+  // throwing. finish() deletes the job, or makes it due again when it was wished for during the run.
+  bool finish(const Job& job, Instant now);
+  bool postpone(const Job& job, Instant run_at, std::string_view note);
+  bool retry(const Job& job, Instant run_at, std::string_view why);  // attempts + 1
+  bool park(const Job& job, std::string_view why);                   // until an operator says otherwise
+  // Extends the lease of a long job.
+  bool renew(const Job& job, Instant lease_until);
+  // Whether `job`'s lease still holds: for the transaction that writes its result.
+  bool holds(const Job& job);
+
+  // When the next unparked job is due; none: none.
+  std::optional<Instant> next_run_at();
+  std::vector<ParkedJob> parked();
+  bool exists(JobKind kind, std::string_view subject);
+  // How many of `kind` wait or run.
+  std::int64_t count(JobKind kind);
+
+ private:
+  sql::Connection& connection_;
+};
+
+}  // namespace gatehouse::store

@@ -1,0 +1,44 @@
+// Orders in the store.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme-server/core/order.h"
+#include "acme-server/store/sql/database.h"
+
+namespace gatehouse::store {
+
+class Orders {
+ public:
+  explicit Orders(sql::Connection& connection) : connection_(connection) {}
+
+  // With its identifiers and its ties to authorizations, which must be there already.
+  void insert(const Order& order);
+
+  std::optional<Order> of(const AccountId& account, const OrderId& id);
+  // For jobs only.
+  std::optional<Order> get(const OrderId& id);
+
+  // Each a compare-and-set, false when it came too late: unfinalized -> finalized; finalized without an outcome ->
+  // certificate; without an outcome -> failed.
+  bool finalize(const AccountId& account, const OrderId& id, const Finalization& finalization);
+  bool complete(const OrderId& id, const CertificateId& certificate);
+  bool fail(const OrderId& id, const Problem& problem);
+
+  // Ids of the account's orders that are not invalid at `now` (RFC 8555 section 7.1.2.1), oldest first, beginning behind
+  // `after` (none: from the start), at most `limit`.
+  std::vector<OrderId> list(const AccountId& account, const std::optional<OrderId>& after, std::size_t limit, Instant now);
+
+  // Orders of the account that have no outcome: for cancelling them with the account.
+  std::vector<OrderId> without_outcome(const AccountId& account);
+  // Finalized orders without an outcome, all accounts: each must have a job. At start and in tests.
+  std::vector<OrderId> processing();
+
+ private:
+  sql::Connection& connection_;
+};
+
+}  // namespace gatehouse::store

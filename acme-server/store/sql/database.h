@@ -1,0 +1,109 @@
+// The seam between the store and a database: text, integers and null, nothing else.
+//
+// SQL is written once, with $1-style parameters, in what SQLite and PostgreSQL have in common: TEXT and BIGINT columns.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace gatehouse::sql {
+
+// A bound parameter or a column: null, BIGINT, TEXT.
+using Value = std::variant<std::monostate, std::int64_t, std::string>;
+
+inline Value null() { return std::monostate{}; }
+template <class Number>
+  requires std::is_integral_v<Number>
+Value value_of(Number number) { return static_cast<std::int64_t>(number); }
+
+// One row of a result. Asking for the wrong type or a column that is not there is a LogicError.
+class Row {
+ public:
+  explicit Row(std::vector<Value> columns) : columns_(std::move(columns)) {}
+
+  const std::string& text(std::size_t column) const;
+  std::int64_t integer(std::size_t column) const;
+  bool is_null(std::size_t column) const;
+  std::optional<std::string> optional_text(std::size_t column) const;
+  std::optional<std::int64_t> optional_integer(std::size_t column) const;
+
+ private:
+  std::vector<Value> columns_;
+};
+
+// The database failed: a full disk, a broken file, a lost connection. An operator's matter.
+class DatabaseError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A unique or foreign key said no. Within a transaction that may go on (SQLite's savepoint, or before any PostgreSQL
+// statement failed); who inserts what may be there already catches it, or better uses ON CONFLICT DO NOTHING.
+class ConstraintError : public DatabaseError {
+ public:
+  using DatabaseError::DatabaseError;
+};
+
+// A serialization conflict: the whole transaction must run again from its top. Thrown by drivers that have such.
+class SerializationError : public DatabaseError {
+ public:
+  using DatabaseError::DatabaseError;
+};
+
+// The connection was lost during COMMIT: whether it took place is unknown. Never run again by itself.
+class CommitUnknown : public DatabaseError {
+ public:
+  using DatabaseError::DatabaseError;
+};
+
+// One connection. Used by one thread at a time. Statements are prepared once per connection and text.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  // Runs `sql` with $1… bound to `parameters` and returns every row.
+  virtual std::vector<Row> query(std::string_view sql, std::span<const Value> parameters) = 0;
+  // Runs `sql`, returns how many rows it changed.
+  virtual std::int64_t execute(std::string_view sql, std::span<const Value> parameters) = 0;
+
+  virtual void begin_write() = 0;
+  virtual void begin_read() = 0;
+  // Durable when it returns. Throws DatabaseError or CommitUnknown.
+  virtual void commit() = 0;
+  virtual void rollback() noexcept = 0;
+
+  // A named point within a write transaction, to give up part of it. False from savepoints_survive() after a failure means
+  // the database has thrown the whole transaction away.
+  virtual void savepoint() = 0;
+  virtual void release_savepoint() = 0;
+  virtual void rollback_to_savepoint() = 0;
+  virtual bool in_transaction() const = 0;
+
+  // Runs several statements without parameters: migrations.
+  virtual void execute_script(std::string_view sql) = 0;
+
+  // "" or " FOR UPDATE SKIP LOCKED": the one place where dialects differ.
+  virtual std::string_view skip_locked() const = 0;
+};
+
+// A database that connections can be opened to. Safe to call from any thread.
+class Database {
+ public:
+  virtual ~Database() = default;
+
+  virtual std::unique_ptr<Connection> connect_writer() = 0;
+  virtual std::unique_ptr<Connection> connect_reader() = 0;
+  // "SQLite 3.40.1 (/var/lib/gatehouse/gatehouse.db)": for logs.
+  virtual std::string description() const = 0;
+};
+
+}  // namespace gatehouse::sql

@@ -1,0 +1,125 @@
+// Store: transactions over one database. Concrete on purpose: the seam for tests and drivers is sql::Database.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/base/executor.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/store/accounts.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/authorizations.h"
+#include "acme-server/store/blocked_keys.h"
+#include "acme-server/store/certificates.h"
+#include "acme-server/store/crls.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/orders.h"
+#include "acme-server/store/sql/database.h"
+#include "acme-server/store/state.h"
+
+namespace gatehouse::store {
+
+// One transaction. Exists only inside Store::read and Store::write. The table classes are views on it: cheap, made on
+// the spot, not kept.
+class Tx {
+ public:
+  // The transaction's one time, by the Clock: what protocol and certificates say. Never goes backwards within a process.
+  Instant now() const { return now_; }
+  // The same moment by the job clock: leases, backoff, run_at.
+  Instant job_now() const { return job_now_; }
+
+  Accounts accounts() { return Accounts(connection_); }
+  Orders orders() { return Orders(connection_); }
+  Authorizations authorizations() { return Authorizations(connection_); }
+  Certificates certificates() { return Certificates(connection_); }
+  Issuances issuances() { return Issuances(connection_); }
+  Jobs jobs() { return Jobs(connection_); }
+  Crls crls() { return Crls(connection_); }
+  BlockedKeys blocked_keys() { return BlockedKeys(connection_); }
+  State state() { return State(connection_); }
+  // Events of this transaction; sealed into the hash chain at COMMIT.
+  Audit audit() { return Audit(connection_, now_); }
+
+  // Runs `task` on the caller's thread after the COMMIT, and not at all without one: wake-ups.
+  void after_commit(std::function<void()> task) { after_commit_.push_back(std::move(task)); }
+
+ private:
+  friend class Store;
+  Tx(sql::Connection& connection, Instant now, Instant job_now)
+      : connection_(connection), now_(now), job_now_(job_now) {}
+
+  sql::Connection& connection_;
+  Instant now_, job_now_;
+  std::vector<std::function<void()>> after_commit_;
+};
+
+// Safe to call from any thread. Everything it is given outlives it.
+//
+// write(): all closures run on the one writer, each in a savepoint of its own; those that wait together share one COMMIT,
+// hence one fsync. Each caller is told of its own outcome after that COMMIT: the value, or the exception its closure threw
+// (its savepoint is then rolled back, its neighbours are not touched). When the COMMIT fails, every member of the group gets
+// the DatabaseError. A closure touches only its Tx; it may run again from its top on a database that has conflicts.
+// A read or write inside a closure is a LogicError.
+class Store {
+ public:
+  struct Options {
+    std::size_t readers = 8;        // connections kept for reading
+    std::size_t group_limit = 256;  // closures in one COMMIT
+  };
+
+  // Opens the connections and applies the migrations. `writer` runs the groups: one thread, or inline in tests.
+  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log, Metrics& metrics,
+        Options options);
+  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log, Metrics& metrics)
+      : Store(database, writer, clock, job_clock, log, metrics, Options{}) {}
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // One consistent view of the database; writes in it fail.
+  template <class Function>
+  auto read(Function&& function) -> std::invoke_result_t<Function&, Tx&> {
+    using Result = std::invoke_result_t<Function&, Tx&>;
+    if constexpr (std::is_void_v<Result>) {
+      run_read([&](Tx& tx) { function(tx); });
+    } else {
+      std::optional<Result> result;
+      run_read([&](Tx& tx) { result.emplace(function(tx)); });
+      return std::move(*result);
+    }
+  }
+
+  // Durable when it returns.
+  template <class Function>
+  auto write(Function&& function) -> std::invoke_result_t<Function&, Tx&> {
+    using Result = std::invoke_result_t<Function&, Tx&>;
+    if constexpr (std::is_void_v<Result>) {
+      run_write([&](Tx& tx) { function(tx); });
+    } else {
+      std::optional<Result> result;
+      run_write([&](Tx& tx) { result.emplace(function(tx)); });
+      return std::move(*result);
+    }
+  }
+
+  // The number of the newest migration applied.
+  int schema() const;
+
+ private:
+  void run_read(const std::function<void(Tx&)>& function);
+  void run_write(const std::function<void(Tx&)>& function);
+
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::store

@@ -1,0 +1,70 @@
+// The configuration: one JSON file with comments -> every module's Options.
+//
+// Everything but base_url has a default. Unknown or wrong fields are refused with their path and the allowed range.
+// Paths in the file are relative to the file's folder; in Config they are absolute.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
+#include "acme-server/http/http_options.h"
+#include "acme-server/net/net_options.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/store_options.h"
+#include "acme-server/web/web_options.h"
+
+namespace gatehouse::config {
+
+// Where a listener's certificate comes from.
+enum class CertificateSource { none, own, files };
+
+struct ListenerConfig {
+  http::Listener listener;           // tls filled later, when the certificate is at hand
+  CertificateSource certificate = CertificateSource::none;
+  std::string certificate_file, key_file;   // with CertificateSource::files
+  std::string client_ca_file;               // optional client certificates
+};
+
+struct ThreadsConfig {
+  std::size_t http = 2, requests = 64, request_queue = 4096, validation = 32, issuance = 8;
+};
+
+struct LogConfig {
+  Log::Format format = Log::Format::json;
+  LogLevel level = LogLevel::info;
+};
+
+struct Config {
+  std::string file;                  // absolute path of the file; messages name it
+  std::string folder;                // what relative paths are relative to
+  std::string data_directory;        // listener keys and the like
+  std::string public_url;            // where CDP and AIA point, for good
+  std::vector<ListenerConfig> acme, public_files, operations;
+  web::WebOptions web;
+  store::StoreOptions store;
+  net::ResolverOptions resolver;
+  http::Limits limits;
+  service::Policy policy;
+  ThreadsConfig threads;
+  LogConfig log;
+  Json validators = Json::object();  // read by validators/registry
+  Json backends = Json::object();    // name -> object, read by ca-backends/registry
+};
+
+// A setting from the command line: "validators.http01.port=5002". The value is JSON if it reads as JSON, else a string.
+// Throws JsonError when it is not of the form path=value.
+void apply_setting(Json& document, std::string_view setting);
+
+// Reads `text` as the config file at `path`, with `settings` applied over it. Throws JsonError whose message begins with
+// the file's name: "gatehouse.json: validators.http01.port: 70000 is not a port (1..65535)".
+Config parse_config(std::string_view text, const std::string& path, const std::vector<std::string>& settings);
+
+// Reads the file; std::runtime_error naming the path when it cannot be read.
+Config load_config(const std::string& path, const std::vector<std::string>& settings);
+
+}  // namespace gatehouse::config
