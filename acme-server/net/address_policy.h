@@ -1,0 +1,42 @@
+// AddressPolicy: which addresses validation may connect to (RFC 8555 section 10.4: the server is
+// told where to connect).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme-server/base/ip_address.h"
+
+namespace gatehouse::net {
+
+// A profile's own rules, as text. They stand beside the built-in ones: see AddressPolicy.
+struct AddressPolicyOptions {
+  std::vector<std::string> allowed;
+  std::vector<std::string> denied;
+
+  friend bool operator==(const AddressPolicyOptions&, const AddressPolicyOptions&) = default;
+};
+
+// Made for an internal CA: what is not denied is allowed, private ranges (RFC 1918, RFC 4193, RFC
+// 6598) too. Built in, denied: loopback, link-local, multicast, unspecified, broadcast,
+// documentation, benchmarking, reserved and the prefixes that carry an IPv4 address. The longest
+// prefix that holds an address decides, as in a routing table; of equals, a profile's denial comes
+// before its allowance and that before what is built in. So "0.0.0.0/0" allows no loopback,
+// "127.0.0.0/8" does. Cloud metadata services stay denied whatever a profile says.
+class AddressPolicy {
+ public:
+  AddressPolicy() = default;
+  // Throws std::runtime_error naming the rule that is no prefix.
+  explicit AddressPolicy(const AddressPolicyOptions& options);
+
+  // Nothing when `address` may be connected to, else why not: "127.0.0.1 is a loopback address". An
+  // IPv6 address that carries an IPv4 one must pass in both forms.
+  std::optional<std::string> why_denied(const IpAddress& address) const;
+
+ private:
+  std::vector<IpPrefix> allowed_;
+  std::vector<IpPrefix> denied_;
+};
+
+}  // namespace gatehouse::net

@@ -1,0 +1,39 @@
+// CaresResolver: the Resolver that asks real DNS servers. The only code that drives c-ares.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "acme-server/base/entropy.h"
+#include "acme-server/net/dialer.h"
+#include "acme-server/net/net_options.h"
+#include "acme-server/net/resolver.h"
+
+namespace gatehouse::net {
+
+// Each try of a question opens its own c-ares channel to one server and polls it on the calling
+// thread: no state is shared between threads, and each try has a source port and an id of its own.
+// The first server is drawn at random, the next ones follow in turn; a server that fails, refuses
+// or is silent is one try.
+class CaresResolver final : public Resolver {
+ public:
+  // `entropy` outlives this. Throws std::runtime_error naming the option that is wrong.
+  CaresResolver(const ResolverOptions& options, Entropy& entropy);
+  ~CaresResolver() override;
+  CaresResolver(const CaresResolver&) = delete;
+  CaresResolver& operator=(const CaresResolver&) = delete;
+
+  Expected<DnsAnswer, DnsError> query(const std::string& name, RecordType type,
+                                      Deadline deadline) override;
+
+ private:
+  std::vector<Endpoint> servers() const;
+  Expected<DnsAnswer, DnsError> ask(const Endpoint& server, const std::string& name,
+                                    RecordType type, Deadline deadline);
+
+  ResolverOptions options_;
+  std::vector<Endpoint> configured_;
+  Entropy* entropy_;
+};
+
+}  // namespace gatehouse::net
