@@ -1,0 +1,396 @@
+#include "acme-server/http/connection.h"
+
+#include <array>
+#include <exception>
+#include <utility>
+
+#include "acme-server/base/check.h"
+
+namespace gatehouse::http {
+
+namespace {
+
+using Status = Transport::Status;
+
+constexpr std::size_t kReadPiece = 16 * 1024;   // a TLS record
+constexpr std::size_t kJoinBody = 16 * 1024;    // up to here header and body go out as one
+constexpr std::size_t kWritePiece = 64 * 1024;  // one write()
+constexpr std::size_t kWriteTurn =
+    256 * 1024;  // then the other connections of this thread have their turn
+constexpr std::size_t kMaxDiscards = 64;    // of 16 KiB, from a client that was told to stop
+constexpr std::chrono::seconds kLinger{2};  // for the client to read the last answer
+
+// What a Respond holds. The last copy to go answers, if nobody has.
+class Reply {
+ public:
+  Reply(std::weak_ptr<Connection> connection, std::uint64_t request)
+      : connection_(std::move(connection)), request_(request) {}
+
+  ~Reply() {
+    if (!sent_) send(problem_response(500, "The server has lost this request."));
+  }
+
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+
+  void send(Response response) {
+    if (sent_.exchange(true)) return;
+    if (const auto connection = connection_.lock())
+      connection->answer(request_, std::move(response));
+  }
+
+ private:
+  const std::weak_ptr<Connection> connection_;
+  const std::uint64_t request_;
+  std::atomic<bool> sent_ = false;
+};
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<Shared> shared, Site& site, std::uint64_t id, int descriptor,
+                       Peer peer)
+    : shared_(std::move(shared)),
+      site_(site),
+      id_(id),
+      peer_(std::move(peer)),
+      transport_(std::in_place, descriptor, site.tls.with([](TlsContext& tls) { return tls; })) {}
+
+bool Connection::admit(std::unique_ptr<SocketLoop> loop) {
+  loop_ = std::move(loop);
+  const bool kept = shared_->open.with([&](Shared::Open& open) {
+    if (open.draining) return false;
+    open.all.emplace(id_, shared_from_this());
+    site_.connections.fetch_add(1);
+    shared_->tallies.connections.up();
+    return true;
+  });
+  if (!kept) return false;
+  post(&Connection::begin);
+  return true;
+}
+
+std::string_view Connection::Writing::rest() const {
+  if (sent < head.size()) return std::string_view(head).substr(sent);
+  return body ? std::string_view(*body).substr(sent - head.size()) : std::string_view();
+}
+
+void Connection::post(Step step) {
+  loop_->post([weak = weak_from_this(), step] {
+    if (const auto self = weak.lock()) self->run(step);
+  });
+}
+
+void Connection::run(Step step) noexcept {
+  if (phase_ == Phase::closed) return;
+  try {
+    (this->*step)();
+  } catch (
+      const std::exception& error) {  // memory, or a bug: this connection's end, not the server's
+    shared_->log.error("http.connection_failed",
+                       {{"listener", site_.name}, {"error", error.what()}});
+    close();
+  }
+}
+
+void Connection::wait(Status wanted, Step step) {
+  const auto task = [&](Step next) {
+    return [self = shared_from_this(), turn = wait_turn_, next] {
+      if (turn == self->wait_turn_) self->run(next);
+    };
+  };
+  ++wait_turn_;
+  loop_->wait(
+      wanted == Status::wants_write ? SocketLoop::Until::writable : SocketLoop::Until::readable,
+      task(step), task(&Connection::close));
+}
+
+void Connection::expire_in(std::chrono::milliseconds span) {
+  loop_->alarm(span, [weak = weak_from_this(), turn = ++deadline_turn_] {
+    const auto self = weak.lock();
+    if (self && turn == self->deadline_turn_) self->run(&Connection::on_deadline);
+  });
+}
+
+void Connection::no_deadline() {
+  ++deadline_turn_;
+  loop_->cancel_alarm();
+}
+
+void Connection::on_deadline() {
+  switch (phase_) {
+    case Phase::idle:
+      return end_if_idle();
+    case Phase::reading:
+      if (writing_) return close();  // it does not even take 100 Continue
+      ++wait_turn_;
+      loop_->cancel_wait();
+      return refuse({408, "The request took longer than this server waits."});
+    case Phase::handshaking:
+    case Phase::writing:
+    case Phase::lingering:
+      return close();
+    case Phase::handling:
+    case Phase::closed:
+      return;  // no deadline runs here
+  }
+}
+
+void Connection::begin() {
+  if (!transport_->encrypted()) return await_request();
+  phase_ = Phase::handshaking;
+  shared_->tallies.handshakes.up();
+  const auto oldest = site_.handshakes.with([&](auto& all) -> std::shared_ptr<Connection> {
+    all.emplace(id_, weak_from_this());
+    if (all.size() <= shared_->limits.handshakes) return nullptr;
+    return all.extract(all.begin()).mapped().lock();
+  });
+  // Who is honest needs a few round trips; who has been silent longest is the one to lose.
+  if (oldest) {
+    shared_->tallies.refused.add();
+    oldest->abort();
+  }
+  expire_in(shared_->limits.handshake);
+  shake_hands();
+}
+
+void Connection::leave_handshake() {
+  shared_->tallies.handshakes.down();
+  site_.handshakes.with([&](auto& all) { all.erase(id_); });
+  phase_ = Phase::idle;
+}
+
+void Connection::shake_hands() {
+  const auto status = transport_->handshake();
+  if (status == Status::wants_read || status == Status::wants_write) {
+    return wait(status, &Connection::shake_hands);
+  }
+  if (status != Status::done) return close();
+  leave_handshake();
+  transport_->describe(peer_);
+  await_request();
+}
+
+void Connection::await_request() {
+  if (shared_->draining) return end_if_idle();
+  if (reader_) {  // the next request has already begun
+    phase_ = Phase::reading;
+    expire_in(shared_->limits.read);
+    return read();
+  }
+  phase_ = Phase::idle;
+  expire_in(shared_->limits.idle);
+  if (transport_->has_pending()) return read();
+  wait(Status::wants_read, &Connection::read);
+}
+
+void Connection::read() {
+  if (!reader_) reader_ = new_reader({});
+  while (!advance()) {
+    std::array<char, kReadPiece> piece;
+    const auto [status, bytes] = transport_->read(piece);
+    switch (status) {
+      case Status::done:
+        if (phase_ == Phase::idle) {
+          phase_ = Phase::reading;
+          expire_in(shared_->limits.read);
+        }
+        reader_->append({piece.data(), bytes});
+        break;
+      case Status::wants_read:
+      case Status::wants_write:
+        if (reader_->empty()) reader_.reset();  // an idle connection keeps no buffer
+        return wait(status, &Connection::read);
+      case Status::ended:
+      case Status::broken:
+        return close();
+    }
+  }
+}
+
+// True when the connection has gone on to something else than reading.
+bool Connection::advance() {
+  const auto progress = reader_->advance(site_.origins);
+  if (!progress) {
+    refuse(progress.error());
+    return true;
+  }
+  switch (*progress) {
+    case RequestReader::Progress::needs_more:
+      return false;
+    case RequestReader::Progress::wants_continue:
+      writing_ = std::make_unique<Writing>();
+      writing_->head = "HTTP/1.1 100 Continue\r\n\r\n";
+      writing_->interim = true;
+      write();
+      return true;
+    case RequestReader::Progress::complete:
+      handle();
+      return true;
+  }
+  ACME_CHECK(false);
+}
+
+void Connection::handle() {
+  phase_ = Phase::handling;
+  no_deadline();  // how long the answer takes is the application's matter
+  RequestHead head = reader_->take_head();
+  context_ = {
+      .head_request = head.method == "HEAD", .http_1_1 = head.http_1_1, .close = !head.keep_alive};
+  Request request{.listener = site_.name,
+                  .method = std::move(head.method),
+                  .target = std::move(head.target),
+                  .headers = std::move(head.headers),
+                  .body = reader_->take_body(),
+                  .peer = peer_,
+                  .id = shared_->next_id.fetch_add(1)};
+  auto rest = reader_->take_rest();
+  reader_.reset();
+  if (!rest.empty()) reader_ = new_reader(std::move(rest));
+  awaited_ = request.id;
+  shared_->tallies.in_flight.up();
+  shared_->tallies.handled.add();
+  const auto reply = std::make_shared<Reply>(weak_from_this(), request.id);
+  try {
+    shared_->handler(std::move(request),
+                     [reply](Response response) { reply->send(std::move(response)); });
+  } catch (const std::exception& error) {
+    shared_->log.error("http.handler_failed", {{"listener", site_.name}, {"error", error.what()}});
+    reply->send(problem_response(500, "The server has failed."));
+  }
+}
+
+void Connection::refuse(const Refusal& refusal) {
+  shared_->tallies.rejected.add();
+  shared_->log.debug("http.rejected", {{"listener", site_.name},
+                                       {"client", peer_.address},
+                                       {"status", refusal.status},
+                                       {"detail", refusal.detail}});
+  // What follows in the stream cannot be trusted to be a request: it is never read.
+  context_ = {
+      .head_request = reader_ && reader_->is_head_request(), .http_1_1 = true, .close = true};
+  reader_.reset();
+  send(to_wire(problem_response(refusal), context_, shared_->clock.now()).value());
+}
+
+void Connection::answer(std::uint64_t request, Response response) {
+  loop_->post([weak = weak_from_this(), request, response = std::move(response)] {
+    const auto self = weak.lock();
+    if (!self || self->phase_ != Phase::handling || self->awaited_ != request) return;
+    try {
+      self->on_answer(request, response);
+    } catch (const std::exception&) {
+      self->run(&Connection::close);
+    }
+  });
+}
+
+void Connection::on_answer(std::uint64_t request, const Response& response) {
+  context_.close |= shared_->draining;
+  auto wire = to_wire(response, context_, shared_->clock.now());
+  if (!wire) {
+    shared_->log.error("http.bad_answer",
+                       {{"listener", site_.name}, {"request", request}, {"error", wire.error()}});
+    wire = to_wire(problem_response(500, "The server has failed."), context_, shared_->clock.now());
+  }
+  send(std::move(wire).value());
+}
+
+void Connection::send(WireResponse wire) {
+  phase_ = Phase::writing;
+  expire_in(shared_->limits.write);
+  writing_ = std::make_unique<Writing>();
+  writing_->head = std::move(wire.head);
+  writing_->body = std::move(wire.body);
+  writing_->close = wire.close;
+  if (writing_->body && writing_->body->size() <= kJoinBody) {
+    writing_->head += *writing_->body;
+    writing_->body.reset();
+  }
+  write();
+}
+
+void Connection::write() {
+  std::size_t in_turn = 0;
+  for (auto rest = writing_->rest(); !rest.empty(); rest = writing_->rest()) {
+    if (in_turn >= kWriteTurn) return post(&Connection::write);
+    const auto [status, bytes] = transport_->write(rest.substr(0, kWritePiece));
+    switch (status) {
+      case Status::done:
+        writing_->sent += bytes;
+        in_turn += bytes;
+        if (writing_->sent >= writing_->stride_end) {
+          writing_->stride_end = writing_->sent + kWriteStride;
+          expire_in(shared_->limits.write);
+        }
+        break;
+      case Status::wants_read:
+      case Status::wants_write:
+        return wait(status, &Connection::write);
+      case Status::ended:
+      case Status::broken:
+        return close();
+    }
+  }
+  written();
+}
+
+void Connection::written() {
+  const auto done = std::exchange(writing_, nullptr);
+  if (done->interim) return read();
+  if (std::exchange(awaited_, 0) != 0) shared_->tallies.in_flight.down();
+  if (!done->close && !shared_->draining) return await_request();
+  // RFC 9112 section 9.6: closing with unread input would reset the connection and take the answer
+  // with it, so we close our half and let the client read to the end.
+  reader_.reset();
+  transport_->finish();
+  phase_ = Phase::lingering;
+  expire_in(kLinger);
+  linger();
+}
+
+void Connection::linger() {
+  while (discards_++ < kMaxDiscards) {
+    const auto status = transport_->discard().status;
+    if (status == Status::wants_read) return wait(status, &Connection::linger);
+    if (status != Status::done) break;
+  }
+  close();
+}
+
+void Connection::end_if_idle() {
+  if (phase_ == Phase::handshaking) return close();
+  if (phase_ != Phase::idle) return;  // written() ends it
+  transport_->finish();
+  close();
+}
+
+void Connection::close() {
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::handshaking) {
+    leave_handshake();
+    shared_->tallies.failed_handshakes.add();
+  }
+  if (std::exchange(awaited_, 0) != 0) shared_->tallies.in_flight.down();
+  phase_ = Phase::closed;
+  ++wait_turn_;
+  no_deadline();
+  reader_.reset();
+  writing_.reset();
+  transport_.reset();
+  loop_->close();
+  site_.connections.fetch_sub(1);
+  shared_->tallies.connections.down();
+  // Its last owner may be here: out of the lock before it goes.
+  const auto self = shared_->open.with([&](Shared::Open& open) {
+    auto node = open.all.extract(id_);
+    return node ? std::move(node.mapped()) : nullptr;
+  });
+  shared_->open.notify_all();
+}
+
+std::unique_ptr<RequestReader> Connection::new_reader(std::string first) const {
+  return std::make_unique<RequestReader>(shared_->limits, shared_->make_parser(shared_->limits),
+                                         std::move(first));
+}
+
+}  // namespace gatehouse::http

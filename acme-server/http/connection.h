@@ -1,0 +1,176 @@
+// One client's connection: handshake, requests one after another, answers in their order,
+// deadlines, the end. Knows no event loop, only what it asks of one.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/log.h"
+#include "acme-server/http/http.h"
+#include "acme-server/http/http_options.h"
+#include "acme-server/http/request_reader.h"
+#include "acme-server/http/response.h"
+#include "acme-server/http/tallies.h"
+#include "acme-server/http/tls.h"
+
+namespace gatehouse::http {
+
+// The event loop's side of one connection. Runs all tasks it is given one at a time. Owns the
+// socket.
+class SocketLoop {
+ public:
+  using Task = std::function<void()>;
+  enum class Until { readable, writable };
+
+  virtual ~SocketLoop() = default;
+
+  // Any thread, also after the loop has ended: then the task is dropped.
+  virtual void post(Task task) = 0;
+
+  // From within a task only. wait(): then `ready`, or `failed` if the socket cannot be waited for;
+  // neither if it is closed. alarm(): then `expired`, in place of the alarm before. A task that was
+  // due when its wait was cancelled or its alarm replaced may still run.
+  virtual void wait(Until until, Task ready, Task failed) = 0;
+  virtual void cancel_wait() = 0;
+  virtual void alarm(std::chrono::milliseconds span, Task expired) = 0;
+  virtual void cancel_alarm() = 0;
+  virtual void close() = 0;
+};
+
+class Connection;
+
+// A listener, as its connections know it.
+struct Site {
+  Site(std::string site_name, std::vector<std::string> site_origins, TlsContext context)
+      : name(std::move(site_name)),
+        origins(std::move(site_origins)),
+        encrypted(context != nullptr),
+        tls(std::move(context)) {}
+
+  const std::string name;
+  const std::vector<std::string> origins;
+  const bool encrypted;
+  Guarded<TlsContext> tls;  // of new connections
+  std::atomic<std::size_t> connections = 0;
+  Guarded<std::map<std::uint64_t, std::weak_ptr<Connection>>> handshakes;  // the oldest first
+};
+
+// What all connections of an engine share.
+struct Shared {
+  using MakeParser = std::function<std::unique_ptr<MessageParser>(const Limits&)>;
+
+  Shared(const Limits& the_limits, const Clock& the_clock, Log& the_log, Metrics& metrics,
+         MakeParser parsers)
+      : limits(the_limits),
+        clock(the_clock),
+        log(the_log),
+        make_parser(std::move(parsers)),
+        tallies(metrics) {}
+
+  struct Open {
+    std::map<std::uint64_t, std::shared_ptr<Connection>> all;
+    bool draining = false;
+  };
+
+  const Limits limits;
+  const Clock& clock;
+  Log& log;
+  const MakeParser make_parser;
+  Handler handler;
+  Tallies tallies;
+  Guarded<Open> open;                  // a connection is in here from admit() to its close()
+  std::atomic<bool> draining = false;  // Open::draining, without the lock
+  std::atomic<std::uint64_t> next_id = 1;
+};
+
+// Owned by Shared::open and by the tasks that wait for it; what the application holds of it is
+// weak, so that a late answer finds nobody rather than somebody else.
+class Connection final : public std::enable_shared_from_this<Connection> {
+ public:
+  // `site` lives as long as `shared`. `descriptor` is the loop's.
+  Connection(std::shared_ptr<Shared> shared, Site& site, std::uint64_t id, int descriptor,
+             Peer peer);
+
+  // Makes it one of Shared::open and serves it; false when the engine is draining. Once, from any
+  // thread.
+  bool admit(std::unique_ptr<SocketLoop> loop);
+
+  // Any thread, once admitted.
+  void drain() { post(&Connection::end_if_idle); }  // at once when idle, else after the answer
+
+  void abort() { post(&Connection::close); }
+
+  void answer(std::uint64_t request, Response response);  // ignored unless it is what is waited for
+
+ private:
+  enum class Phase { handshaking, idle, reading, handling, writing, lingering, closed };
+  using Step = void (Connection::*)();
+
+  // Limits::write is for each stride of an answer.
+  static constexpr std::size_t kWriteStride = 256 * 1024;
+
+  struct Writing {
+    std::string head;
+    std::shared_ptr<const std::string> body;
+    std::size_t sent = 0;  // of both
+    std::size_t stride_end = kWriteStride;
+    bool interim = false;  // 100 Continue: the request is still being read
+    bool close = false;
+
+    std::string_view rest() const;
+  };
+
+  void post(Step step);
+  void run(Step step) noexcept;
+  void wait(Transport::Status wanted, Step step);
+  void expire_in(std::chrono::milliseconds span);
+  void no_deadline();
+  void on_deadline();
+
+  void begin();
+  void shake_hands();
+  void leave_handshake();
+  void await_request();
+  void read();
+  bool advance();
+  void handle();
+  void refuse(const Refusal& refusal);
+  void on_answer(std::uint64_t request, const Response& response);
+  void send(WireResponse wire);
+  void write();
+  void written();
+  void end_if_idle();
+  void linger();
+  void close();
+  std::unique_ptr<RequestReader> new_reader(std::string first) const;
+
+  const std::shared_ptr<Shared> shared_;
+  Site& site_;
+  const std::uint64_t id_;
+  Peer peer_;
+  std::unique_ptr<SocketLoop> loop_;
+  std::optional<Transport>
+      transport_;  // none once closed: the descriptor's number may be another's by then
+  Phase phase_ = Phase::idle;
+  std::uint64_t wait_turn_ =
+      0;  // a task of a wait that is over finds another number here, and does nothing
+  std::uint64_t deadline_turn_ = 0;
+  std::uint64_t awaited_ = 0;  // the request whose answer is to come, or being written; 0: none
+  AnswerContext context_;
+  std::unique_ptr<RequestReader> reader_;
+  std::unique_ptr<Writing> writing_;
+  std::size_t discards_ = 0;
+};
+
+}  // namespace gatehouse::http

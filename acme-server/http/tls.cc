@@ -1,0 +1,263 @@
+#include "acme-server/http/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <new>
+#include <stdexcept>
+#include <vector>
+
+namespace gatehouse::http {
+
+namespace {
+
+// TLS 1.2 with forward secrecy and authenticated encryption only. TLS 1.3 has its own list, all of
+// it sound.
+constexpr const char* kTls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
+// A resumed session is not verified again, so a client certificate lives at most this much longer
+// than it should.
+constexpr long kSessionSeconds = 3600;
+constexpr std::size_t kMaxCertificates =
+    64;  // in one PEM: a chain has three, a list of client CAs few more
+
+struct FreeBio {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+
+struct FreeX509 {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+
+struct FreeKey {
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+
+using Certificate = std::unique_ptr<X509, FreeX509>;
+
+// The queue's last reason, and an empty queue.
+std::string openssl_reason() {
+  const unsigned long code = ERR_peek_last_error();
+  ERR_clear_error();
+  const char* reason = ERR_reason_error_string(code);
+  return reason ? reason : "no reason given";
+}
+
+[[noreturn]] void fail(const std::string& listener, const std::string& what) {
+  throw std::runtime_error("listener \"" + listener + "\": " + what);
+}
+
+std::unique_ptr<BIO, FreeBio> reader_of(std::string_view text) {
+  if (text.size() > INT_MAX) throw std::runtime_error("a PEM text of more than 2 GiB");
+  std::unique_ptr<BIO, FreeBio> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  if (!bio) throw std::bad_alloc();
+  return bio;
+}
+
+std::vector<Certificate> read_certificates(const std::string& listener, const std::string& what,
+                                           std::string_view pem) {
+  ERR_clear_error();
+  const auto bio = reader_of(pem);
+  std::vector<Certificate> certificates;
+  while (Certificate next{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+    if (certificates.size() == kMaxCertificates)
+      fail(listener, what + " holds too many certificates");
+    certificates.push_back(std::move(next));
+  }
+  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+    fail(listener, what + " cannot be read: " + openssl_reason());
+  }
+  ERR_clear_error();
+  if (certificates.empty()) fail(listener, what + " holds no certificate in PEM");
+  return certificates;
+}
+
+void use_certificate(const std::string& listener, SSL_CTX* context, const TlsOptions& options) {
+  auto chain = read_certificates(listener, "its certificate chain", options.certificate_chain_pem);
+  if (SSL_CTX_use_certificate(context, chain.front().get()) != 1) {
+    fail(listener, "its certificate cannot be used: " + openssl_reason());
+  }
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) {
+      fail(listener, "its certificate chain cannot be used: " + openssl_reason());
+    }
+  }
+  const auto bio = reader_of(options.private_key_pem.reveal());
+  // The callback keeps OpenSSL from asking the terminal for a passphrase.
+  const auto no_passphrase = [](char*, int, int, void*) { return -1; };
+  const std::unique_ptr<EVP_PKEY, FreeKey> key(
+      PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
+  if (!key) fail(listener, "its private key cannot be read: " + openssl_reason());
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
+    fail(listener, "its private key is not the certificate's: " + openssl_reason());
+  }
+}
+
+void ask_for_client_certificate(const std::string& listener, SSL_CTX* context,
+                                const std::string& ca_pem) {
+  for (const auto& ca : read_certificates(listener, "its list of client CAs", ca_pem)) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca.get()) != 1 ||
+        SSL_CTX_add_client_CA(context, ca.get()) != 1) {
+      fail(listener, "a client CA cannot be used: " + openssl_reason());
+    }
+  }
+  // Optional: who must hold one is the application's business, and so is what it says to those who
+  // do not.
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+}
+
+// RFC 7301 section 3.2: no protocol in common ends the handshake, so that a client speaking another
+// one is not answered.
+int select_http_1_1(SSL*, const unsigned char** out, unsigned char* out_length,
+                    const unsigned char* offered, unsigned int offered_length, void*) {
+  static constexpr std::string_view kOurs = "\x08http/1.1";
+  unsigned char* selected = nullptr;
+  const int result = SSL_select_next_proto(
+      &selected, out_length, reinterpret_cast<const unsigned char*>(kOurs.data()),
+      static_cast<unsigned int>(kOurs.size()), offered, offered_length);
+  if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  *out = selected;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+void set_session_rules(const std::string& listener, SSL_CTX* context) {
+  // Without a context of its own, resuming a session that has a client certificate is an error.
+  const std::string id = ("gatehouse " + listener).substr(0, SSL_MAX_SSL_SESSION_ID_LENGTH);
+  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(id.data()),
+                                 static_cast<unsigned int>(id.size()));
+  SSL_CTX_set_session_cache_mode(context,
+                                 SSL_SESS_CACHE_OFF);  // tickets carry it all: no memory here
+  SSL_CTX_set_timeout(context, kSessionSeconds);
+  SSL_CTX_set_num_tickets(context, 1);
+}
+
+}  // namespace
+
+TlsContext make_tls_context(const std::string& listener, const TlsOptions& options) {
+  TlsContext context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  if (!context) fail(listener, "no TLS context: " + openssl_reason());
+  SSL_CTX* const raw = context.get();
+  const int lowest = options.min_version == TlsVersion::tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+  if (SSL_CTX_set_min_proto_version(raw, lowest) != 1 ||
+      SSL_CTX_set_cipher_list(raw, kTls12Ciphers) != 1) {
+    fail(listener, "TLS cannot be set up: " + openssl_reason());
+  }
+  SSL_CTX_set_options(
+      raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                            SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_alpn_select_cb(raw, select_http_1_1, nullptr);
+  // Keeps the name in the session, so that it is known on resumption too.
+  SSL_CTX_set_tlsext_servername_callback(raw, +[](SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; });
+  set_session_rules(listener, raw);
+  use_certificate(listener, raw, options);
+  if (options.client_ca_pem) ask_for_client_certificate(listener, raw, *options.client_ca_pem);
+  return context;
+}
+
+Transport::Transport(int descriptor, const TlsContext& context) : descriptor_(descriptor) {
+  if (!context) return;
+  ssl_.reset(SSL_new(context.get()));
+  if (!ssl_ || SSL_set_fd(ssl_.get(), descriptor) != 1) {
+    ERR_clear_error();
+    throw std::bad_alloc();
+  }
+  SSL_set_accept_state(ssl_.get());
+}
+
+Transport::Result Transport::outcome(int returned, std::size_t bytes) {
+  switch (SSL_get_error(ssl_.get(), returned)) {
+    case SSL_ERROR_NONE:
+      return {Status::done, bytes};
+    case SSL_ERROR_WANT_READ:
+      return {Status::wants_read, 0};
+    case SSL_ERROR_WANT_WRITE:
+      return {Status::wants_write, 0};
+    case SSL_ERROR_ZERO_RETURN:
+      return {Status::ended, 0};
+    default:
+      failed_ = true;
+      ERR_clear_error();  // the queue is the thread's: the next connection must not find this one's
+      return {Status::broken, 0};
+  }
+}
+
+Transport::Status Transport::handshake() {
+  if (!ssl_) return Status::done;
+  ERR_clear_error();
+  return outcome(SSL_do_handshake(ssl_.get()), 0).status;
+}
+
+Transport::Result Transport::read(std::span<char> into) {
+  if (ssl_) {
+    ERR_clear_error();
+    std::size_t bytes = 0;
+    const int returned = SSL_read_ex(ssl_.get(), into.data(), into.size(), &bytes);
+    return outcome(returned, bytes);
+  }
+  for (;;) {
+    const ssize_t got = recv(descriptor_, into.data(), into.size(), 0);
+    if (got > 0) return {Status::done, static_cast<std::size_t>(got)};
+    if (got == 0) return {Status::ended, 0};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Status::wants_read, 0};
+    if (errno != EINTR) return {Status::broken, 0};
+  }
+}
+
+Transport::Result Transport::write(std::string_view data) {
+  if (ssl_) {
+    ERR_clear_error();
+    std::size_t bytes = 0;
+    const int returned = SSL_write_ex(ssl_.get(), data.data(), data.size(), &bytes);
+    return outcome(returned, bytes);
+  }
+  for (;;) {
+    const ssize_t put = send(descriptor_, data.data(), data.size(), MSG_NOSIGNAL);
+    if (put >= 0) return {Status::done, static_cast<std::size_t>(put)};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Status::wants_write, 0};
+    if (errno != EINTR) return {Status::broken, 0};
+  }
+}
+
+bool Transport::has_pending() const {
+  return ssl_ && SSL_pending(ssl_.get()) > 0;
+}
+
+void Transport::finish() {
+  if (ssl_ && !failed_ && SSL_is_init_finished(ssl_.get())) {
+    ERR_clear_error();
+    SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+  }
+  shutdown(descriptor_, SHUT_WR);
+}
+
+Transport::Result Transport::discard() {
+  std::array<char, 16 * 1024> waste;
+  for (;;) {
+    const ssize_t got = recv(descriptor_, waste.data(), waste.size(), 0);
+    if (got > 0) return {Status::done, static_cast<std::size_t>(got)};
+    if (got == 0) return {Status::ended, 0};
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Status::wants_read, 0};
+    if (errno != EINTR) return {Status::broken, 0};
+  }
+}
+
+void Transport::describe(Peer& peer) const {
+  if (!ssl_) return;
+  peer.tls_version = SSL_get_version(ssl_.get());
+  if (const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name)) peer.sni = name;
+  const Certificate certificate(SSL_get1_peer_certificate(ssl_.get()));
+  if (!certificate || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return;
+  unsigned char* der = nullptr;
+  const int length = i2d_X509(certificate.get(), &der);
+  if (length <= 0) throw std::bad_alloc();
+  peer.client_cert_der.assign(reinterpret_cast<const char*>(der), static_cast<std::size_t>(length));
+  OPENSSL_free(der);
+}
+
+}  // namespace gatehouse::http
