@@ -1,6 +1,7 @@
 // Authorizations and their challenges in the store.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,9 @@ class Authorizations {
   // Whether the account holds a valid one for `identifier` at `now` (RFC 8555 section 7.6); a wildcard identifier needs
   // one made for the wildcard.
   bool has_valid(const AccountId& account, const Identifier& identifier, Instant now);
+
+  // How many challenges of the account are processing in authorizations that are pending at `now`: for its limit.
+  std::int64_t count_processing(const AccountId& account, Instant now);
 
   // Compare-and-set: writes what differs between the two, if the row and its challenges still are as `before`. False when
   // they are not.

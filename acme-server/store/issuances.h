@@ -52,6 +52,9 @@ class Issuances {
   // What Pending left for resume().
   bool set_poll(const IssuanceId& id, std::string_view poll);
 
+  // Whether a certificate with this key was issued, is being issued or may have been: such a key becomes no account's.
+  bool any_has_key(std::string_view spki_sha256);
+
   // How many are in `state`: for metrics and readiness.
   std::int64_t count(IssuanceState state);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ class Orders {
 
   // Orders of the account that have no outcome: for cancelling them with the account.
   std::vector<OrderId> without_outcome(const AccountId& account);
+  // How many of them can still get one at `now`: finalized, or not expired. For the account's limit.
+  std::int64_t count_open(const AccountId& account, Instant now);
   // Finalized orders without an outcome, all accounts: each must have a job. At start and in tests.
   std::vector<OrderId> processing();
 
