@@ -11,7 +11,8 @@
 
 namespace gatehouse::crypto {
 
-// Seals and opens short messages under one random key that never leaves the process. Safe to call from many threads.
+// Seals and opens short messages under one random key that never leaves the process. Safe to call
+// from many threads.
 class Aead {
  public:
   explicit Aead(Entropy& entropy);

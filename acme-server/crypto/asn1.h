@@ -1,6 +1,7 @@
-// The ASN.1 structures that we read from outside, as OpenSSL templates of our own. OpenSSL's templates for the same
-// structures decode the SubjectPublicKeyInfo on the way (140 us with OpenSSL 3.0, more under contention), and take
-// BER; ours leave the key alone, and decode() takes DER only. For crypto's .cc files.
+// The ASN.1 structures that we read from outside, as OpenSSL templates of our own. OpenSSL's
+// templates for the same structures decode the SubjectPublicKeyInfo on the way (140 us with
+// OpenSSL 3.0, more under contention), and take BER; ours leave the key alone, and decode() takes
+// DER only. For crypto's .cc files.
 #pragma once
 
 #include <openssl/asn1t.h>
@@ -101,8 +102,9 @@ struct FreeItem {
   }
 };
 
-// Decodes `der` as `item`: nothing behind it, and encoding it again gives the same octets, so that no two encodings
-// mean the same thing to us. Null when it is not so; the error queue is left empty.
+// Decodes `der` as `item`: nothing behind it, and encoding it again gives the same octets, so that
+// no two encodings mean the same thing to us. Null when it is not so; the error queue is left
+// empty.
 void* decode_exactly(ByteView der, const ASN1_ITEM* item);
 
 // decode<RsaPublicKey::item, RsaPublicKey>(der): an owner, empty when `der` is something else.
@@ -118,19 +120,20 @@ Bytes encode(const void* value, const ASN1_ITEM* item);
 template <class T>
 std::vector<T*> elements(const Stack* stack) {
   std::vector<T*> all;
-  for (int i = 0; i < OPENSSL_sk_num(stack); ++i) all.push_back(static_cast<T*>(OPENSSL_sk_value(stack, i)));
+  for (int i = 0; i < OPENSSL_sk_num(stack); ++i)
+    all.push_back(static_cast<T*>(OPENSSL_sk_value(stack, i)));
   return all;
 }
 
 // The content octets: pointer and length, never a C string (CVE-2021-3712).
 ByteView octets_of(const ASN1_STRING* text);
 
-// The first element within the outermost SEQUENCE of `der`, which has been decoded before: the octets under the
-// signature of anything SIGNED.
+// The first element within the outermost SEQUENCE of `der`, which has been decoded before: the
+// octets under the signature of anything SIGNED.
 ByteView first_element(ByteView der);
 
-// Seconds since 1970 of a UTCTime or GeneralizedTime in the one form DER allows for certificates (RFC 5280 section
-// 4.1.2.5): seconds present, ending in Z.
+// Seconds since 1970 of a UTCTime or GeneralizedTime in the one form DER allows for certificates
+// (RFC 5280 section 4.1.2.5): seconds present, ending in Z.
 std::optional<Instant> instant_of(const ASN1_TIME* time);
 
 // Dotted text.

@@ -17,20 +17,22 @@ namespace gatehouse::crypto {
 struct CrlHead {
   Bytes issuer_name_der;
   Bytes authority_key_id;
-  std::int64_t number = 0;          // cRLNumber, positive
+  std::int64_t number = 0;  // cRLNumber, positive
   Instant this_update, next_update;
-  std::string distribution_point;   // critical issuingDistributionPoint with this URL; empty: none (a root's CRL)
+  std::string distribution_point;  // critical issuingDistributionPoint with this URL; empty: none
+                                   // (a root's CRL)
 };
 
 struct CrlEntry {
-  std::string serial;               // hex, as Certificate::serial
+  std::string serial;  // hex, as Certificate::serial
   Instant revoked_at;
-  int reason = 0;                   // RFC 5280 section 5.3.1; 0 leaves the extension out
+  int reason = 0;  // RFC 5280 section 5.3.1; 0 leaves the extension out
 
   friend bool operator==(const CrlEntry&, const CrlEntry&) = default;
 };
 
-// Builds a CRL entry by entry, encoding each at once: a million entries cost their own bytes and no more.
+// Builds a CRL entry by entry, encoding each at once: a million entries cost their own bytes and no
+// more.
 class CrlBuilder {
  public:
   void add(const CrlEntry& entry);

@@ -1,5 +1,5 @@
-// A DER writer (X.690): every function gives one whole element. Plain bytes in and out, no OpenSSL, so that the same
-// arguments give the same octets for ever. For crypto's .cc files.
+// A DER writer (X.690): every function gives one whole element. Plain bytes in and out, no OpenSSL,
+// so that the same arguments give the same octets for ever. For crypto's .cc files.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,8 @@ Bytes boolean_true();
 Bytes null();
 Bytes octet_string(ByteView content);
 Bytes bit_string(ByteView content);
-// A NamedBitList as X.690 11.2.2 wants it, without trailing zero bits. Bit 0 of `bits` is the first named bit.
+// A NamedBitList as X.690 11.2.2 wants it, without trailing zero bits. Bit 0 of `bits` is the first
+// named bit.
 Bytes named_bits(std::uint32_t bits);
 // From dotted text. Throws std::runtime_error when it is not an object identifier.
 Bytes oid(std::string_view dotted);

@@ -13,7 +13,11 @@ namespace gatehouse::crypto {
 using Sha256 = std::array<std::uint8_t, 32>;
 
 Sha256 sha256(ByteView bytes);
-inline Sha256 sha256(std::string_view text) { return sha256(as_bytes(text)); }
+
+inline Sha256 sha256(std::string_view text) {
+  return sha256(as_bytes(text));
+}
+
 // Lower-case hexadecimal SHA-256: how hashes stand in the store and in logs.
 std::string sha256_hex(ByteView bytes);
 

@@ -16,13 +16,15 @@ enum class KeyType { rsa, ec_p256, ec_p384, ec_p521, ed25519 };
 // "RSA", "EC P-256"…: for messages, profiles and listings.
 std::string describe(KeyType type);
 
-// A public key that verifies: OpenSSL's key behind a pointer that only crypto looks into. Immutable, safe to share.
+// A public key that verifies: OpenSSL's key behind a pointer that only crypto looks into.
+// Immutable, safe to share.
 class PublicKey;
 using PublicKeyRef = std::shared_ptr<const PublicKey>;
 
-// A public key as a client sent it in a `jwk`, checked to be well formed: a supported kty and curve, canonical
-// base64url, an EC point on its curve, no private member, no leading zeros counted (RFC 7638 section 3.3). Whether we
-// accept such a key is key_policy's business. A value; its members are not trusted beyond that.
+// A public key as a client sent it in a `jwk`, checked to be well formed: a supported kty and
+// curve, canonical base64url, an EC point on its curve, no private member, no leading zeros counted
+// (RFC 7638 section 3.3). Whether we accept such a key is key_policy's business. A value; its
+// members are not trusted beyond that.
 struct Jwk {
   KeyType type = KeyType::ec_p256;
   Bytes modulus, exponent;  // RSA, without leading zeros
@@ -31,21 +33,24 @@ struct Jwk {
   friend bool operator==(const Jwk&, const Jwk&) = default;
 };
 
-// Reads a JWK object. The error is a sentence that names the member and what is wrong with it: a badPublicKey detail.
+// Reads a JWK object. The error is a sentence that names the member and what is wrong with it: a
+// badPublicKey detail.
 Expected<Jwk, std::string> parse_jwk(const Json& jwk);
 
-// The required members only, in lexical order, no white space: what RFC 7638 hashes and what the store keeps.
+// The required members only, in lexical order, no white space: what RFC 7638 hashes and what the
+// store keeps.
 std::string canonical_json(const Jwk& key);
 
 // base64url(SHA-256(canonical_json)): 43 characters.
 std::string thumbprint(const Jwk& key);
 
-// DER SubjectPublicKeyInfo of the key, as it would stand in a certificate, and its SHA-256 in hex: how "this account
-// key" and "this certificate key" are compared, and how blocked keys are listed.
+// DER SubjectPublicKeyInfo of the key, as it would stand in a certificate, and its SHA-256 in hex:
+// how "this account key" and "this certificate key" are compared, and how blocked keys are listed.
 Bytes subject_public_key_info(const Jwk& key);
 std::string spki_sha256(const Jwk& key);
 
-// Builds the key for verification (EVP_PKEY_fromdata, not the slow decoder). Call it after key_policy has seen it.
+// Builds the key for verification (EVP_PKEY_fromdata, not the slow decoder). Call it after
+// key_policy has seen it.
 PublicKeyRef make_public_key(const Jwk& key);
 
 }  // namespace gatehouse::crypto

@@ -1,5 +1,5 @@
-// What CSRs and certificates have in common: distinguished names, subjectAltNames, extension lists. For crypto's .cc
-// files.
+// What CSRs and certificates have in common: distinguished names, subjectAltNames, extension lists.
+// For crypto's .cc files.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,8 @@ namespace gatehouse::crypto {
 
 // Everything below reads values that asn1::decode has accepted.
 
-// Every commonName of a name, as UTF-8. The error: one that is no text, or with a control character in it.
+// Every commonName of a name, as UTF-8. The error: one that is no text, or with a control character
+// in it.
 Expected<std::vector<std::string>, std::string> common_names_of(const asn1::Stack* name);
 
 // "CN=Example, O=Someone", first component first, for people: sanitised, never compared.
@@ -26,11 +27,12 @@ struct AlternativeNames {
   bool has_other_names = false;           // any other type
 };
 
-// The content of a subjectAltName. The error: not DER, empty, a dNSName that is empty or not printable ASCII (NUL and
-// white space are not), an iPAddress of other than 4 or 16 octets.
+// The content of a subjectAltName. The error: not DER, empty, a dNSName that is empty or not
+// printable ASCII (NUL and white space are not), an iPAddress of other than 4 or 16 octets.
 Expected<AlternativeNames, std::string> read_alternative_names(ByteView value);
 
-// The extensions of a list; the error: one of them twice (RFC 5280 section 4.2), a critical flag that is not DER.
+// The extensions of a list; the error: one of them twice (RFC 5280 section 4.2), a critical flag
+// that is not DER.
 Expected<std::vector<asn1::Extension*>, std::string> read_extensions(const asn1::Stack* extensions);
 
 // The content of the extension `nid` (OpenSSL's number), or nothing.

@@ -1,4 +1,5 @@
-// OpenSSL's handles with owners, and its failures as an exception. For crypto's .cc files, net and http alone.
+// OpenSSL's handles with owners, and its failures as an exception. For crypto's .cc files, net and
+// http alone.
 #pragma once
 
 #include <openssl/bio.h>
@@ -31,11 +32,13 @@ using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
 using X509Handle = std::unique_ptr<X509, FreeWith<X509_free>>;
 using CrlHandle = std::unique_ptr<X509_CRL, FreeWith<X509_CRL_free>>;
 
-// Everything that stands in this thread's error queue, oldest first, in one line; the queue is empty afterwards. What
-// OpenSSL leaves there would otherwise be blamed on the next call that looks.
+// Everything that stands in this thread's error queue, oldest first, in one line; the queue is
+// empty afterwards. What OpenSSL leaves there would otherwise be blamed on the next call that
+// looks.
 std::string drain_openssl_errors();
 
-// OpenSSL could not do what it must be able to do: no memory, no entropy, a broken library. An operator's failure.
+// OpenSSL could not do what it must be able to do: no memory, no entropy, a broken library. An
+// operator's failure.
 class OpenSslError : public std::runtime_error {
  public:
   // `doing` is what was being done: "making a P-256 key".

@@ -18,8 +18,8 @@ class PublicKey {
 
   KeyType type() const { return type_; }
 
-  // True when `signature`, in the form OpenSSL wants (ECDSA in DER), was made over `message` with `digest` (null for
-  // Ed25519).
+  // True when `signature`, in the form OpenSSL wants (ECDSA in DER), was made over `message` with
+  // `digest` (null for Ed25519).
   bool verifies(const EVP_MD* digest, ByteView message, ByteView signature) const;
 
   std::size_t signature_bytes() const;  // of RSA: the length of the modulus
@@ -29,7 +29,8 @@ class PublicKey {
   PkeyHandle handle_;
 };
 
-// RSA keys past these bounds are not even looked at: verification would cost us (CVE-2023-3446's kind).
+// RSA keys past these bounds are not even looked at: verification would cost us (CVE-2023-3446's
+// kind).
 inline constexpr std::size_t kMaxModulusBytes = 1024;
 inline constexpr std::size_t kMaxExponentBytes = 8;
 
@@ -37,16 +38,20 @@ inline constexpr std::size_t kMaxExponentBytes = 8;
 Expected<Jwk, std::string> read_spki(const asn1::SubjectPublicKeyInfo& spki);
 Expected<Jwk, std::string> read_spki(ByteView spki);
 
-// The key of a private key in OpenSSL's hands. Throws std::runtime_error for a type that we do not know.
+// The key of a private key in OpenSSL's hands. Throws std::runtime_error for a type that we do not
+// know.
 Jwk jwk_of_pkey(const EVP_PKEY& pkey);
 
-// True when `signature` was made over `message` as the DER AlgorithmIdentifier says: RSA PKCS#1 v1.5 or ECDSA with
-// SHA-256, -384 or -512, or Ed25519. False for every other algorithm and for one that does not go with the key.
-bool verify_x509_signature(ByteView algorithm, const PublicKey& key, ByteView message, ByteView signature);
+// True when `signature` was made over `message` as the DER AlgorithmIdentifier says: RSA PKCS#1
+// v1.5 or ECDSA with SHA-256, -384 or -512, or Ed25519. False for every other algorithm and for one
+// that does not go with the key.
+bool verify_x509_signature(ByteView algorithm, const PublicKey& key, ByteView message,
+                           ByteView signature);
 // True when `algorithm` is one of those.
 bool is_known_signature_algorithm(ByteView algorithm);
 
-// The DER AlgorithmIdentifier that a key of `type` signs X.509 with, and its digest (null for Ed25519).
+// The DER AlgorithmIdentifier that a key of `type` signs X.509 with, and its digest (null for
+// Ed25519).
 ByteView signature_algorithm_of(KeyType type);
 const EVP_MD* signature_digest_of(KeyType type);
 

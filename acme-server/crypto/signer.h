@@ -13,16 +13,16 @@
 
 namespace gatehouse::crypto {
 
-// Signs what it is handed, with one key. Safe to call from many threads. Throws std::runtime_error when the key is
-// out of reach just now: the caller tries again later.
+// Signs what it is handed, with one key. Safe to call from many threads. Throws std::runtime_error
+// when the key is out of reach just now: the caller tries again later.
 class Signer {
  public:
   virtual ~Signer() = default;
 
   // DER SubjectPublicKeyInfo of the key.
   virtual Bytes public_key() const = 0;
-  // DER AlgorithmIdentifier of the signatures it makes: ecdsa-with-SHA256 (P-256), -SHA384 (P-384), -SHA512 (P-521),
-  // sha256WithRSAEncryption, Ed25519.
+  // DER AlgorithmIdentifier of the signatures it makes: ecdsa-with-SHA256 (P-256), -SHA384 (P-384),
+  // -SHA512 (P-521), sha256WithRSAEncryption, Ed25519.
   virtual Bytes algorithm() const = 0;
   // The signature over `message` as X.509 carries it (ECDSA in DER).
   virtual Bytes sign(ByteView message) = 0;
@@ -40,10 +40,12 @@ bool is_encrypted_private_key(const Secret& pem);
 Secret encrypt_private_key(const Secret& pem, const Secret& passphrase);
 
 // Loads a PKCS#8 or traditional PEM private key; `passphrase` is used when it is encrypted. Throws
-// std::runtime_error with a sentence (not a key, wrong passphrase, a kind of key that we do not sign with).
+// std::runtime_error with a sentence (not a key, wrong passphrase, a kind of key that we do not
+// sign with).
 std::unique_ptr<Signer> load_signer(const Secret& pem, const Secret& passphrase);
 
-// A PKCS#10 request for `dns_names` and `ip_addresses`, signed by the key: for the listener's own certificate, tests.
+// A PKCS#10 request for `dns_names` and `ip_addresses`, signed by the key: for the listener's own
+// certificate, tests.
 Bytes make_csr(Signer& signer, const std::vector<std::string>& dns_names,
                const std::vector<std::string>& ip_addresses);
 

@@ -1,0 +1,344 @@
+#include "acme-server/crypto/public_key.h"
+
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+
+#include <algorithm>
+#include <array>
+
+#include "acme-server/base/check.h"
+#include "acme-server/crypto/curve.h"
+#include "acme-server/crypto/der.h"
+#include "acme-server/crypto/jwk.h"
+
+namespace gatehouse::crypto {
+
+namespace {
+
+using namespace std::string_view_literals;
+
+using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, FreeWith<OSSL_PARAM_BLD_free>>;
+using Params = std::unique_ptr<OSSL_PARAM, FreeWith<OSSL_PARAM_free>>;
+
+// The AlgorithmIdentifiers of the keys that we know (RFC 3279, RFC 5480, RFC 8410). DER has one
+// form of each, so octets are compared; whatever else a certificate may hold there is not ours to
+// interpret.
+struct KeyAlgorithm {
+  KeyType type;
+  std::string_view identifier;
+};
+
+constexpr std::array<KeyAlgorithm, 5> kKeyAlgorithms = {{
+    {KeyType::rsa, "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"sv},
+    {KeyType::ec_p256,
+     "\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"sv},
+    {KeyType::ec_p384,
+     "\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22"sv},
+    {KeyType::ec_p521,
+     "\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x23"sv},
+    {KeyType::ed25519, "\x30\x05\x06\x03\x2b\x65\x70"sv},
+}};
+
+enum class Scheme { rsa, ecdsa, ed25519 };
+
+struct SignatureAlgorithm {
+  Scheme scheme;
+  const EVP_MD* (*digest)();
+  std::string_view identifier;
+};
+
+const EVP_MD* no_digest() {
+  return nullptr;
+}
+
+constexpr std::array<SignatureAlgorithm, 7> kSignatureAlgorithms = {{
+    {Scheme::ecdsa, EVP_sha256, "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"sv},
+    {Scheme::ecdsa, EVP_sha384, "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"sv},
+    {Scheme::ecdsa, EVP_sha512, "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04"sv},
+    {Scheme::rsa, EVP_sha256, "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00"sv},
+    {Scheme::rsa, EVP_sha384, "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c\x05\x00"sv},
+    {Scheme::rsa, EVP_sha512, "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d\x05\x00"sv},
+    {Scheme::ed25519, no_digest, "\x30\x05\x06\x03\x2b\x65\x70"sv},
+}};
+
+const SignatureAlgorithm* find_signature_algorithm(ByteView identifier) {
+  const auto found =
+      std::ranges::find(kSignatureAlgorithms, as_text(identifier), &SignatureAlgorithm::identifier);
+  return found == kSignatureAlgorithms.end() ? nullptr : &*found;
+}
+
+Scheme scheme_of(KeyType type) {
+  switch (type) {
+    case KeyType::rsa:
+      return Scheme::rsa;
+    case KeyType::ec_p256:
+    case KeyType::ec_p384:
+    case KeyType::ec_p521:
+      return Scheme::ecdsa;
+    case KeyType::ed25519:
+      return Scheme::ed25519;
+  }
+  ACME_CHECK(false);
+  return Scheme::rsa;
+}
+
+const SignatureAlgorithm& default_algorithm_of(KeyType type) {
+  switch (type) {
+    case KeyType::ec_p256:
+      return kSignatureAlgorithms[0];
+    case KeyType::ec_p384:
+      return kSignatureAlgorithms[1];
+    case KeyType::ec_p521:
+      return kSignatureAlgorithms[2];
+    case KeyType::rsa:
+      return kSignatureAlgorithms[3];
+    case KeyType::ed25519:
+      return kSignatureAlgorithms[6];
+  }
+  ACME_CHECK(false);
+  return kSignatureAlgorithms[0];
+}
+
+PkeyHandle pkey_from(const char* key_type, const OSSL_PARAM* params) {
+  const auto context = require_handle(
+      PkeyContext(EVP_PKEY_CTX_new_from_name(nullptr, key_type, nullptr)), "making a key");
+  EVP_PKEY* pkey = nullptr;
+  // fromdata only reads the parameters; its signature is not const.
+  require_openssl(EVP_PKEY_fromdata_init(context.get()) == 1 &&
+                      EVP_PKEY_fromdata(context.get(), &pkey, EVP_PKEY_PUBLIC_KEY,
+                                        const_cast<OSSL_PARAM*>(params)) == 1,
+                  "making a public key");
+  return PkeyHandle(pkey);
+}
+
+BignumHandle bignum_of(ByteView octets) {
+  return require_handle(
+      BignumHandle(BN_bin2bn(octets.data(), static_cast<int>(octets.size()), nullptr)),
+      "reading a number");
+}
+
+PkeyHandle rsa_pkey(const Jwk& key) {
+  const BignumHandle modulus = bignum_of(key.modulus);
+  const BignumHandle exponent = bignum_of(key.exponent);
+  const auto builder = require_handle(ParamBuilder(OSSL_PARAM_BLD_new()), "making an RSA key");
+  require_openssl(
+      OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, modulus.get()) == 1 &&
+          OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, exponent.get()) == 1,
+      "making an RSA key");
+  const auto params =
+      require_handle(Params(OSSL_PARAM_BLD_to_param(builder.get())), "making an RSA key");
+  return pkey_from("RSA", params.get());
+}
+
+PkeyHandle ec_pkey(const Jwk& key) {
+  const Curve& curve = curve_of(key.type);
+  Bytes point = der::concat({as_bytes("\x04"sv), key.x, key.y});
+  const std::array params = {
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+                                       const_cast<char*>(curve.openssl_name), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()),
+      OSSL_PARAM_construct_end()};
+  return pkey_from("EC", params.data());
+}
+
+PkeyHandle ed25519_pkey(const Jwk& key) {
+  Bytes point = key.x;
+  const std::array params = {
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()),
+      OSSL_PARAM_construct_end()};
+  return pkey_from("ED25519", params.data());
+}
+
+Expected<Jwk, std::string> read_rsa(ByteView der) {
+  const auto key = asn1::decode<asn1::RsaPublicKey::item, asn1::RsaPublicKey>(der);
+  if (!key) return Unexpected{std::string("the RSA key is not a DER RSAPublicKey")};
+  if (ASN1_STRING_type(key->modulus) != V_ASN1_INTEGER ||
+      ASN1_STRING_type(key->exponent) != V_ASN1_INTEGER) {
+    return Unexpected{std::string("the RSA key has a negative modulus or exponent")};
+  }
+  const ByteView modulus = asn1::octets_of(key->modulus);
+  const ByteView exponent = asn1::octets_of(key->exponent);
+  if (modulus.size() > kMaxModulusBytes || exponent.size() > kMaxExponentBytes) {
+    return Unexpected{
+        std::string("the RSA key is too large: at most 8192 bits, with an exponent of at most 64")};
+  }
+  if (modulus[0] == 0 || exponent[0] == 0) {
+    return Unexpected{std::string("the RSA key has a modulus or exponent of zero")};
+  }
+  return Jwk{.type = KeyType::rsa,
+             .modulus = Bytes(modulus.begin(), modulus.end()),
+             .exponent = Bytes(exponent.begin(), exponent.end()),
+             .x = {},
+             .y = {}};
+}
+
+Expected<Jwk, std::string> read_ec(KeyType type, ByteView point) {
+  const Curve& curve = curve_of(type);
+  if (point.size() != 1 + 2 * curve.bytes || point[0] != 4) {
+    return Unexpected{"the " + std::string(curve.jwk_name) + " key is not an uncompressed point"};
+  }
+  const ByteView x = point.subspan(1, curve.bytes);
+  const ByteView y = point.subspan(1 + curve.bytes);
+  if (!is_on_curve(curve, x, y)) {
+    return Unexpected{"the key is not a point of the curve " + std::string(curve.jwk_name)};
+  }
+  return Jwk{.type = type,
+             .modulus = {},
+             .exponent = {},
+             .x = Bytes(x.begin(), x.end()),
+             .y = Bytes(y.begin(), y.end())};
+}
+
+Expected<Jwk, std::string> read_ed25519(ByteView point) {
+  if (!is_ed25519_point(point))
+    return Unexpected{std::string("the key is not a point of the curve Ed25519")};
+  return Jwk{.type = KeyType::ed25519,
+             .modulus = {},
+             .exponent = {},
+             .x = Bytes(point.begin(), point.end()),
+             .y = {}};
+}
+
+Bytes bignum_param(const EVP_PKEY& pkey, const char* name, std::size_t width) {
+  BIGNUM* number = nullptr;
+  require_openssl(EVP_PKEY_get_bn_param(&pkey, name, &number) == 1, "reading a key");
+  const BignumHandle owner(number);
+  Bytes octets(std::max(width, static_cast<std::size_t>(BN_num_bytes(number))));
+  require_openssl(BN_bn2binpad(number, octets.data(), static_cast<int>(octets.size())) >= 0,
+                  "reading a key");
+  return octets;
+}
+
+}  // namespace
+
+bool PublicKey::verifies(const EVP_MD* digest, ByteView message, ByteView signature) const {
+  const auto context = require_handle(DigestContext(EVP_MD_CTX_new()), "verifying");
+  // EVP_DigestVerifyInit changes nothing in the key; its signature is not const.
+  const bool good =
+      EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, handle_.get()) == 1 &&
+      EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
+                       message.size()) == 1;
+  if (!good) drain_openssl_errors();
+  return good;
+}
+
+std::size_t PublicKey::signature_bytes() const {
+  return static_cast<std::size_t>(EVP_PKEY_get_size(handle_.get()));
+}
+
+PublicKeyRef make_public_key(const Jwk& key) {
+  switch (scheme_of(key.type)) {
+    case Scheme::rsa:
+      return std::make_shared<const PublicKey>(key.type, rsa_pkey(key));
+    case Scheme::ecdsa:
+      return std::make_shared<const PublicKey>(key.type, ec_pkey(key));
+    case Scheme::ed25519:
+      return std::make_shared<const PublicKey>(key.type, ed25519_pkey(key));
+  }
+  ACME_CHECK(false);
+  return nullptr;
+}
+
+Bytes subject_public_key_info(const Jwk& key) {
+  const auto algorithm = std::ranges::find(kKeyAlgorithms, key.type, &KeyAlgorithm::type);
+  Bytes bits;
+  switch (scheme_of(key.type)) {
+    case Scheme::rsa:
+      bits = der::sequence({der::integer(key.modulus), der::integer(key.exponent)});
+      break;
+    case Scheme::ecdsa:
+      bits = der::concat({as_bytes("\x04"sv), key.x, key.y});
+      break;
+    case Scheme::ed25519:
+      bits = key.x;
+      break;
+  }
+  return der::sequence({as_bytes(algorithm->identifier), der::bit_string(bits)});
+}
+
+Expected<Jwk, std::string> read_spki(const asn1::SubjectPublicKeyInfo& spki) {
+  const Bytes identifier = asn1::encode(spki.algorithm, ASN1_ITEM_rptr(X509_ALGOR));
+  const auto known =
+      std::ranges::find(kKeyAlgorithms, as_text(identifier), &KeyAlgorithm::identifier);
+  if (known == kKeyAlgorithms.end()) {
+    return Unexpected{
+        std::string("the key is neither RSA nor on a named curve P-256, P-384 or P-521, nor "
+                    "Ed25519; explicit curve parameters and "
+                    "RSA-PSS keys are not supported")};
+  }
+  if ((spki.key->flags & 7) != 0)
+    return Unexpected{std::string("the key is not a whole number of octets")};
+  const ByteView bits = asn1::octets_of(spki.key);
+  switch (scheme_of(known->type)) {
+    case Scheme::rsa:
+      return read_rsa(bits);
+    case Scheme::ecdsa:
+      return read_ec(known->type, bits);
+    case Scheme::ed25519:
+      return read_ed25519(bits);
+  }
+  ACME_CHECK(false);
+  return Unexpected{std::string()};
+}
+
+Expected<Jwk, std::string> read_spki(ByteView spki) {
+  const auto decoded =
+      asn1::decode<asn1::SubjectPublicKeyInfo::item, asn1::SubjectPublicKeyInfo>(spki);
+  if (!decoded) return Unexpected{std::string("the key is not a DER SubjectPublicKeyInfo")};
+  return read_spki(*decoded);
+}
+
+Jwk jwk_of_pkey(const EVP_PKEY& pkey) {
+  if (EVP_PKEY_is_a(&pkey, "RSA") == 1) {
+    return {.type = KeyType::rsa,
+            .modulus = bignum_param(pkey, OSSL_PKEY_PARAM_RSA_N, 0),
+            .exponent = bignum_param(pkey, OSSL_PKEY_PARAM_RSA_E, 0),
+            .x = {},
+            .y = {}};
+  }
+  if (EVP_PKEY_is_a(&pkey, "ED25519") == 1) {
+    Bytes point(32);
+    std::size_t size = point.size();
+    require_openssl(EVP_PKEY_get_raw_public_key(&pkey, point.data(), &size) == 1 && size == 32,
+                    "reading a key");
+    return {.type = KeyType::ed25519, .modulus = {}, .exponent = {}, .x = point, .y = {}};
+  }
+  std::array<char, 64> group{};
+  if (EVP_PKEY_is_a(&pkey, "EC") == 1 &&
+      EVP_PKEY_get_group_name(&pkey, group.data(), group.size(), nullptr) == 1) {
+    const int nid = OBJ_txt2nid(group.data());
+    for (const KeyType type : {KeyType::ec_p256, KeyType::ec_p384, KeyType::ec_p521}) {
+      const Curve& curve = curve_of(type);
+      if (curve.nid != nid) continue;
+      return {.type = type,
+              .modulus = {},
+              .exponent = {},
+              .x = bignum_param(pkey, OSSL_PKEY_PARAM_EC_PUB_X, curve.bytes),
+              .y = bignum_param(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, curve.bytes)};
+    }
+  }
+  drain_openssl_errors();
+  throw std::runtime_error(
+      "the key is neither RSA, nor on P-256, P-384 or P-521, nor Ed25519; make another one");
+}
+
+bool verify_x509_signature(ByteView algorithm, const PublicKey& key, ByteView message,
+                           ByteView signature) {
+  const SignatureAlgorithm* known = find_signature_algorithm(algorithm);
+  return known != nullptr && known->scheme == scheme_of(key.type()) &&
+         key.verifies(known->digest(), message, signature);
+}
+
+bool is_known_signature_algorithm(ByteView algorithm) {
+  return find_signature_algorithm(algorithm) != nullptr;
+}
+
+ByteView signature_algorithm_of(KeyType type) {
+  return as_bytes(default_algorithm_of(type).identifier);
+}
+
+const EVP_MD* signature_digest_of(KeyType type) {
+  return default_algorithm_of(type).digest();
+}
+
+}  // namespace gatehouse::crypto
