@@ -1,0 +1,112 @@
+#include "validators/http01.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "acme-server/base/text.h"
+#include "validators/network_problem.h"
+#include "validators/options_reader.h"
+
+namespace gatehouse::validators {
+
+namespace {
+
+// A key authorization has 87 octets; the rest is room for whitespace after it. Nothing longer can
+// be right.
+constexpr std::size_t kMaxBody = 512;
+constexpr std::size_t kSample = 100;  // of a wrong body, in the problem
+constexpr std::size_t kUrlSample = 300;
+
+bool is_base64url(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
+// RFC 8555 section 8.3: "The server SHOULD ignore whitespace characters at the end of the body."
+std::string_view trim_end(std::string_view body) {
+  const std::size_t last = body.find_last_not_of(" \t\r\n\v\f");
+  return body.substr(0, last == std::string_view::npos ? 0 : last + 1);
+}
+
+// Where the answer came from: the last URL, the address, and how we got there.
+std::string source_of(const net::HttpAnswer& answer) {
+  std::string text =
+      sanitize(answer.url.to_string(), kUrlSample) + " at " + answer.endpoint.to_string();
+  if (answer.redirects.empty()) return text;
+  std::vector<std::string> chain;
+  for (const Url& url : answer.redirects) chain.push_back(sanitize(url.to_string(), kUrlSample));
+  return text + " (redirected from " + join(chain, ", then ") + ")";
+}
+
+std::string sample_of(const net::HttpResponse& response) {
+  if (response.body.empty()) return "nothing";
+  return "\"" + sanitize(response.body, kSample) + "\"";
+}
+
+// What is wrong with the answer, or nothing.
+std::optional<Problem> judge(const net::HttpAnswer& answer, const ValidationRequest& request) {
+  const std::string begin =
+      "http-01 for " + request.identifier.value + ": " + source_of(answer) + " answered ";
+  const net::HttpResponse& response = answer.response;
+  // RFC 8555 section 8.3: only a resource that is served proves anything. An error page that echoes
+  // the path would hold the token (GoDaddy, 2017).
+  if (response.status != 200) {
+    return Problem{.type = ProblemType::unauthorized,
+                   .detail = begin + "with status " + std::to_string(response.status) + " and " +
+                             sample_of(response) +
+                             ". Serve the key authorization there with status 200."};
+  }
+  if (response.body_cut || trim_end(response.body) != request.key_authorization) {
+    return Problem{.type = ProblemType::unauthorized,
+                   .detail = begin + sample_of(response) + ", but the key authorization \"" +
+                             request.key_authorization + "\" was expected."};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Http01Options Http01::read_options(const JsonObject& json) {
+  constexpr std::int64_t kMaxTimeout =
+      100;  // a lane of validations must not stand still for longer
+  json.only({"port", "redirect_ports", "user_agent", "timeout_seconds"});
+  Http01Options options;
+  options.port = read_port(json, "port").value_or(options.port);
+  options.redirect_ports = read_ports(json, "redirect_ports");
+  options.user_agent = read_header_text(json, "user_agent").value_or(options.user_agent);
+  if (const auto timeout = json.optional_integer("timeout_seconds", 1, kMaxTimeout)) {
+    options.timeout = std::chrono::seconds(*timeout);
+  }
+  return options;
+}
+
+Http01::Http01(Options options, net::Egress& egress)
+    : options_(std::move(options)), client_(egress) {}
+
+ValidationOutcome Http01::validate(const ValidationRequest& request, Deadline deadline) {
+  ACME_CHECK(can_validate(request.identifier) && is_base64url(request.token));
+  net::HttpGet get{
+      .url = {.scheme = "http",
+              .host = request.identifier
+                          .value,  // an address is connected to as it is (RFC 8738 section 4)
+              .port = options_.port,
+              .path = "/.well-known/acme-challenge/" + request.token,
+              .query = ""},
+      .policy = net::AddressPolicy(request.addresses),
+      .user_agent = options_.user_agent,
+      .max_body = kMaxBody,
+      .ports = options_.redirect_ports};
+  if (options_.port == 80) get.url.port.reset();
+  get.ports.push_back(options_.port);
+
+  ValidationOutcome outcome;
+  const auto answer = client_.get(get, deadline.at_most(options_.timeout), outcome.trail);
+  outcome.problem =
+      answer ? judge(*answer, request)
+             : network_problem(answer.error(), challenge_type(), request.identifier, options_.port);
+  return outcome;
+}
+
+}  // namespace gatehouse::validators
