@@ -11,7 +11,8 @@ namespace gatehouse {
 
 std::string base64url_encode(ByteView bytes);
 
-// Strict: nothing but the alphabet, no "=", no white space, no non-zero trailing bits, no impossible length.
+// Strict: nothing but the alphabet (so no "=" and no white space), zero trailing bits, and a length
+// that some octets have. Else nothing.
 std::optional<Bytes> base64url_decode(std::string_view text);
 
 // Standard base64 with padding, RFC 4648 section 4, in one line: what PEM and HTTP headers use.

@@ -6,7 +6,7 @@
 
 namespace gatehouse {
 
-// The code is wrong. Caught where requests and jobs begin, logged as a bug, never shown to a client.
+// The code is wrong. Caught where requests and jobs begin, logged as a bug, not shown to clients.
 class LogicError : public std::logic_error {
  public:
   using std::logic_error::logic_error;

@@ -9,7 +9,8 @@
 
 namespace gatehouse {
 
-// A source of unpredictable octets. Safe to call from any thread. Throws std::runtime_error when it has none.
+// A source of unpredictable octets. Safe to call from any thread. Throws std::runtime_error when it
+// has none.
 class Entropy {
  public:
   virtual ~Entropy() = default;
@@ -22,11 +23,13 @@ class OsEntropy final : public Entropy {
   void fill(std::span<std::uint8_t> out) override;
 };
 
-// A wholly random token of 256 bits, base64url, 43 characters: RFC 8555 section 8.1 asks for 128 bits or more.
+// A wholly random token of 256 bits, base64url, 43 characters: RFC 8555 section 8.1 asks for 128
+// bits or more.
 std::string random_token(Entropy& entropy);
 
-// The id of a row: 48 bits of `now` in milliseconds, then 128 random bits, base64url, 30 characters. Ids made about
-// the same time stand together in an index; the random part keeps URLs unguessable (RFC 8555 section 10.5).
+// The id of a row: 48 bits of `now` in milliseconds, then 128 random bits, base64url, 30
+// characters. Ids made about the same time stand together in an index; the random part keeps URLs
+// unguessable (RFC 8555 section 10.5).
 std::string random_row_id(Entropy& entropy, Instant now);
 
 // A number in [0, bound), without bias. `bound` is at least 1. For jitter.

@@ -18,7 +18,8 @@ class Executor {
   // Hands over `task`; false, at once, when the queue is full or closed: never a wait.
   virtual bool try_post(Task task) = 0;
 
-  // How many more tasks would start at once rather than queue. A hint for who claims work ahead of posting it.
+  // How many more tasks would start at once rather than queue. A hint for who claims work ahead of
+  // posting it.
   virtual std::size_t idle() const = 0;
 };
 
@@ -26,6 +27,7 @@ class Executor {
 class InlineExecutor final : public Executor {
  public:
   bool try_post(Task task) override;
+
   std::size_t idle() const override { return 1; }
 };
 
@@ -33,7 +35,7 @@ class InlineExecutor final : public Executor {
 class WorkerPool final : public Executor {
  public:
   struct Options {
-    std::string name;            // of the threads, at most 15 characters
+    std::string name;  // of the threads, at most 15 characters
     std::size_t threads = 1;
     std::size_t queue_limit = 256;  // tasks that wait, beyond those that run
   };
@@ -46,7 +48,8 @@ class WorkerPool final : public Executor {
   bool try_post(Task task) override;
   std::size_t idle() const override;
 
-  // Takes no more tasks, runs those that are queued, joins the threads. Safe to repeat; not from a task of its own.
+  // Takes no more tasks, runs those that are queued, joins the threads. Safe to repeat; not from a
+  // task of its own.
   void drain();
 
  private:

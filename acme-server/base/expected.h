@@ -21,39 +21,50 @@ Unexpected(E) -> Unexpected<E>;
 template <class T, class E>
 class Expected {
  public:
-  Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor): as std::expected
+  // NOLINTNEXTLINE(google-explicit-constructor): as std::expected
+  Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+
   template <class G>
-  Expected(Unexpected<G> error)  // NOLINT(google-explicit-constructor): as std::expected
-      : state_(std::in_place_index<1>, std::move(error.value)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): as std::expected
+  Expected(Unexpected<G> error) : state_(std::in_place_index<1>, std::move(error.value)) {}
 
   bool has_value() const { return state_.index() == 0; }
+
   explicit operator bool() const { return has_value(); }
 
   const T& value() const& {
     ACME_CHECK(has_value());
     return std::get<0>(state_);
   }
+
   T& value() & {
     ACME_CHECK(has_value());
     return std::get<0>(state_);
   }
+
   T&& value() && {
     ACME_CHECK(has_value());
     return std::get<0>(std::move(state_));
   }
+
   const E& error() const& {
     ACME_CHECK(!has_value());
     return std::get<1>(state_);
   }
+
   E&& error() && {
     ACME_CHECK(!has_value());
     return std::get<1>(std::move(state_));
   }
 
   const T& operator*() const& { return value(); }
+
   T& operator*() & { return value(); }
+
   T&& operator*() && { return std::move(*this).value(); }
+
   const T* operator->() const { return &value(); }
+
   T* operator->() { return &value(); }
 
  private:

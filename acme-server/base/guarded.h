@@ -7,12 +7,13 @@
 
 namespace gatehouse {
 
-// Holds a T and the mutex that guards it. with() runs a function on the T under the lock; keep such functions short
-// and never call out of them into code that may take another lock.
+// Holds a T and the mutex that guards it. with() runs a function on the T under the lock; keep such
+// functions short and never call out of them into code that may take another lock.
 template <class T>
 class Guarded {
  public:
   Guarded() = default;
+
   explicit Guarded(T value) : value_(std::move(value)) {}
 
   // Runs `function(T&)` under the lock and returns what it returns.
@@ -21,14 +22,15 @@ class Guarded {
     const std::lock_guard lock(mutex_);
     return std::forward<Function>(function)(value_);
   }
+
   template <class Function>
   auto with(Function&& function) const {
     const std::lock_guard lock(mutex_);
     return std::forward<Function>(function)(value_);
   }
 
-  // Waits until `ready(T&)` holds, then runs `function(T&)`; both under the lock. Whoever changes the value so that
-  // `ready` may hold calls notify_one() or notify_all() afterwards.
+  // Waits until `ready(T&)` holds, then runs `function(T&)`; both under the lock. Whoever changes
+  // the value so that `ready` may hold calls notify_one() or notify_all() afterwards.
   template <class Ready, class Function>
   auto wait(Ready&& ready, Function&& function) {
     std::unique_lock lock(mutex_);
@@ -45,6 +47,7 @@ class Guarded {
   }
 
   void notify_one() { changed_.notify_one(); }
+
   void notify_all() { changed_.notify_all(); }
 
  private:

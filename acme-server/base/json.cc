@@ -71,8 +71,8 @@ std::string place_of(std::string_view text, std::size_t offset) {
          std::to_string(before.size() - line_start + 1);
 }
 
-// The sentence inside nlohmann's message, without its prefix and without the bytes it quotes, which
-// are the sender's.
+// The sentence inside nlohmann's message, without its prefix and without the octets it quotes,
+// which are the sender's.
 // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing
 // value - invalid literal; last read: 'x'" gives "invalid literal".
 std::string reason_in(std::string_view message) {
@@ -82,7 +82,7 @@ std::string reason_in(std::string_view message) {
   if (const std::size_t dash = message.find(" - "); dash != std::string_view::npos) {
     message.remove_prefix(dash + 3);
   }
-  return sanitize(message.substr(0, message.find("; last read")), 200);
+  return std::string(message.substr(0, message.find("; last read")));
 }
 
 // Builds the value from the parser's events, bottom up, and stops at what parse_json() does not
@@ -123,11 +123,12 @@ class Builder final : public nlohmann::json_sax<Json> {
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    // `position` counts the octets read, so the last of them is where it went wrong.
+    // `position` counts what was read, the end of the text included: the last of it is where it
+    // went wrong.
+    const std::size_t offset =
+        std::min(position - std::min<std::size_t>(position, 1), text_.size());
     const std::string place =
-        limits_.comments
-            ? place_of(text_, std::min(position, text_.size()) - (position > 0 ? 1 : 0))
-            : "octet " + std::to_string(position);
+        limits_.comments ? place_of(text_, offset) : "octet " + std::to_string(offset + 1);
     throw JsonError("not valid JSON at " + place + ": " + reason_in(error.what()));
   }
 
@@ -233,6 +234,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// How far `name`, as somebody wrote it, is from `known`. What was cut short or given an ending is
+// near.
+std::size_t distance_to(std::string_view known, std::string_view name) {
+  constexpr std::size_t kTellingBeginning = 4;
+  const std::string a = to_lower(known);
+  const std::string b = to_lower(name);
+  if (std::min(a.size(), b.size()) >= kTellingBeginning && (a.starts_with(b) || b.starts_with(a))) {
+    return 1;
+  }
+  return edit_distance(a, b);
+}
+
 // "; did you mean port?" where one of `known` is near, else the whole list.
 std::string suggestion(std::string_view name, std::initializer_list<std::string_view> known) {
   if (known.size() == 0) {
@@ -240,7 +253,7 @@ std::string suggestion(std::string_view name, std::initializer_list<std::string_
   }
   if (name.size() <= kMaxComparedName) {
     const auto distance = [name](std::string_view candidate) {
-      return edit_distance(to_lower(name), to_lower(candidate));
+      return distance_to(candidate, name);
     };
     const std::string_view nearest = std::ranges::min(known, {}, distance);
     if (distance(nearest) <= std::max<std::size_t>(1, std::max(name.size(), nearest.size()) / 2)) {

@@ -20,13 +20,20 @@ struct LogField {
   using Value = std::variant<std::string, std::int64_t, bool, double>;
 
   LogField(std::string_view key, std::string_view text) : name(key), value(std::string(text)) {}
+
   LogField(std::string_view key, const std::string& text) : name(key), value(text) {}
+
   LogField(std::string_view key, const char* text) : name(key), value(std::string(text)) {}
+
   LogField(std::string_view key, bool flag) : name(key), value(flag) {}
+
   LogField(std::string_view key, double number) : name(key), value(number) {}
+
   template <class Number>
     requires std::is_integral_v<Number>
-  LogField(std::string_view key, Number number) : name(key), value(static_cast<std::int64_t>(number)) {}
+  LogField(std::string_view key, Number number)
+      : name(key), value(static_cast<std::int64_t>(number)) {}
+
   template <class Tag>
   LogField(std::string_view key, const StrongId<Tag>& id) : name(key), value(id.str()) {}
 
@@ -36,7 +43,8 @@ struct LogField {
 
 using LogFields = std::initializer_list<LogField>;
 
-// Safe to call from any thread. A sink that throws is the sink's fault, and is not seen by who logs.
+// Safe to call from any thread, and so must its sink be. A sink that throws is the sink's fault,
+// and is not seen by who logs.
 class Log {
  public:
   // Gets each event: its level, and the line without a line end.
@@ -52,10 +60,19 @@ class Log {
   Log();  // drops everything: for tests
   explicit Log(Options options);
 
-  void debug(std::string_view event, LogFields fields = {}) { write(LogLevel::debug, event, fields); }
+  void debug(std::string_view event, LogFields fields = {}) {
+    write(LogLevel::debug, event, fields);
+  }
+
   void info(std::string_view event, LogFields fields = {}) { write(LogLevel::info, event, fields); }
-  void warning(std::string_view event, LogFields fields = {}) { write(LogLevel::warning, event, fields); }
-  void error(std::string_view event, LogFields fields = {}) { write(LogLevel::error, event, fields); }
+
+  void warning(std::string_view event, LogFields fields = {}) {
+    write(LogLevel::warning, event, fields);
+  }
+
+  void error(std::string_view event, LogFields fields = {}) {
+    write(LogLevel::error, event, fields);
+  }
 
  private:
   void write(LogLevel level, std::string_view event, LogFields fields);

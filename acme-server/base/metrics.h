@@ -11,8 +11,8 @@ namespace gatehouse {
 
 using MetricLabels = std::map<std::string, std::string>;
 
-// A handle to one time series. Cheap to copy, valid as long as its Metrics; safe to use from any thread. A default
-// one counts nowhere.
+// A handle to one time series. Cheap to copy, valid as long as its Metrics; safe to use from any
+// thread. A default one counts nowhere.
 class Counter {
  public:
   Counter() = default;
@@ -44,7 +44,8 @@ class Histogram {
   void* series_ = nullptr;
 };
 
-// The registry of one Server. Resolve handles at construction and keep them: looking one up takes a lock.
+// The registry of one Server. Resolve handles at construction and keep them: a look-up takes a
+// lock.
 class Metrics {
  public:
   Metrics();
@@ -52,11 +53,13 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // The series of family `name` with `labels`; asking twice gives the same one. `help` is one sentence.
-  Counter counter(const std::string& name, const std::string& help, const MetricLabels& labels = {});
+  // The series of family `name` with `labels`; asking twice gives the same one. `help` is one
+  // sentence. Throws std::invalid_argument when `name` is no Prometheus name or another kind's.
+  Counter counter(const std::string& name, const std::string& help,
+                  const MetricLabels& labels = {});
   Gauge gauge(const std::string& name, const std::string& help, const MetricLabels& labels = {});
-  Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
-                      const MetricLabels& labels = {});
+  Histogram histogram(const std::string& name, const std::string& help,
+                      const std::vector<double>& buckets, const MetricLabels& labels = {});
 
   // Everything, in the Prometheus text format 0.0.4.
   std::string text() const;

@@ -12,8 +12,9 @@ namespace gatehouse {
 // "2026-11-22T09:30:00Z". Years 0000 to 9999.
 std::string to_rfc3339(Instant instant);
 
-// Takes any offset and any fraction of a second (dropped). Nothing for what RFC 3339 does not allow, for 24:00, for
-// days that no month has; a leap second :60 counts as the next second.
+// Takes any offset and any fraction of a second (dropped). Nothing for what RFC 3339 does not
+// allow, for 24:00, for days that no month has; a leap second (:60 at the end of a
+// month in UTC) counts as the next second.
 std::optional<Instant> from_rfc3339(std::string_view text);
 
 }  // namespace gatehouse

@@ -12,8 +12,11 @@ namespace gatehouse {
 class Secret {
  public:
   Secret() = default;
+
   explicit Secret(std::string text) : text_(std::move(text)) {}
+
   ~Secret() { wipe(); }
+
   Secret(const Secret& other) = default;
   Secret& operator=(const Secret& other);
   Secret(Secret&& other) noexcept;

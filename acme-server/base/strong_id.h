@@ -13,12 +13,15 @@ template <class Tag>
 class StrongId {
  public:
   StrongId() = default;
+
   explicit StrongId(std::string text) : text_(std::move(text)) {}
 
   const std::string& str() const { return text_; }
+
   bool empty() const { return text_.empty(); }
 
   friend auto operator<=>(const StrongId&, const StrongId&) = default;
+
   friend std::ostream& operator<<(std::ostream& out, const StrongId& id) { return out << id.text_; }
 
  private:
