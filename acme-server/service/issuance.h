@@ -1,6 +1,9 @@
-// From a finalized order to a stored intent: what Orders::finalize, the issuance job and the server's own certificates
-// have in common.
+// From a finalized order to a stored intent: what Orders::finalize, the issuance job and the
+// server's own certificates have in common.
 #pragma once
+
+#include <optional>
+#include <string>
 
 #include "acme-server/core/order.h"
 #include "acme-server/core/profile.h"
@@ -10,10 +13,16 @@
 
 namespace gatehouse::service {
 
-// Asks the profile's backend to prepare an intent for `order` with the key of `spki`, and puts it with everything it was
-// made under. Outside any transaction; nothing is stored. Rejects what the backend refuses.
-store::Issuance prepare_issuance(Context& context, const Order& order, const Profile& profile, ByteView csr_der,
-                                 ByteView spki);
+// Asks the profile's backend to prepare an intent for `order` with the key of `spki`, and puts it
+// with everything it was made under. Outside any transaction; nothing is stored. Rejects badCSR for
+// a key that the profile or the key policy refuses, and what the backend refuses.
+store::Issuance prepare_issuance(Context& context, const Order& order, const Profile& profile,
+                                 ByteView csr_der, ByteView spki);
+
+// Nothing when a certificate may have the key, in the transaction that relies on it; else the
+// badCSR problem: it is blocked, or an account of any directory has it. The problem does not say
+// which.
+std::optional<Problem> why_key_unusable(store::Tx& tx, const std::string& spki_sha256);
 
 // The backend's half of a stored issuance.
 backends::Intent intent_of(const store::Issuance& issuance);

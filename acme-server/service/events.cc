@@ -1,0 +1,90 @@
+#include "acme-server/service/events.h"
+
+#include <optional>
+
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/crypto/digest.h"
+
+namespace gatehouse::service {
+namespace {
+
+std::string actor_text(const AccountId& account, Actor actor) {
+  switch (actor) {
+    case Actor::account:
+      return "account:" + account.str();
+    case Actor::server:
+      return "server";
+  }
+  ACME_CHECK(false);
+  return {};
+}
+
+}  // namespace
+
+store::AuditEvent event_of(std::string_view kind, const Account& account) {
+  store::AuditEvent event;
+  event.kind = kind;
+  event.actor = actor_text(account.id, Actor::account);
+  event.directory = account.directory;
+  event.account = account.id;
+  return event;
+}
+
+store::AuditEvent event_of(std::string_view kind, const Order& order, Actor actor) {
+  ACME_CHECK(actor == Actor::server || order.account.has_value());
+  store::AuditEvent event;
+  event.kind = kind;
+  event.actor = actor_text(order.account.value_or(AccountId()), actor);
+  event.directory = order.directory;
+  event.account = order.account;
+  event.order = order.id;
+  return event;
+}
+
+store::AuditEvent event_of(std::string_view kind, const Authorization& authorization, Actor actor) {
+  store::AuditEvent event;
+  event.kind = kind;
+  event.actor = actor_text(authorization.account, actor);
+  event.directory = authorization.directory;
+  event.account = authorization.account;
+  event.authorization = authorization.id;
+  event.details["identifier"] = authorization.identifier.value;
+  event.details["wildcard"] = authorization.wildcard;
+  return event;
+}
+
+store::AuditEvent intent_event(const Order& order, const store::Issuance& issuance, Actor actor) {
+  store::AuditEvent event = event_of("certificate.intent", order, actor);
+  const std::optional<Bytes> octets = base64url_decode(issuance.request);
+  event.details["issuance"] = issuance.id.str();
+  event.details["backend"] = issuance.backend;
+  event.details["issuer"] = issuance.issuer.str();
+  event.details["serial"] = issuance.serial;
+  event.details["profile"] = issuance.profile;
+  event.details["profile_hash"] = issuance.profile_hash;
+  event.details["spki_sha256"] = issuance.spki_sha256;
+  event.details["request_sha256"] =
+      crypto::sha256_hex(octets ? ByteView(*octets) : as_bytes(issuance.request));
+  event.details["not_before"] = to_rfc3339(issuance.not_before);
+  event.details["not_after"] = to_rfc3339(issuance.not_after);
+  event.details["identifiers"] = json_of(order.identifiers);
+  return event;
+}
+
+store::AuditEvent order_failed_event(const Order& order, const Problem& problem) {
+  store::AuditEvent event = event_of("order.invalid", order, Actor::server);
+  event.details["problem"] = to_json(problem);
+  return event;
+}
+
+Json json_of(const std::vector<Identifier>& identifiers) {
+  Json list = Json::array();
+  for (const Identifier& identifier : identifiers) {
+    list.push_back(std::string(to_string(identifier.type)) + ":" + identifier.value);
+  }
+  return list;
+}
+
+}  // namespace gatehouse::service

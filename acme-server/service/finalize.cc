@@ -1,0 +1,110 @@
+// Orders::finalize: from a ready order and a CSR to a stored intent (RFC 8555 section 7.4).
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/core/wire_names.h"
+#include "acme-server/service/account_checks.h"
+#include "acme-server/service/challenge_types.h"
+#include "acme-server/service/csr_checks.h"
+#include "acme-server/service/events.h"
+#include "acme-server/service/issuance.h"
+#include "acme-server/service/order_view.h"
+#include "acme-server/service/orders.h"
+
+namespace gatehouse::service {
+namespace {
+
+struct Loaded {
+  Order order;
+  std::vector<Authorization> authorizations;
+  OrderStatus status = OrderStatus::pending;
+};
+
+std::optional<Loaded> load(store::Tx& tx, const AccountId& account, const OrderId& id) {
+  std::optional<Order> order = tx.orders().of(account, id);
+  if (!order) {
+    return std::nullopt;
+  }
+  std::vector<Authorization> authorizations = tx.authorizations().of_order(id);
+  const OrderStatus status = status_of(*order, authorizations, tx.now());
+  return Loaded{
+      .order = std::move(*order), .authorizations = std::move(authorizations), .status = status};
+}
+
+// RFC 8555 section 7.4: "A request to finalize an order will result in error if the order is not in
+// the "ready" state. In such cases, the server MUST return a 403 (Forbidden) error with a problem
+// document of type "orderNotReady"."
+void check_ready(const Loaded& loaded) {
+  if (loaded.status != OrderStatus::ready) {
+    reject({.type = ProblemType::orderNotReady,
+            .detail = "The order " + loaded.order.id.str() + " is " +
+                      std::string(to_string(loaded.status)) + ", not ready.",
+            .status = 403});
+  }
+}
+
+void check_proofs(const Loaded& loaded, const Profile& profile,
+                  const validators::ValidatorSet& validators) {
+  for (const Authorization& authorization : loaded.authorizations) {
+    if (const std::optional<std::string> why = why_unproven(authorization, profile, validators)) {
+      reject({.type = ProblemType::unauthorized, .detail = *why, .status = 403});
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<OrderView> Orders::finalize(const Account& account, const OrderId& id,
+                                          ByteView csr_der) {
+  const std::optional<Loaded> before =
+      context_.store.read([&](store::Tx& tx) { return load(tx, account.id, id); });
+  if (!before) {
+    return std::nullopt;
+  }
+  check_ready(*before);
+  const crypto::Csr csr = check_csr(csr_der, before->order);
+  const std::shared_ptr<const Policy> policy = context_.policy.get();
+  const Profile* profile = policy->profile(before->order.profile);
+  if (profile == nullptr) {
+    reject(ProblemType::malformed, "The order's profile " + before->order.profile +
+                                       " does not exist any more; make a new order.");
+  }
+  check_proofs(*before, *profile, context_.validators);
+  const store::Issuance issuance =
+      prepare_issuance(context_, before->order, *profile, csr_der, csr.spki);
+  const std::string csr_text = base64url_encode(csr_der);
+  const std::string job_id = random_row_id(context_.entropy, context_.clock.now());
+
+  const OrderView view = context_.store.write([&](store::Tx& tx) {
+    check_is_valid(tx, account);
+    const std::optional<Loaded> now = load(tx, account.id, id);
+    ACME_CHECK(now.has_value());
+    check_ready(*now);
+    // In this transaction, so that no account can take the key between the look and the write.
+    if (const std::optional<Problem> problem = why_key_unusable(tx, issuance.spki_sha256)) {
+      reject(*problem);
+    }
+    // One compare-and-set owns ready -> processing, whatever was read before it.
+    if (!tx.orders().finalize(account.id, id, {.csr = csr_text, .at = tx.now()})) {
+      reject({.type = ProblemType::orderNotReady,
+              .detail = "The order " + id.str() + " is being finalized by another request.",
+              .status = 403});
+    }
+    tx.issuances().insert(issuance);
+    tx.jobs().enqueue(job_id, store::JobKind::issue_certificate, id.str(), tx.job_now());
+    tx.audit().append(event_of("order.finalized", now->order, Actor::account));
+    tx.audit().append(intent_event(now->order, issuance, Actor::account));
+    tx.after_commit(context_.wake);
+    return view_of(tx.orders().of(account.id, id).value(), now->authorizations, tx.now());
+  });
+  context_.log.info("order.processing",
+                    {{"order", id}, {"account", account.id}, {"serial", issuance.serial}});
+  return view;
+}
+
+}  // namespace gatehouse::service

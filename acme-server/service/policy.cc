@@ -1,0 +1,10 @@
+#include "acme-server/service/policy.h"
+
+namespace gatehouse::service {
+
+const Profile* Policy::profile(const std::string& name) const {
+  const auto found = profiles.find(name.empty() ? default_profile : name);
+  return found == profiles.end() ? nullptr : &found->second;
+}
+
+}  // namespace gatehouse::service

@@ -1,0 +1,20 @@
+// The identifiers of a newOrder, read and judged.
+#pragma once
+
+#include <vector>
+
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/service/orders.h"
+#include "validators/validator.h"
+
+namespace gatehouse::service {
+
+// In canonical form, each once, in the order they were sent. Rejects malformed when there are none
+// or too many, else with one subproblem for each that is no identifier, that the profile's policy
+// refuses, or that none of its enabled challenge types can prove.
+std::vector<Identifier> read_identifiers(const std::vector<Orders::RequestedIdentifier>& requested,
+                                         const Profile& profile,
+                                         const validators::ValidatorSet& validators);
+
+}  // namespace gatehouse::service
