@@ -1,7 +1,8 @@
 // The configuration: one JSON file with comments -> every module's Options.
 //
-// Everything but base_url has a default. Unknown or wrong fields are refused with their path and the allowed range.
-// Paths in the file are relative to the file's folder; in Config they are absolute.
+// Everything but base_url has a default. Unknown or wrong fields are refused with their path and
+// the allowed range. Paths in the file are relative to the file's folder; in Config they are
+// absolute.
 #pragma once
 
 #include <chrono>
@@ -24,10 +25,10 @@ namespace gatehouse::config {
 enum class CertificateSource { none, own, files };
 
 struct ListenerConfig {
-  http::Listener listener;           // tls filled later, when the certificate is at hand
+  http::Listener listener;  // tls filled later, when the certificate is at hand
   CertificateSource certificate = CertificateSource::none;
-  std::string certificate_file, key_file;   // with CertificateSource::files
-  std::string client_ca_file;               // optional client certificates
+  std::string certificate_file, key_file;  // with CertificateSource::files
+  std::string client_ca_file;              // optional client certificates
 };
 
 struct ThreadsConfig {
@@ -40,13 +41,14 @@ struct LogConfig {
 };
 
 struct Config {
-  std::string file;                  // absolute path of the file; messages name it
-  std::string folder;                // what relative paths are relative to
-  std::string data_directory;        // listener keys and the like
-  std::string public_url;            // where CDP and AIA point, for good
+  std::string file;            // absolute path of the file; messages name it
+  std::string folder;          // what relative paths are relative to
+  std::string data_directory;  // listener keys and the like
+  std::string public_url;      // where CDP and AIA point, for good
   std::vector<ListenerConfig> acme, public_files, operations;
   web::WebOptions web;
   store::StoreOptions store;
+  std::size_t store_readers = 8;  // connections kept for reading
   net::ResolverOptions resolver;
   http::Limits limits;
   service::Policy policy;
@@ -56,13 +58,15 @@ struct Config {
   Json backends = Json::object();    // name -> object, read by ca-backends/registry
 };
 
-// A setting from the command line: "validators.http01.port=5002". The value is JSON if it reads as JSON, else a string.
-// Throws JsonError when it is not of the form path=value.
+// A setting from the command line: "validators.http01.port=5002". The value is JSON if it reads as
+// JSON, else a string. Throws JsonError when it is not of the form path=value.
 void apply_setting(Json& document, std::string_view setting);
 
-// Reads `text` as the config file at `path`, with `settings` applied over it. Throws JsonError whose message begins with
-// the file's name: "gatehouse.json: validators.http01.port: 70000 is not a port (1..65535)".
-Config parse_config(std::string_view text, const std::string& path, const std::vector<std::string>& settings);
+// Reads `text` as the config file at `path`, with `settings` applied over it. Throws JsonError
+// whose message begins with the file's name: "gatehouse.json: validators.http01.port: 70000 is not
+// a port (1..65535)".
+Config parse_config(std::string_view text, const std::string& path,
+                    const std::vector<std::string>& settings);
 
 // Reads the file; std::runtime_error naming the path when it cannot be read.
 Config load_config(const std::string& path, const std::vector<std::string>& settings);

@@ -1,0 +1,164 @@
+#include "config/listeners.h"
+
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "acme-server/base/ip_address.h"
+#include "acme-server/base/url.h"
+#include "config/fields.h"
+
+namespace gatehouse::config {
+
+namespace {
+
+constexpr std::uint16_t kPublicPort = 80;
+constexpr std::uint16_t kOperationsPort = 9402;
+constexpr std::size_t kMaxListeners = 16;  // of one kind: addresses of one machine, not a farm
+
+enum class Kind { acme, public_files, operations };
+
+std::string describe(const http::Listener& listener) {
+  if (const auto* tcp = std::get_if<http::TcpAddress>(&listener.address)) {
+    return tcp->address + " port " + std::to_string(tcp->port);
+  }
+  if (const auto* path = std::get_if<http::UnixAddress>(&listener.address)) return path->path;
+  return "descriptor " +
+         std::to_string(std::get<http::InheritedSocket>(listener.address).descriptor);
+}
+
+bool is_loopback(const http::TcpAddress& tcp) {
+  const auto address = IpAddress::parse(tcp.address);
+  if (!address) return false;
+  static const IpPrefix kV4 = IpPrefix::parse("127.0.0.0/8").value();
+  static const IpPrefix kV6 = IpPrefix::parse("::1/128").value();
+  return kV4.contains(*address) || kV6.contains(*address);
+}
+
+void read_address(const JsonObject& object, const Config& config, std::uint16_t default_port,
+                  http::Listener& listener) {
+  const int ways =
+      int{object.has("address")} + int{object.has("unix")} + int{object.has("descriptor")};
+  if (ways != 1) {
+    throw JsonError(object.path() + ": give exactly one of address (with port), unix, descriptor");
+  }
+  if (object.has("unix")) {
+    http::UnixAddress unix_address{.path = resolve_path(config, object.string("unix", 100))};
+    if (const auto mode = object.optional_string("mode", 4)) {
+      if (mode->find_first_not_of("01234567") != std::string::npos || mode->size() < 3) {
+        refuse(object, "mode", "\"" + *mode + "\" is not an octal file mode such as \"0660\"");
+      }
+      unix_address.mode = static_cast<std::uint32_t>(std::stoul(*mode, nullptr, 8));
+    }
+    listener.address = unix_address;
+    return;
+  }
+  if (const auto descriptor = object.optional_integer("descriptor", 3, 1023)) {
+    listener.address = http::InheritedSocket{.descriptor = static_cast<int>(*descriptor)};
+    return;
+  }
+  http::TcpAddress tcp{.address = object.string("address", 64), .port = default_port};
+  if (!IpAddress::parse(tcp.address)) {
+    refuse(object, "address",
+           "\"" + tcp.address + "\" is not an IP address; \"::\" listens on every one");
+  }
+  read_port(object, "port", tcp.port);
+  if (const auto only = object.optional_bool("ipv6_only")) tcp.v6_only = *only;
+  listener.address = tcp;
+}
+
+void read_certificate(const JsonObject& object, const Config& config, Kind kind,
+                      ListenerConfig& listener) {
+  listener.certificate = kind == Kind::acme ? CertificateSource::own : CertificateSource::none;
+  const Json* tls = object.find("tls");
+  if (tls != nullptr && tls->is_object()) {
+    const JsonObject files = object.object("tls");
+    files.only({"certificate", "key", "client_ca"});
+    listener.certificate = CertificateSource::files;
+    listener.certificate_file = resolve_path(config, files.string("certificate"));
+    listener.key_file = resolve_path(config, files.string("key"));
+    if (const auto ca = files.optional_string("client_ca"))
+      listener.client_ca_file = resolve_path(config, *ca);
+  } else {
+    read_word<CertificateSource>(
+        object, "tls", listener.certificate,
+        {{"own", CertificateSource::own}, {"off", CertificateSource::none}});
+  }
+  if (kind == Kind::public_files && listener.certificate != CertificateSource::none) {
+    refuse(object, "tls",
+           "public files are plain HTTP: who fetches a CRL cannot check a certificate yet");
+  }
+  const auto* tcp = std::get_if<http::TcpAddress>(&listener.listener.address);
+  if (kind == Kind::acme && listener.certificate == CertificateSource::none && tcp != nullptr &&
+      !is_loopback(*tcp)) {
+    refuse(object, "tls",
+           "ACME without TLS is for loopback or a unix socket, behind a proxy (RFC 8555 section "
+           "6.1); " +
+               tcp->address + " is neither");
+  }
+}
+
+void read_kind(const JsonObject& listeners, std::string_view name, Kind kind,
+               std::uint16_t default_port, Config& config, std::vector<ListenerConfig>& target) {
+  const Json* array = listeners.optional_array(name);
+  if (array == nullptr) return;
+  if (array->size() > kMaxListeners) {
+    refuse(listeners, name, "more than " + std::to_string(kMaxListeners) + " listeners");
+  }
+  target.clear();
+  for (std::size_t i = 0; i < array->size(); ++i) {
+    const JsonObject object((*array)[i], listeners.path_of(name) + "[" + std::to_string(i) + "]");
+    object.only({"address", "port", "ipv6_only", "unix", "mode", "descriptor", "tls"});
+    ListenerConfig listener;
+    listener.listener.name = std::string(name) + "." + std::to_string(i);
+    read_address(object, config, default_port, listener.listener);
+    read_certificate(object, config, kind, listener);
+    if (kind == Kind::acme) listener.listener.origins = {config.web.base_url};
+    target.push_back(std::move(listener));
+  }
+}
+
+void refuse_doubles(const Config& config) {
+  std::set<std::string> seen;
+  for (const auto* kind : {&config.acme, &config.public_files, &config.operations}) {
+    for (const ListenerConfig& listener : *kind) {
+      if (!seen.insert(describe(listener.listener)).second) {
+        throw JsonError("listeners: two of them on " + describe(listener.listener));
+      }
+    }
+  }
+}
+
+ListenerConfig default_listener(std::string name, std::string address, std::uint16_t port) {
+  ListenerConfig listener;
+  listener.listener.name = std::move(name);
+  listener.listener.address = http::TcpAddress{.address = std::move(address), .port = port};
+  return listener;
+}
+
+}  // namespace
+
+std::string resolve_path(const Config& config, const std::string& path) {
+  return (std::filesystem::path(config.folder) / path).lexically_normal().string();
+}
+
+void read_listeners(const JsonObject& root, Config& config) {
+  const auto base = parse_url(config.web.base_url);
+  const std::uint16_t acme_port = base ? base->effective_port() : std::uint16_t{443};
+  config.acme = {default_listener("acme.0", "::", acme_port)};
+  config.acme.front().certificate = CertificateSource::own;
+  config.acme.front().listener.origins = {config.web.base_url};
+  config.public_files = {default_listener("public.0", "::", kPublicPort)};
+  config.operations = {default_listener("operations.0", "127.0.0.1", kOperationsPort)};
+  if (const auto listeners = root.optional_object("listeners")) {
+    listeners->only({"acme", "public", "operations"});
+    read_kind(*listeners, "acme", Kind::acme, acme_port, config, config.acme);
+    read_kind(*listeners, "public", Kind::public_files, kPublicPort, config, config.public_files);
+    read_kind(*listeners, "operations", Kind::operations, kOperationsPort, config,
+              config.operations);
+  }
+  if (config.acme.empty()) throw JsonError("listeners.acme: at least one is needed");
+  refuse_doubles(config);
+}
+
+}  // namespace gatehouse::config

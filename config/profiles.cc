@@ -1,0 +1,222 @@
+#include "config/profiles.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "acme-server/base/ip_address.h"
+#include "acme-server/base/url.h"
+#include "config/fields.h"
+
+namespace gatehouse::config {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr hours kDay{24};
+constexpr std::size_t kMaxProfiles = 64;
+constexpr std::size_t kMaxNameLength = 64;
+
+struct KeyTypeName {
+  std::string_view name;
+  crypto::KeyType type;
+};
+
+constexpr std::array<KeyTypeName, 5> kKeyTypes = {{{"rsa", crypto::KeyType::rsa},
+                                                   {"ec-p256", crypto::KeyType::ec_p256},
+                                                   {"ec-p384", crypto::KeyType::ec_p384},
+                                                   {"ec-p521", crypto::KeyType::ec_p521},
+                                                   {"ed25519", crypto::KeyType::ed25519}}};
+constexpr std::array<std::string_view, 3> kKeyUsages = {"digitalSignature", "keyEncipherment",
+                                                        "keyAgreement"};
+
+void check_words(const JsonObject& object, std::string_view name,
+                 const std::vector<std::string>& given,
+                 const std::vector<std::string_view>& known) {
+  if (given.empty()) refuse(object, name, "is empty");
+  for (const std::string& word : given) {
+    if (std::ranges::find(known, word) == known.end()) throw_not_a_word(object, name, word, known);
+  }
+}
+
+std::vector<std::string_view> key_type_names() {
+  std::vector<std::string_view> names;
+  for (const KeyTypeName& known : kKeyTypes) names.push_back(known.name);
+  return names;
+}
+
+void check_prefixes(const JsonObject& object, std::string_view name,
+                    const std::vector<std::string>& prefixes) {
+  for (const std::string& text : prefixes) {
+    const auto prefix = IpPrefix::parse(text);
+    if (!prefix) refuse(object, name, prefix.error());
+  }
+}
+
+void check_extended_key_usages(const JsonObject& object, const std::vector<std::string>& usages) {
+  for (const std::string& usage : usages) {
+    const bool named = usage == "serverAuth" || usage == "clientAuth";
+    const bool dotted = usage.find('.') != std::string::npos &&
+                        usage.find_first_not_of("0123456789.") == std::string::npos;
+    if (!named && !dotted) {
+      refuse(object, "extended_key_usages",
+             "\"" + usage + "\" is neither serverAuth, clientAuth nor a dotted OID");
+    }
+  }
+}
+
+void read_identifiers(const JsonObject& object, IdentifierPolicy& policy) {
+  object.only({"allowed_dns", "denied_dns", "allowed_ip", "denied_ip", "allow_ip",
+               "allow_wildcards", "allow_single_label", "public_suffix_rule"});
+  read_field(object, "allowed_dns", policy.allowed_dns);
+  read_field(object, "denied_dns", policy.denied_dns);
+  read_field(object, "allowed_ip", policy.allowed_ip);
+  read_field(object, "denied_ip", policy.denied_ip);
+  read_field(object, "allow_ip", policy.allow_ip);
+  read_field(object, "allow_wildcards", policy.allow_wildcards);
+  read_field(object, "allow_single_label", policy.allow_single_label);
+  read_field(object, "public_suffix_rule", policy.public_suffix_rule);
+  if (const auto why = why_unusable(policy)) throw JsonError(object.path() + ": " + *why);
+}
+
+void read_lifetimes(const JsonObject& object, Profile& profile) {
+  read_duration(object, "validity", profile.validity, minutes(1), kDay * 3650);
+  read_duration(object, "backdate", profile.backdate, seconds(0), hours(48));
+  read_duration(object, "order_lifetime", profile.order_lifetime, minutes(1), kDay * 90);
+  read_duration(object, "pending_authorization_lifetime", profile.pending_authorization_lifetime,
+                minutes(1), kDay * 90);
+  read_duration(object, "valid_authorization_lifetime", profile.valid_authorization_lifetime,
+                minutes(1), kDay * 398);
+  if (profile.backdate >= profile.validity)
+    refuse(object, "backdate", "is not shorter than validity");
+}
+
+Profile read_profile(const JsonObject& object, const std::string& name) {
+  object.only({"description", "validity", "backdate", "key_usages", "extended_key_usages",
+               "key_types", "common_name", "client_dates", "challenge_types", "order_lifetime",
+               "pending_authorization_lifetime", "valid_authorization_lifetime",
+               "reuse_authorizations", "max_identifiers", "identifiers", "allowed_addresses",
+               "denied_addresses", "backend"});
+  Profile profile;
+  profile.name = name;
+  read_field(object, "description", profile.description);
+  read_lifetimes(object, profile);
+  read_field(object, "key_usages", profile.key_usages);
+  check_words(object, "key_usages", profile.key_usages, {kKeyUsages.begin(), kKeyUsages.end()});
+  read_field(object, "extended_key_usages", profile.extended_key_usages);
+  check_extended_key_usages(object, profile.extended_key_usages);
+  read_field(object, "key_types", profile.key_types);
+  check_words(object, "key_types", profile.key_types, key_type_names());
+  read_field(object, "common_name", profile.common_name);
+  read_field(object, "client_dates", profile.client_dates);
+  read_field(object, "challenge_types", profile.challenge_types);
+  if (profile.challenge_types.empty())
+    refuse(object, "challenge_types", "is empty: nothing could ever be proven");
+  read_field(object, "reuse_authorizations", profile.reuse_authorizations);
+  read_number(object, "max_identifiers", profile.max_identifiers, 1, 100);
+  if (const auto identifiers = object.optional_object("identifiers"))
+    read_identifiers(*identifiers, profile.identifiers);
+  read_field(object, "allowed_addresses", profile.allowed_addresses);
+  read_field(object, "denied_addresses", profile.denied_addresses);
+  check_prefixes(object, "allowed_addresses", profile.allowed_addresses);
+  check_prefixes(object, "denied_addresses", profile.denied_addresses);
+  read_field(object, "backend", profile.backend);
+  return profile;
+}
+
+bool is_profile_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameLength &&
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+             std::string_view::npos;
+}
+
+void read_profiles(const JsonObject& root, service::Policy& policy) {
+  if (const auto profiles = root.optional_object("profiles")) {
+    if (profiles->json().empty()) refuse(root, "profiles", "is empty");
+    if (profiles->json().size() > kMaxProfiles)
+      refuse(root, "profiles", "are more than " + std::to_string(kMaxProfiles));
+    policy.profiles.clear();
+    for (const auto& item : profiles->json().items()) {
+      if (!is_profile_name(item.key())) {
+        refuse(*profiles, item.key(),
+               "a profile's name is 1..64 letters, digits, \"-\", \"_\", \".\"");
+      }
+      policy.profiles.emplace(item.key(), read_profile(profiles->object(item.key()), item.key()));
+    }
+    if (policy.profiles.size() == 1) policy.default_profile = policy.profiles.begin()->first;
+  }
+  read_field(root, "default_profile", policy.default_profile);
+  if (policy.profile("") == nullptr) {
+    refuse(root, "default_profile", "\"" + policy.default_profile + "\" is not among profiles");
+  }
+}
+
+void read_key_policy(const JsonObject& root, std::string_view name, crypto::KeyPolicy& policy) {
+  const auto object = root.optional_object(name);
+  if (!object) return;
+  object->only({"types", "rsa_min_bits", "rsa_max_bits"});
+  if (const auto types = object->optional_strings("types")) {
+    check_words(*object, "types", *types, key_type_names());
+    policy.allowed.clear();
+    for (const KeyTypeName& known : kKeyTypes) {
+      if (std::ranges::find(*types, known.name) != types->end())
+        policy.allowed.push_back(known.type);
+    }
+  }
+  read_number(*object, "rsa_min_bits", policy.rsa_min_bits, 2048, 8192);
+  read_number(*object, "rsa_max_bits", policy.rsa_max_bits, 2048, 8192);
+  if (policy.rsa_max_bits < policy.rsa_min_bits)
+    refuse(*object, "rsa_max_bits", "is below rsa_min_bits");
+}
+
+void read_validation(const JsonObject& root, service::Policy& policy) {
+  if (const auto validation = root.optional_object("validation")) {
+    validation->only({"attempts", "gap", "timeout", "max_running_per_account"});
+    read_number(*validation, "attempts", policy.validation_attempts, 1, 20);
+    read_duration(*validation, "gap", policy.validation_gap, seconds(1), hours(1));
+    read_duration(*validation, "timeout", policy.validation_timeout, seconds(1), seconds(50));
+    read_number(*validation, "max_running_per_account", policy.max_validations_running, 1, 100'000);
+  }
+  if (const auto crl = root.optional_object("crl")) {
+    crl->only({"lifetime", "interval"});
+    read_duration(*crl, "lifetime", policy.crl_lifetime, minutes(10), kDay * 90);
+    read_duration(*crl, "interval", policy.crl_interval, minutes(1), kDay * 90);
+    if (policy.crl_interval >= policy.crl_lifetime)
+      refuse(*crl, "interval", "is not shorter than lifetime");
+  }
+}
+
+void check_backends(const JsonObject& root, const service::Policy& policy) {
+  const auto backends = root.optional_object("backends");
+  for (const auto& [name, profile] : policy.profiles) {
+    const bool known = backends ? backends->has(profile.backend) : profile.backend == "local";
+    if (!known) {
+      throw JsonError("profiles." + name + ".backend: \"" + profile.backend +
+                      "\" is not among backends");
+    }
+  }
+}
+
+}  // namespace
+
+void read_policy(const JsonObject& root, service::Policy& policy) {
+  read_profiles(root, policy);
+  read_key_policy(root, "account_keys", policy.account_keys);
+  read_key_policy(root, "certificate_keys", policy.certificate_keys);
+  read_validation(root, policy);
+  read_field(root, "terms_of_service", policy.terms_of_service);
+  if (!policy.terms_of_service.empty() && !parse_url(policy.terms_of_service)) {
+    refuse(root, "terms_of_service", "is not an http or https URL");
+  }
+  if (const auto limits = root.optional_object("limits")) {
+    read_number(*limits, "contacts", policy.max_contacts, 0, 100);
+    read_number(*limits, "pending_orders_per_account", policy.max_orders_pending, 1, 1'000'000);
+  }
+  check_backends(root, policy);
+}
+
+}  // namespace gatehouse::config

@@ -1,0 +1,227 @@
+#include "config/config.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "config/fields.h"
+
+namespace gatehouse::config {
+namespace {
+
+std::string read(const std::string& name) {
+  std::ifstream file(std::string(GATEHOUSE_SOURCE_DIR) + "/config/" + name);
+  REQUIRE(file);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Config parse(std::string_view text, const std::vector<std::string>& settings = {}) {
+  return parse_config(text, "/etc/gatehouse/gatehouse.json", settings);
+}
+
+std::string error_of(std::string_view text, const std::vector<std::string>& settings = {}) {
+  try {
+    parse(text, settings);
+  } catch (const JsonError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// `fields` in an object that is otherwise good.
+std::string with(const std::string& fields) {
+  return R"({"base_url": "https://acme.test")" + (fields.empty() ? "" : ", " + fields) + "}";
+}
+
+TEST_CASE("base_url alone is a whole configuration") {
+  const Config config = parse(with(""));
+  CHECK(config.web.base_url == "https://acme.test");
+  CHECK(config.public_url == "http://acme.test");
+  CHECK(config.store.database == "/etc/gatehouse/gatehouse.db");
+  REQUIRE(config.acme.size() == 1);
+  CHECK(config.acme[0].certificate == CertificateSource::own);
+  CHECK(std::get<http::TcpAddress>(config.acme[0].listener.address).port == 443);
+  CHECK(std::get<http::TcpAddress>(config.operations.at(0).listener.address).address ==
+        "127.0.0.1");
+  CHECK(config.backends.at("local").at("key") == "ca/issuer.key");
+}
+
+TEST_CASE("the example gives every option with its default") {
+  const Config example = parse(read("gatehouse.example.json"));
+  const Config defaults = parse(R"({"base_url": "https://acme.corp.example"})");
+  CHECK(example.policy.profiles == defaults.policy.profiles);
+  CHECK(example.policy.default_profile == defaults.policy.default_profile);
+  CHECK(example.policy.account_keys == defaults.policy.account_keys);
+  CHECK(example.policy.certificate_keys == defaults.policy.certificate_keys);
+  CHECK(example.policy.validation_attempts == defaults.policy.validation_attempts);
+  CHECK(example.policy.validation_gap == defaults.policy.validation_gap);
+  CHECK(example.policy.validation_timeout == defaults.policy.validation_timeout);
+  CHECK(example.policy.crl_lifetime == defaults.policy.crl_lifetime);
+  CHECK(example.policy.crl_interval == defaults.policy.crl_interval);
+  CHECK(example.policy.max_contacts == defaults.policy.max_contacts);
+  CHECK(example.policy.max_orders_pending == defaults.policy.max_orders_pending);
+  CHECK(example.policy.max_validations_running == defaults.policy.max_validations_running);
+  CHECK(example.public_url == defaults.public_url);
+  CHECK(example.store_readers == defaults.store_readers);
+  CHECK(example.limits.body_bytes == defaults.limits.body_bytes);
+  CHECK(example.limits.idle == defaults.limits.idle);
+  CHECK(example.threads.validation == defaults.threads.validation);
+  CHECK(example.resolver.timeout == defaults.resolver.timeout);
+  CHECK(example.resolver.tries == defaults.resolver.tries);
+  CHECK(example.acme.size() == defaults.acme.size());
+  CHECK(std::get<http::TcpAddress>(example.acme[0].listener.address).port ==
+        std::get<http::TcpAddress>(defaults.acme[0].listener.address).port);
+}
+
+// Every property that the schema names under `schema`, as dotted paths; what is open ("validators",
+// "backends") ends there.
+void schema_paths(const Json& root, const Json& schema, const std::string& path,
+                  std::vector<std::string>& out) {
+  if (schema.contains("$ref")) {
+    const std::string name =
+        schema.at("$ref").get<std::string>().substr(std::string("#/$defs/").size());
+    return schema_paths(root, root.at("$defs").at(name), path, out);
+  }
+  if (schema.contains("items")) return schema_paths(root, schema.at("items"), path, out);
+  if (schema.contains("properties")) {
+    for (const auto& item : schema.at("properties").items()) {
+      const std::string below = path.empty() ? item.key() : path + "." + item.key();
+      out.push_back(below);
+      schema_paths(root, item.value(), below, out);
+    }
+  }
+  if (path == "profiles")
+    schema_paths(root, root.at("$defs").at("profile"), path + ".default", out);
+}
+
+TEST_CASE("the schema names what the example shows") {
+  const Json schema = parse_json(read("gatehouse.schema.json"));
+  const Json example = parse_json(read("gatehouse.example.json"), {.comments = true});
+  std::vector<std::string> in_schema;
+  schema_paths(schema, schema, "", in_schema);
+  const std::vector<std::string> not_in_example = {
+      "$schema", "listeners.acme.unix", "listeners.acme.mode", "listeners.acme.descriptor"};
+  for (const std::string& path : in_schema) {
+    if (path.starts_with("listeners.public") || path.starts_with("listeners.operations")) continue;
+    if (std::ranges::find(not_in_example, path) != not_in_example.end()) continue;
+    const Json* place = &example;
+    std::string_view rest = path;
+    while (place != nullptr && !rest.empty()) {
+      if (place->is_array()) place = &place->at(0);
+      const std::string name(rest.substr(0, rest.find('.')));
+      rest = rest.size() > name.size() ? rest.substr(name.size() + 1) : std::string_view();
+      place = place->contains(name) ? &place->at(name) : nullptr;
+    }
+    CHECK_MESSAGE(place != nullptr, path, " is in the schema and not in the example");
+  }
+  for (const auto& item : example.items()) {
+    CHECK_MESSAGE(std::ranges::find(in_schema, item.key()) != in_schema.end(), item.key(),
+                  " is not in the schema");
+  }
+}
+
+TEST_CASE("what is wrong is refused with the file, the path and what is allowed") {
+  struct Row {
+    std::string fields;
+    std::string message;  // a part of it
+  };
+
+  const Row rows[] = {
+      {R"("bas_url": 1)", "bas_url"},
+      {R"("path": "acme")", "is not of the form /acme"},
+      {R"("path": "/acme/")", "path"},
+      {R"("public_url": "https://pki.test")", "public_url: must be http"},
+      {R"("public_url": "http://pki.test/x")", "public_url"},
+      {R"("trusted_proxies": ["10.0.0.0/33"])", "trusted_proxies"},
+      {R"("listeners": {"acme": []})", "listeners.acme: at least one"},
+      {R"("listeners": {"acme": [{"address": "localhost"}]})", "listeners.acme[0].address"},
+      {R"("listeners": {"acme": [{"address": "::", "port": 70000}]})",
+       "listeners.acme[0].port: 70000 is not a port (1..65535)"},
+      {R"("listeners": {"acme": [{"address": "::", "port": "80"}]})", "is not a port (1..65535)"},
+      {R"("listeners": {"acme": [{"address": "::", "unix": "x"}]})", "exactly one of"},
+      {R"("listeners": {"acme": [{}]})", "exactly one of"},
+      {R"("listeners": {"acme": [{"address": "10.0.0.1", "tls": "off"}]})",
+       "without TLS is for loopback"},
+      {R"("listeners": {"public": [{"address": "::", "tls": "own"}]})", "plain HTTP"},
+      {R"("listeners": {"operations": [{"address": "::", "port": 443}]})", "two of them"},
+      {R"("listeners": {"acme": [{"unix": "a.sock", "mode": "9"}]})", "octal"},
+      {R"("profiles": {})", "profiles: is empty"},
+      {R"("profiles": {"a b": {}})", "a profile's name"},
+      {R"("profiles": {"a": {}, "b": {}})", "default_profile"},
+      {R"("profiles": {"a": {"validity": "90 days"}})", "profiles.a.validity"},
+      {R"("profiles": {"a": {"validity": "20000d"}})", "out of range (1m..3650d)"},
+      {R"("profiles": {"a": {"key_types": []}})", "profiles.a.key_types: is empty"},
+      {R"("profiles": {"a": {"key_types": ["dsa"]}})", "is none of: rsa, ec-p256"},
+      {R"("profiles": {"a": {"key_usages": ["keyCertSign"]}})", "is none of"},
+      {R"("profiles": {"a": {"extended_key_usages": ["anything"]}})", "neither serverAuth"},
+      {R"("profiles": {"a": {"allowed_addresses": ["127.0.0.1/40"]}})",
+       "profiles.a.allowed_addresses"},
+      {R"("profiles": {"a": {"identifiers": {"allowed_ip": ["x"]}}})", "profiles.a.identifiers"},
+      {R"("profiles": {"a": {"backend": "est"}})",
+       "profiles.a.backend: \"est\" is not among backends"},
+      {R"("profiles": {"a": {"validty": "1d"}})", "validity"},
+      {R"("account_keys": {"rsa_min_bits": 1024})", "account_keys.rsa_min_bits"},
+      {R"("validation": {"attempts": 0})", "validation.attempts"},
+      {R"("crl": {"lifetime": "1h", "interval": "2h"})",
+       "crl.interval: is not shorter than lifetime"},
+      {R"("resolver": {"servers": ["dns.corp.example"]})", "is not an IP address"},
+      {R"("resolver": {"transport": "tls"})", "is none of: automatic, tcp, udp"},
+      {R"("log": {"level": "loud"})", "is none of: debug, info"},
+      {R"("limits": {"idle": "5ms"})", "limits.idle"},
+      {R"("terms_of_service": "ftp://x")", "terms_of_service"},
+  };
+  for (const Row& row : rows) {
+    const std::string error = error_of(with(row.fields));
+    CAPTURE(row.fields);
+    CAPTURE(error);
+    CHECK(error.starts_with("gatehouse.json: "));
+    CHECK(error.find(row.message) != std::string::npos);
+  }
+  CHECK(error_of("{}").find("base_url") != std::string::npos);
+  CHECK(error_of(R"({"base_url": "acme.test"})").find("base_url") != std::string::npos);
+  CHECK(error_of(R"({"base_url": "https://acme.test/x"})").find("base_url") != std::string::npos);
+  CHECK(error_of("[]").find("not a JSON object") != std::string::npos);
+  CHECK(error_of("{").starts_with("gatehouse.json: "));
+}
+
+TEST_CASE("a setting from the command line wins over the file") {
+  const Config config =
+      parse(with(R"("threads": {"http": 1})"),
+            {"threads.http=4", "validators.http01.port=5002", "path=/pki", "log.level=debug",
+             R"(profiles.default.allowed_addresses=["127.0.0.1/32"])"});
+  CHECK(config.threads.http == 4);
+  CHECK(config.validators.at("http01").at("port") == 5002);
+  CHECK(config.web.path == "/pki");
+  CHECK(config.log.level == LogLevel::debug);
+  CHECK(config.policy.profiles.at("default").allowed_addresses ==
+        std::vector<std::string>{"127.0.0.1/32"});
+}
+
+TEST_CASE("a setting that cannot be applied says which and how to write it") {
+  for (const std::string setting :
+       {"port", "=1", "threads..http=1", "base_url.x=1", "a.b.c.d.e.f.g.h.i=1"}) {
+    const std::string error = error_of(with(""), {setting});
+    CAPTURE(error);
+    CHECK(error.find("--set " + setting) != std::string::npos);
+  }
+}
+
+TEST_CASE("durations read and print alike") {
+  using std::chrono::milliseconds;
+  CHECK(parse_duration("90d") == milliseconds(90LL * 24 * 3600 * 1000));
+  CHECK(parse_duration("500ms") == milliseconds(500));
+  for (const char* bad :
+       {"", "d", "-1s", "1.5h", "1w", "1 d", "99999999999999999999s", "2000000000d"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_duration(bad));
+  }
+  for (const char* text : {"90d", "12h", "30m", "10s", "500ms", "36h", "0s"})
+    CHECK(print_duration(*parse_duration(text)) == text);
+}
+
+}  // namespace
+}  // namespace gatehouse::config
