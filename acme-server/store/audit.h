@@ -1,6 +1,7 @@
 // The audit trail: events inside the transaction they describe, sealed into a hash chain at COMMIT.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -34,25 +35,33 @@ struct AuditRow {
   std::string hash;                        // hex SHA-256 over the previous hash and this row; empty: not sealed yet
 };
 
+// Numbers rows in the order of their arrival until they are sealed: the process's number, counted up in the database at
+// each start, then a count. No two processes share one, and none waits for another.
+using ArrivalCounter = std::atomic<std::int64_t>;
+inline constexpr int kArrivalBits = 32;    // of the count; above them the process's number
+
 class Audit {
  public:
-  Audit(sql::Connection& connection, Instant now) : connection_(connection), now_(now) {}
+  Audit(sql::Connection& connection, Instant now, ArrivalCounter& arrivals)
+      : connection_(connection), now_(now), arrivals_(arrivals) {}
 
   void append(const AuditEvent& event);
 
   // Hashes what is not sealed yet, in order. The store calls it inside each COMMIT.
   void seal();
 
-  // Oldest first.
+  // Oldest first; list() gives sealed rows alone.
   std::vector<AuditRow> of_order(const OrderId& order);
   std::vector<AuditRow> list(std::int64_t after_sequence, std::size_t limit);
 
   // Nothing when every hash follows from the row and the hash before it; else a sentence naming the first row that breaks.
+  // Rows cut off at the end leave no trace in the chain: compare the last hash with one kept elsewhere.
   std::optional<std::string> why_broken();
 
  private:
   sql::Connection& connection_;
   Instant now_;
+  ArrivalCounter& arrivals_;
 };
 
 }  // namespace gatehouse::store

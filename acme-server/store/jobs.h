@@ -27,6 +27,7 @@ struct Job {
   std::int64_t attempts = 0;       // failures (throws) so far
   std::string lease_token;         // in every write that the job's worker makes at its end
   std::string note;                // what a postponed job remembers for itself, or why it is parked
+  Instant claimed;                 // when this run was claimed
 };
 
 struct ParkedJob {
@@ -42,16 +43,17 @@ class Jobs {
   // would run later runs at `run_at`. `id` is for a new row.
   void enqueue(std::string id, JobKind kind, std::string_view subject, Instant run_at);
 
-  // Takes up to `limit` due jobs of `kind`, oldest first, and leases them until `lease_until` under `lease_token`, in one
-  // statement.
+  // Takes up to `limit` due jobs of `kind`, those due longest, and leases them until `lease_until` under `lease_token`, in
+  // one statement.
   std::vector<Job> claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until, std::string_view lease_token);
 
   // The four ends of a run. Each false when the lease is not the worker's any more: then it must undo what it did, by
-  // throwing. finish() deletes the job, or makes it due again when it was wished for during the run.
+  // throwing. finish() deletes the job, or makes it due again when it was wished for during the run; so does postpone(),
+  // which else has it run at `run_at`. Both set the count of failures back.
   bool finish(const Job& job, Instant now);
   bool postpone(const Job& job, Instant run_at, std::string_view note);
   bool retry(const Job& job, Instant run_at, std::string_view why);  // attempts + 1
-  bool park(const Job& job, std::string_view why);                   // until an operator says otherwise
+  bool park(const Job& job, std::string_view why);                   // until an operator says otherwise: unpark()
   // Extends the lease of a long job.
   bool renew(const Job& job, Instant lease_until);
   // Whether `job`'s lease still holds: for the transaction that writes its result.
@@ -60,6 +62,8 @@ class Jobs {
   // When the next unparked job is due; none: none.
   std::optional<Instant> next_run_at();
   std::vector<ParkedJob> parked();
+  // The operator's word: the parked job is due at `run_at`. False when there is none.
+  bool unpark(JobKind kind, std::string_view subject, Instant run_at);
   bool exists(JobKind kind, std::string_view subject);
   // How many of `kind` wait or run.
   std::int64_t count(JobKind kind);

@@ -47,18 +47,20 @@ class Tx {
   BlockedKeys blocked_keys() { return BlockedKeys(connection_); }
   State state() { return State(connection_); }
   // Events of this transaction; sealed into the hash chain at COMMIT.
-  Audit audit() { return Audit(connection_, now_); }
+  Audit audit() { return Audit(connection_, now_, arrivals_); }
 
-  // Runs `task` on the caller's thread after the COMMIT, and not at all without one: wake-ups.
+  // Runs `task` on the caller's thread after the COMMIT, and not at all without one (so never in a read): wake-ups. It
+  // does not throw.
   void after_commit(std::function<void()> task) { after_commit_.push_back(std::move(task)); }
 
  private:
   friend class Store;
-  Tx(sql::Connection& connection, Instant now, Instant job_now)
-      : connection_(connection), now_(now), job_now_(job_now) {}
+  Tx(sql::Connection& connection, Instant now, Instant job_now, ArrivalCounter& arrivals)
+      : connection_(connection), now_(now), job_now_(job_now), arrivals_(arrivals) {}
 
   sql::Connection& connection_;
   Instant now_, job_now_;
+  ArrivalCounter& arrivals_;
   std::vector<std::function<void()>> after_commit_;
 };
 
@@ -67,13 +69,15 @@ class Tx {
 // write(): all closures run on the one writer, each in a savepoint of its own; those that wait together share one COMMIT,
 // hence one fsync. Each caller is told of its own outcome after that COMMIT: the value, or the exception its closure threw
 // (its savepoint is then rolled back, its neighbours are not touched). When the COMMIT fails, every member of the group gets
-// the DatabaseError. A closure touches only its Tx; it may run again from its top on a database that has conflicts.
+// the DatabaseError. When more wait than the queue takes, or the executor takes no more, the write fails with a DatabaseError
+// before it began. A closure touches only its Tx; it may run again from its top on a database that has conflicts.
 // A read or write inside a closure is a LogicError.
 class Store {
  public:
   struct Options {
-    std::size_t readers = 8;        // connections kept for reading
-    std::size_t group_limit = 256;  // closures in one COMMIT
+    std::size_t readers = 8;         // connections for reading; a read beyond them waits for one
+    std::size_t group_limit = 256;   // closures in one COMMIT
+    std::size_t queue_limit = 4096;  // closures that wait; a write beyond them fails
   };
 
   // Opens the connections and applies the migrations. `writer` runs the groups: one thread, or inline in tests.

@@ -81,8 +81,8 @@ class Connection {
   virtual void commit() = 0;
   virtual void rollback() noexcept = 0;
 
-  // A named point within a write transaction, to give up part of it. False from savepoints_survive() after a failure means
-  // the database has thrown the whole transaction away.
+  // A point within a write transaction, to give up what came after it; both ends take it away. False from
+  // in_transaction() after a failure means that the database has thrown the whole transaction away.
   virtual void savepoint() = 0;
   virtual void release_savepoint() = 0;
   virtual void rollback_to_savepoint() = 0;
@@ -93,6 +93,10 @@ class Connection {
 
   // "" or " FOR UPDATE SKIP LOCKED": the one place where dialects differ.
   virtual std::string_view skip_locked() const = 0;
+
+  // Between two write transactions, when the callers of the last one have their answers: what the database needs done
+  // now and then, such as a checkpoint. Throws DatabaseError; nothing is lost by that.
+  virtual void housekeep() = 0;
 };
 
 // A database that connections can be opened to. Safe to call from any thread.

@@ -1,0 +1,130 @@
+#include "acme-server/store/accounts.h"
+
+#include "acme-server/core/wire_names.h"
+#include "acme-server/store/values.h"
+
+namespace gatehouse::store {
+namespace {
+
+Account account_of(sql::Connection& connection, const sql::Row& row) {
+  Account account;
+  account.id = AccountId(row.text(0));
+  account.directory = DirectoryId(row.text(1));
+  account.key_thumbprint = row.text(2);
+  account.key_jwk = row.text(3);
+  account.key_spki_sha256 = row.text(4);
+  account.status = known("account status", row.text(5), account_status_from(row.text(5)));
+  account.terms_agreed = row.text(6);
+  account.created = instant_at(row, 7);
+  for (const sql::Row& contact : connection.query(
+           "SELECT contact FROM account_contacts WHERE account_id = $1 ORDER BY position",
+           params(account.id))) {
+    account.contacts.push_back(contact.text(0));
+  }
+  return account;
+}
+
+std::optional<Account> first(sql::Connection& connection, const std::vector<sql::Row>& rows) {
+  return rows.empty() ? std::nullopt : std::optional(account_of(connection, rows.front()));
+}
+
+void insert_contacts(sql::Connection& connection, const AccountId& id,
+                     const std::vector<std::string>& contacts) {
+  std::int64_t position = 0;
+  for (const std::string& contact : contacts) {
+    connection.execute(
+        "INSERT INTO account_contacts (account_id, position, contact) VALUES ($1, $2, $3)",
+        params(id, position++, contact));
+  }
+}
+
+}  // namespace
+
+std::optional<Account> Accounts::of(const DirectoryId& directory, const AccountId& id) {
+  return first(connection_,
+               connection_.query("SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, "
+                                 "status, terms_agreed, created_at "
+                                 "FROM accounts WHERE id = $1 AND directory = $2",
+                                 params(id, directory)));
+}
+
+std::optional<Account> Accounts::by_thumbprint(const DirectoryId& directory,
+                                               std::string_view thumbprint) {
+  return first(connection_,
+               connection_.query("SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, "
+                                 "status, terms_agreed, created_at "
+                                 "FROM accounts WHERE directory = $1 AND key_thumbprint = $2",
+                                 params(directory, thumbprint)));
+}
+
+std::optional<Account> Accounts::get(const AccountId& id) {
+  return first(connection_,
+               connection_.query("SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, "
+                                 "status, terms_agreed, created_at "
+                                 "FROM accounts WHERE id = $1",
+                                 params(id)));
+}
+
+bool Accounts::insert(const Account& account) {
+  const std::int64_t inserted = connection_.execute(
+      "INSERT INTO accounts (id, directory, key_thumbprint, key_jwk, key_spki_sha256, status, "
+      "terms_agreed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+      "ON CONFLICT (directory, key_thumbprint) DO NOTHING",
+      params(account.id, account.directory, account.key_thumbprint, account.key_jwk,
+             account.key_spki_sha256, to_string(account.status), account.terms_agreed,
+             account.created));
+  if (inserted == 0) {
+    return false;
+  }
+  insert_contacts(connection_, account.id, account.contacts);
+  return true;
+}
+
+bool Accounts::set_contacts(const DirectoryId& directory, const AccountId& id,
+                            const std::vector<std::string>& contacts) {
+  const std::vector<sql::Row> valid =
+      connection_.query("SELECT id FROM accounts WHERE id = $1 AND directory = $2 AND status = $3",
+                        params(id, directory, to_string(AccountStatus::valid)));
+  if (valid.empty()) {
+    return false;
+  }
+  connection_.execute("DELETE FROM account_contacts WHERE account_id = $1", params(id));
+  insert_contacts(connection_, id, contacts);
+  return true;
+}
+
+bool Accounts::set_terms_agreed(const DirectoryId& directory, const AccountId& id,
+                                std::string_view terms) {
+  return connection_.execute(
+             "UPDATE accounts SET terms_agreed = $1 "
+             "WHERE id = $2 AND directory = $3 AND status = $4",
+             params(terms, id, directory, to_string(AccountStatus::valid))) == 1;
+}
+
+bool Accounts::deactivate(const DirectoryId& directory, const AccountId& id) {
+  return connection_.execute(
+             "UPDATE accounts SET status = $1 WHERE id = $2 AND directory = $3 AND status = $4",
+             params(to_string(AccountStatus::deactivated), id, directory,
+                    to_string(AccountStatus::valid))) == 1;
+}
+
+bool Accounts::change_key(const DirectoryId& directory, const AccountId& id,
+                          std::string_view old_thumbprint, std::string_view new_thumbprint,
+                          std::string_view new_jwk, std::string_view new_spki_sha256) {
+  return connection_.execute(
+             "UPDATE accounts SET key_thumbprint = $1, key_jwk = $2, key_spki_sha256 = $3 "
+             "WHERE id = $4 AND directory = $5 AND status = $6 AND key_thumbprint = $7 "
+             "AND NOT EXISTS (SELECT 1 FROM accounts AS other "
+             "WHERE other.directory = $5 AND other.key_thumbprint = $1)",
+             params(new_thumbprint, new_jwk, new_spki_sha256, id, directory,
+                    to_string(AccountStatus::valid), old_thumbprint)) == 1;
+}
+
+bool Accounts::any_has_key(std::string_view spki_sha256) {
+  return !connection_
+              .query("SELECT id FROM accounts WHERE key_spki_sha256 = $1 LIMIT 1",
+                     params(spki_sha256))
+              .empty();
+}
+
+}  // namespace gatehouse::store

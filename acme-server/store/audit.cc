@@ -1,0 +1,158 @@
+#include "acme-server/store/audit.h"
+
+#include "acme-server/crypto/digest.h"
+#include "acme-server/store/values.h"
+
+namespace gatehouse::store {
+namespace {
+
+// How many rows are in memory while the chain is checked.
+constexpr std::size_t kPage = 1000;
+
+// A row as it stands in the table, its details not parsed: what is hashed is the text itself.
+struct StoredRow {
+  std::int64_t id = 0;
+  std::int64_t sequence = 0;
+  std::int64_t happened_at = 0;
+  std::string kind, actor;
+  std::optional<std::string> directory, account, order, authorization, certificate;
+  std::string details;
+  std::string hash;
+};
+
+StoredRow stored_row(const sql::Row& row) {
+  return StoredRow{.id = row.integer(0),
+                   .sequence = row.optional_integer(1).value_or(0),
+                   .happened_at = row.integer(2),
+                   .kind = row.text(3),
+                   .actor = row.text(4),
+                   .directory = row.optional_text(5),
+                   .account = row.optional_text(6),
+                   .order = row.optional_text(7),
+                   .authorization = row.optional_text(8),
+                   .certificate = row.optional_text(9),
+                   .details = row.text(10),
+                   .hash = row.optional_text(11).value_or("")};
+}
+
+template <class Id>
+std::optional<Id> id_from(const std::optional<std::string>& text) {
+  return text ? std::optional(Id(*text)) : std::nullopt;
+}
+
+AuditRow audit_row(const sql::Row& row) {
+  const StoredRow stored = stored_row(row);
+  return AuditRow{.sequence = stored.sequence,
+                  .at = from_unix(stored.happened_at),
+                  .event = {.kind = stored.kind,
+                            .actor = stored.actor,
+                            .directory = id_from<DirectoryId>(stored.directory),
+                            .account = id_from<AccountId>(stored.account),
+                            .order = id_from<OrderId>(stored.order),
+                            .authorization = id_from<AuthorizationId>(stored.authorization),
+                            .certificate = id_from<CertificateId>(stored.certificate),
+                            .details = parse_json(stored.details)},
+                  .hash = stored.hash};
+}
+
+Json text_or_null(const std::optional<std::string>& text) {
+  return text ? Json(*text) : Json(nullptr);
+}
+
+// SHA-256 over the hash before and the row as one JSON array: every column at its place, so that
+// no two rows print alike. What it says is for good: sealed rows out there were hashed this way.
+std::string hash_of(const std::string& previous, std::int64_t sequence, const StoredRow& row) {
+  const Json canonical =
+      Json::array({previous, sequence, row.happened_at, row.kind, row.actor,
+                   text_or_null(row.directory), text_or_null(row.account), text_or_null(row.order),
+                   text_or_null(row.authorization), text_or_null(row.certificate), row.details});
+  return crypto::sha256_hex(as_bytes(print_json(canonical)));
+}
+
+}  // namespace
+
+void Audit::append(const AuditEvent& event) {
+  connection_.execute(
+      "INSERT INTO audit_events (id, happened_at, kind, actor, directory, account_id, order_id, "
+      "authorization_id, certificate_id, details) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+      params(arrivals_.fetch_add(1), now_, event.kind, event.actor, event.directory, event.account,
+             event.order, event.authorization, event.certificate, print_json(event.details)));
+}
+
+void Audit::seal() {
+  const std::vector<sql::Row> unsealed = connection_.query(
+      "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
+      "authorization_id, certificate_id, details, hash "
+      "FROM audit_events WHERE sequence IS NULL ORDER BY id",
+      {});
+  if (unsealed.empty()) {
+    return;
+  }
+  const std::vector<sql::Row> last = connection_.query(
+      "SELECT sequence, hash FROM audit_events WHERE sequence IS NOT NULL "
+      "ORDER BY sequence DESC LIMIT 1",
+      {});
+  std::int64_t sequence = last.empty() ? 0 : last.front().integer(0);
+  std::string hash = last.empty() ? std::string() : last.front().text(1);
+  for (const sql::Row& row : unsealed) {
+    const StoredRow stored = stored_row(row);
+    ++sequence;
+    hash = hash_of(hash, sequence, stored);
+    connection_.execute("UPDATE audit_events SET sequence = $1, hash = $2 WHERE id = $3",
+                        params(sequence, hash, stored.id));
+  }
+}
+
+std::vector<AuditRow> Audit::of_order(const OrderId& order) {
+  std::vector<AuditRow> rows;
+  for (const sql::Row& row : connection_.query(
+           "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
+           "authorization_id, certificate_id, details, hash "
+           "FROM audit_events WHERE order_id = $1 ORDER BY id",
+           params(order))) {
+    rows.push_back(audit_row(row));
+  }
+  return rows;
+}
+
+std::vector<AuditRow> Audit::list(std::int64_t after_sequence, std::size_t limit) {
+  std::vector<AuditRow> rows;
+  for (const sql::Row& row : connection_.query(
+           "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
+           "authorization_id, certificate_id, details, hash "
+           "FROM audit_events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+           params(after_sequence, limit))) {
+    rows.push_back(audit_row(row));
+  }
+  return rows;
+}
+
+std::optional<std::string> Audit::why_broken() {
+  std::int64_t sequence = 0;
+  std::string hash;
+  while (true) {
+    const std::vector<sql::Row> page = connection_.query(
+        "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
+        "authorization_id, certificate_id, details, hash "
+        "FROM audit_events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+        params(sequence, kPage));
+    for (const sql::Row& row : page) {
+      const StoredRow stored = stored_row(row);
+      ++sequence;
+      if (stored.sequence != sequence) {
+        return "audit event " + std::to_string(sequence) + " is missing";
+      }
+      hash = hash_of(hash, sequence, stored);
+      if (stored.hash != hash) {
+        return "audit event " + std::to_string(sequence) + " (" + stored.kind +
+               ") does not match its hash: it, or an event before it, was changed";
+      }
+    }
+    if (page.size() < kPage) {
+      return std::nullopt;
+    }
+  }
+}
+
+}  // namespace gatehouse::store

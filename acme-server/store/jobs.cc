@@ -1,0 +1,167 @@
+#include "acme-server/store/jobs.h"
+
+#include <algorithm>
+
+#include "acme-server/base/check.h"
+#include "acme-server/store/values.h"
+
+namespace gatehouse::store {
+namespace {
+
+constexpr JobKind kKinds[] = {JobKind::validate_challenge, JobKind::issue_certificate,
+                              JobKind::publish_crl, JobKind::own_certificate, JobKind::maintenance};
+
+JobKind kind_from(const std::string& text) {
+  for (const JobKind kind : kKinds) {
+    if (text == to_string(kind)) {
+      return kind;
+    }
+  }
+  unknown_text("job kind", text);
+}
+
+}  // namespace
+
+std::string_view to_string(JobKind kind) {
+  switch (kind) {
+    case JobKind::validate_challenge:
+      return "validate_challenge";
+    case JobKind::issue_certificate:
+      return "issue_certificate";
+    case JobKind::publish_crl:
+      return "publish_crl";
+    case JobKind::own_certificate:
+      return "own_certificate";
+    case JobKind::maintenance:
+      return "maintenance";
+  }
+  ACME_CHECK(false);
+  return {};
+}
+
+void Jobs::enqueue(std::string id, JobKind kind, std::string_view subject, Instant run_at) {
+  connection_.execute(
+      "INSERT INTO jobs (id, kind, subject, generation, run_at, attempts, lease_token, note, "
+      "parked) VALUES ($1, $2, $3, 1, $4, 0, NULL, '', 0) "
+      "ON CONFLICT (kind, subject) DO UPDATE SET generation = jobs.generation + 1, "
+      "run_at = CASE WHEN jobs.lease_token IS NULL AND jobs.run_at > excluded.run_at "
+      "THEN excluded.run_at ELSE jobs.run_at END",
+      params(std::move(id), to_string(kind), subject, run_at));
+}
+
+std::vector<Job> Jobs::claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until,
+                                 std::string_view lease_token) {
+  const std::string claim =
+      "UPDATE jobs SET run_at = $1, lease_token = $2 WHERE id IN ("
+      "SELECT id FROM jobs WHERE kind = $3 AND parked = 0 AND run_at <= $4 "
+      "ORDER BY run_at, id LIMIT $5" +
+      std::string(connection_.skip_locked()) +
+      ") RETURNING id, subject, generation, attempts, note";
+  std::vector<Job> jobs;
+  for (const sql::Row& row :
+       connection_.query(claim, params(lease_until, lease_token, to_string(kind), now, limit))) {
+    jobs.push_back(Job{.id = row.text(0),
+                       .kind = kind,
+                       .subject = row.text(1),
+                       .generation = row.integer(2),
+                       .attempts = row.integer(3),
+                       .lease_token = std::string(lease_token),
+                       .note = row.text(4),
+                       .claimed = now});
+  }
+  // RETURNING promises no order; one is needed for a run to be repeatable.
+  std::ranges::sort(jobs, {}, &Job::id);
+  return jobs;
+}
+
+bool Jobs::finish(const Job& job, Instant now) {
+  const bool deleted =
+      connection_.execute("DELETE FROM jobs WHERE id = $1 AND lease_token = $2 AND generation = $3",
+                          params(job.id, job.lease_token, job.generation)) == 1;
+  return deleted || connection_.execute(
+                        "UPDATE jobs SET run_at = $1, attempts = 0, lease_token = NULL, note = '' "
+                        "WHERE id = $2 AND lease_token = $3",
+                        params(now, job.id, job.lease_token)) == 1;
+}
+
+bool Jobs::postpone(const Job& job, Instant run_at, std::string_view note) {
+  // A wish that came during the run is due by now: it must not wait for `run_at`.
+  return connection_.execute(
+             "UPDATE jobs SET run_at = CASE WHEN generation = $1 THEN CAST($2 AS BIGINT) "
+             "ELSE CAST($3 AS BIGINT) END, attempts = 0, lease_token = NULL, note = $4 "
+             "WHERE id = $5 AND lease_token = $6",
+             params(job.generation, run_at, std::min(run_at, job.claimed), note, job.id,
+                    job.lease_token)) == 1;
+}
+
+bool Jobs::retry(const Job& job, Instant run_at, std::string_view why) {
+  return connection_.execute(
+             "UPDATE jobs SET run_at = $1, attempts = attempts + 1, lease_token = NULL, note = $2 "
+             "WHERE id = $3 AND lease_token = $4",
+             params(run_at, why, job.id, job.lease_token)) == 1;
+}
+
+bool Jobs::park(const Job& job, std::string_view why) {
+  return connection_.execute(
+             "UPDATE jobs SET parked = 1, lease_token = NULL, note = $1 "
+             "WHERE id = $2 AND lease_token = $3",
+             params(why, job.id, job.lease_token)) == 1;
+}
+
+bool Jobs::unpark(JobKind kind, std::string_view subject, Instant run_at) {
+  return connection_.execute(
+             "UPDATE jobs SET parked = 0, attempts = 0, run_at = $1 "
+             "WHERE kind = $2 AND subject = $3 AND parked = 1",
+             params(run_at, to_string(kind), subject)) == 1;
+}
+
+bool Jobs::renew(const Job& job, Instant lease_until) {
+  return connection_.execute("UPDATE jobs SET run_at = $1 WHERE id = $2 AND lease_token = $3",
+                             params(lease_until, job.id, job.lease_token)) == 1;
+}
+
+bool Jobs::holds(const Job& job) {
+  return !connection_
+              .query("SELECT id FROM jobs WHERE id = $1 AND lease_token = $2",
+                     params(job.id, job.lease_token))
+              .empty();
+}
+
+std::optional<Instant> Jobs::next_run_at() {
+  std::optional<Instant> next;
+  for (const JobKind kind : kKinds) {  // each a look at the first entry of an index
+    const std::vector<sql::Row> rows = connection_.query(
+        "SELECT run_at FROM jobs WHERE kind = $1 AND parked = 0 ORDER BY run_at LIMIT 1",
+        params(to_string(kind)));
+    if (!rows.empty() && (!next || instant_at(rows.front(), 0) < *next)) {
+      next = instant_at(rows.front(), 0);
+    }
+  }
+  return next;
+}
+
+std::vector<ParkedJob> Jobs::parked() {
+  std::vector<ParkedJob> jobs;
+  for (const sql::Row& row : connection_.query(
+           "SELECT kind, subject, note FROM jobs WHERE parked = 1 ORDER BY kind, subject", {})) {
+    jobs.push_back(
+        ParkedJob{.kind = kind_from(row.text(0)), .subject = row.text(1), .note = row.text(2)});
+  }
+  return jobs;
+}
+
+bool Jobs::exists(JobKind kind, std::string_view subject) {
+  return !connection_
+              .query("SELECT id FROM jobs WHERE kind = $1 AND subject = $2",
+                     params(to_string(kind), subject))
+              .empty();
+}
+
+std::int64_t Jobs::count(JobKind kind) {
+  return connection_
+      .query("SELECT COUNT(*) FROM jobs WHERE kind = $1 AND parked = 0", params(to_string(kind)))
+      .front()
+      .integer(0);
+}
+
+}  // namespace gatehouse::store

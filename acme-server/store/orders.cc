@@ -1,0 +1,171 @@
+#include "acme-server/store/orders.h"
+
+#include <limits>
+
+#include "acme-server/store/values.h"
+
+namespace gatehouse::store {
+namespace {
+
+Order order_of(sql::Connection& connection, const sql::Row& row) {
+  Order order;
+  order.id = OrderId(row.text(0));
+  order.directory = DirectoryId(row.text(1));
+  order.account = optional_id_at<AccountId>(row, 2);
+  order.profile = row.text(3);
+  order.not_before = optional_instant_at(row, 4);
+  order.not_after = optional_instant_at(row, 5);
+  order.created = instant_at(row, 6);
+  order.expires = instant_at(row, 7);
+  if (!row.is_null(9)) {
+    order.finalization = Finalization{.csr = row.text(8), .at = instant_at(row, 9)};
+  }
+  order.certificate = optional_id_at<CertificateId>(row, 10);
+  order.error = optional_problem_at(row, 11);
+  for (const sql::Row& identifier : connection.query(
+           "SELECT type, value FROM order_identifiers WHERE order_id = $1 ORDER BY position",
+           params(order.id))) {
+    order.identifiers.push_back(identifier_at(identifier, 0));
+  }
+  for (const sql::Row& tie :
+       connection.query("SELECT authorization_id FROM order_authorizations WHERE order_id = $1 "
+                        "ORDER BY position",
+                        params(order.id))) {
+    order.authorizations.emplace_back(tie.text(0));
+  }
+  return order;
+}
+
+std::optional<Order> first(sql::Connection& connection, const std::vector<sql::Row>& rows) {
+  return rows.empty() ? std::nullopt : std::optional(order_of(connection, rows.front()));
+}
+
+std::vector<OrderId> ids_of(const std::vector<sql::Row>& rows) {
+  std::vector<OrderId> ids;
+  ids.reserve(rows.size());
+  for (const sql::Row& row : rows) {
+    ids.emplace_back(row.text(0));
+  }
+  return ids;
+}
+
+}  // namespace
+
+void Orders::insert(const Order& order) {
+  const std::optional<Finalization>& finalization = order.finalization;
+  connection_.execute(
+      "INSERT INTO orders (id, directory, account_id, profile, not_before, not_after, created_at, "
+      "expires_at, csr, finalized_at, certificate_id, error) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+      params(order.id, order.directory, order.account, order.profile, order.not_before,
+             order.not_after, order.created, order.expires,
+             finalization ? std::optional(finalization->csr) : std::nullopt,
+             finalization ? std::optional(finalization->at) : std::nullopt, order.certificate,
+             problem_text(order.error)));
+  std::int64_t position = 0;
+  for (const Identifier& identifier : order.identifiers) {
+    connection_.execute(
+        "INSERT INTO order_identifiers (order_id, position, type, value) VALUES ($1, $2, $3, $4)",
+        params(order.id, position++, to_string(identifier.type), identifier.value));
+  }
+  position = 0;
+  for (const AuthorizationId& authorization : order.authorizations) {
+    connection_.execute(
+        "INSERT INTO order_authorizations (order_id, position, authorization_id) "
+        "VALUES ($1, $2, $3)",
+        params(order.id, position++, authorization));
+  }
+}
+
+std::optional<Order> Orders::of(const AccountId& account, const OrderId& id) {
+  return first(connection_,
+               connection_.query("SELECT id, directory, account_id, profile, not_before, "
+                                 "not_after, created_at, expires_at, csr, finalized_at, "
+                                 "certificate_id, error "
+                                 "FROM orders WHERE id = $1 AND account_id = $2",
+                                 params(id, account)));
+}
+
+std::optional<Order> Orders::get(const OrderId& id) {
+  return first(connection_,
+               connection_.query("SELECT id, directory, account_id, profile, not_before, "
+                                 "not_after, created_at, expires_at, csr, finalized_at, "
+                                 "certificate_id, error "
+                                 "FROM orders WHERE id = $1",
+                                 params(id)));
+}
+
+bool Orders::finalize(const AccountId& account, const OrderId& id,
+                      const Finalization& finalization) {
+  return connection_.execute(
+             "UPDATE orders SET csr = $1, finalized_at = $2 WHERE id = $3 AND account_id = $4 "
+             "AND finalized_at IS NULL AND certificate_id IS NULL AND error IS NULL",
+             params(finalization.csr, finalization.at, id, account)) == 1;
+}
+
+bool Orders::complete(const OrderId& id, const CertificateId& certificate) {
+  return connection_.execute(
+             "UPDATE orders SET certificate_id = $1 WHERE id = $2 "
+             "AND finalized_at IS NOT NULL AND certificate_id IS NULL AND error IS NULL",
+             params(certificate, id)) == 1;
+}
+
+bool Orders::fail(const OrderId& id, const Problem& problem) {
+  return connection_.execute(
+             "UPDATE orders SET error = $1 WHERE id = $2 "
+             "AND certificate_id IS NULL AND error IS NULL",
+             params(*problem_text(problem), id)) == 1;
+}
+
+// The WHERE is status_of(order, authorizations, now) != invalid (core/order.h), line by line.
+std::vector<OrderId> Orders::list(const AccountId& account, const std::optional<OrderId>& after,
+                                  std::size_t limit, Instant now) {
+  std::int64_t behind_time = std::numeric_limits<std::int64_t>::min();
+  OrderId behind;
+  if (after) {
+    const std::vector<sql::Row> place = connection_.query(
+        "SELECT created_at FROM orders WHERE id = $1 AND account_id = $2", params(*after, account));
+    if (place.empty()) {
+      return {};
+    }
+    behind_time = place.front().integer(0);
+    behind = *after;
+  }
+  return ids_of(connection_.query(
+      "SELECT id FROM orders WHERE account_id = $1 AND (created_at, id) > ($2, $3) "
+      "AND (certificate_id IS NOT NULL "
+      "OR (error IS NULL AND finalized_at IS NOT NULL) "
+      "OR (error IS NULL AND expires_at > $4 AND NOT EXISTS ("
+      "SELECT 1 FROM order_authorizations AS tie "
+      "JOIN authorizations AS held ON held.id = tie.authorization_id "
+      "WHERE tie.order_id = orders.id "
+      "AND (held.status NOT IN ('pending', 'valid') OR held.expires_at <= $4)))) "
+      "ORDER BY created_at, id LIMIT $5",
+      params(account, behind_time, behind, now, limit)));
+}
+
+std::vector<OrderId> Orders::without_outcome(const AccountId& account) {
+  return ids_of(connection_.query(
+      "SELECT id FROM orders WHERE account_id = $1 AND certificate_id IS NULL AND error IS NULL "
+      "ORDER BY created_at, id",
+      params(account)));
+}
+
+std::vector<OrderId> Orders::processing() {
+  return ids_of(connection_.query(
+      "SELECT id FROM orders WHERE finalized_at IS NOT NULL AND certificate_id IS NULL "
+      "AND error IS NULL ORDER BY finalized_at, id",
+      {}));
+}
+
+std::int64_t Orders::count_open(const AccountId& account, Instant now) {
+  return connection_
+      .query(
+          "SELECT COUNT(*) FROM orders WHERE account_id = $1 AND certificate_id IS NULL "
+          "AND error IS NULL AND (finalized_at IS NOT NULL OR expires_at > $2)",
+          params(account, now))
+      .front()
+      .integer(0);
+}
+
+}  // namespace gatehouse::store

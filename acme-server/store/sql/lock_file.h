@@ -1,0 +1,24 @@
+// LockFile: one process at a time, by flock(2) on a file of its own with the owner's pid in it.
+#pragma once
+
+#include <string>
+
+namespace gatehouse::sql {
+
+// Held from construction to destruction. The kernel gives the lock back when the process ends,
+// however it ends. The file stays: removing it would let two processes lock two files of one name.
+class LockFile final {
+ public:
+  // Throws DatabaseError, naming the pid of who has it, when `path` is locked; `what` is the thing
+  // that is locked, for the message.
+  LockFile(std::string path, const std::string& what);
+  ~LockFile();
+  LockFile(const LockFile&) = delete;
+  LockFile& operator=(const LockFile&) = delete;
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+}  // namespace gatehouse::sql

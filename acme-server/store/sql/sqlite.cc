@@ -1,0 +1,443 @@
+#include "acme-server/store/sql/sqlite.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sqlite3.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/check.h"
+#include "acme-server/base/match.h"
+
+namespace gatehouse::sql {
+namespace {
+
+// Nobody but us writes; an operator's `sqlite3` shell or backup may hold a lock for a moment.
+constexpr int kBusyMilliseconds = 5000;
+// How much of the write-ahead log stays on disk after a checkpoint, to be written over.
+constexpr std::string_view kKeptLog = "PRAGMA journal_size_limit = 67108864";
+// A PASSIVE checkpoint stops at the oldest reader's snapshot. When the log is this many times its
+// limit that has gone on for too long, and the writer waits for the readers there are.
+constexpr int kPatience = 8;
+// Of a statement, in messages: enough to find it.
+constexpr std::size_t kSqlSample = 60;
+
+struct CloseDatabase {
+  void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
+};
+
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+};
+
+using DatabaseHandle = std::unique_ptr<sqlite3, CloseDatabase>;
+using StatementHandle = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+// Ends a run of a cached statement: it holds locks and its result until then.
+class ResetWhenDone final {
+ public:
+  explicit ResetWhenDone(sqlite3_stmt* statement) : statement_(statement) {}
+
+  ~ResetWhenDone() { sqlite3_reset(statement_); }
+
+  ResetWhenDone(const ResetWhenDone&) = delete;
+  ResetWhenDone& operator=(const ResetWhenDone&) = delete;
+
+ private:
+  sqlite3_stmt* statement_;
+};
+
+// Lets a string_view look up a std::string key.
+struct TextHash {
+  using is_transparent = void;
+
+  std::size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+
+// SQLite takes "$2" for a name and numbers names by their first appearance: "SET x = $2 WHERE
+// id = $1" would swap its values. "?2" is parameter 2. Quoted text is left alone.
+std::string with_numbered_parameters(std::string_view sql) {
+  std::string out(sql);
+  char quote = 0;
+  for (char& c : out) {
+    if (quote != 0) {
+      quote = c == quote ? '\0' : quote;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '$') {
+      c = '?';
+    }
+  }
+  return out;
+}
+
+// A write to disk of which nobody can say whether it happened: after a failed fsync the kernel may
+// drop the pages and report success the next time.
+bool is_fatal(int code, bool committing) {
+  return committing ? (code & 0xff) == SQLITE_IOERR
+                    : code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
+}
+
+// What the connections of one database have in common.
+struct Shared {
+  std::string path;
+  store::Synchronous synchronous;
+  int checkpoint_pages;
+  std::function<void(std::string_view)> on_fatal;
+};
+
+enum class Role { writer, reader };
+
+class SqliteConnection final : public Connection {
+ public:
+  SqliteConnection(Shared shared, Role role);
+
+  std::vector<Row> query(std::string_view sql, std::span<const Value> parameters) override;
+  std::int64_t execute(std::string_view sql, std::span<const Value> parameters) override;
+  void begin_write() override;
+  void begin_read() override;
+  void commit() override;
+  void rollback() noexcept override;
+
+  void savepoint() override { run("SAVEPOINT member"); }
+
+  void release_savepoint() override { run("RELEASE member"); }
+
+  void rollback_to_savepoint() override;
+
+  bool in_transaction() const override { return sqlite3_get_autocommit(handle_.get()) == 0; }
+
+  void execute_script(std::string_view sql) override;
+
+  std::string_view skip_locked() const override { return ""; }
+
+  void housekeep() override;
+
+ private:
+  void configure(Role role);
+  void option(int name, int value);
+  // The cached statement of `sql`, prepared at its first use.
+  sqlite3_stmt* prepared(std::string_view sql);
+  sqlite3_stmt* bound(std::string_view sql, std::span<const Value> parameters);
+  // Runs a statement without parameters and result.
+  void run(std::string_view sql);
+  [[noreturn]] void fail(int code, std::string_view sql, bool committing = false) const;
+
+  Shared shared_;
+  DatabaseHandle handle_;
+  std::unordered_map<std::string, StatementHandle, TextHash, std::equal_to<>> statements_;
+  int log_pages_ = 0;            // of the write-ahead log, after our last commit
+  bool in_transaction_ = false;  // as we were told; SQLite may have thrown it away since
+};
+
+SqliteConnection::SqliteConnection(Shared shared, Role role) : shared_(std::move(shared)) {
+  // NOMUTEX: one thread at a time uses a connection. Never CREATE: the file is there, mode 0600.
+  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(shared_.path.c_str(), &handle, kFlags, nullptr);
+  handle_.reset(handle);
+  if (code != SQLITE_OK) {
+    fail(code, "open");
+  }
+  configure(role);
+}
+
+void SqliteConnection::option(int name, int value) {
+  if (const int code = sqlite3_db_config(handle_.get(), name, value, nullptr); code != SQLITE_OK) {
+    fail(code, "sqlite3_db_config");
+  }
+}
+
+void SqliteConnection::configure(Role role) {
+  option(SQLITE_DBCONFIG_DEFENSIVE, 1);
+  option(SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0);
+  option(SQLITE_DBCONFIG_ENABLE_FKEY, 1);
+  option(SQLITE_DBCONFIG_DQS_DML, 0);
+  option(SQLITE_DBCONFIG_DQS_DDL, 0);
+  // The last connection to close would checkpoint otherwise, and that may be a reader.
+  option(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1);
+  sqlite3_busy_timeout(handle_.get(), kBusyMilliseconds);
+  execute_script("PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192");
+  if (role == Role::reader) {
+    execute_script("PRAGMA query_only = 1; PRAGMA wal_autocheckpoint = 0");
+    return;
+  }
+  const std::vector<Row> mode = query("PRAGMA journal_mode = WAL", {});
+  if (mode.size() != 1 || mode.front().text(0) != "wal") {
+    throw DatabaseError("SQLite cannot keep a write-ahead log for " + shared_.path +
+                        "; the database must be on a local disk");
+  }
+  switch (shared_.synchronous) {
+    case store::Synchronous::full:
+      execute_script("PRAGMA synchronous = FULL");
+      break;
+    case store::Synchronous::off:
+      execute_script("PRAGMA synchronous = OFF");
+      break;
+  }
+  execute_script(kKeptLog);
+  // SQLite's own checkpoints swallow their errors, a failed fsync too: housekeep() does it. The
+  // hook takes the place of the automatic one, and only remembers how long the log is.
+  sqlite3_wal_hook(
+      handle_.get(),
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<SqliteConnection*>(self)->log_pages_ = pages;
+        return SQLITE_OK;
+      },
+      this);
+}
+
+void SqliteConnection::fail(int code, std::string_view sql, bool committing) const {
+  std::string message = "SQLite: " + std::string(sqlite3_errmsg(handle_.get())) + " (" +
+                        std::to_string(code) + ") in " + shared_.path + " at \"" +
+                        std::string(sql.substr(0, kSqlSample)) + "\"";
+  if (is_fatal(code, committing)) {
+    message = "the disk failed to keep what was written, the process must not go on: " + message;
+    if (!shared_.on_fatal) {
+      std::fputs((message + "\n").c_str(), stderr);
+      std::abort();
+    }
+    shared_.on_fatal(message);
+    throw DatabaseError(message);
+  }
+  if ((code & 0xff) == SQLITE_CONSTRAINT) {
+    throw ConstraintError(message);
+  }
+  if ((code & 0xff) == SQLITE_FULL) {
+    message += "; make room on the disk, writes then go on by themselves";
+  }
+  throw DatabaseError(message);
+}
+
+sqlite3_stmt* SqliteConnection::prepared(std::string_view sql) {
+  if (const auto found = statements_.find(sql); found != statements_.end()) {
+    return found->second.get();
+  }
+  const std::string text = with_numbered_parameters(sql);
+  sqlite3_stmt* statement = nullptr;
+  const char* tail = nullptr;
+  const int code =
+      sqlite3_prepare_v3(handle_.get(), text.c_str(), static_cast<int>(text.size() + 1),
+                         SQLITE_PREPARE_PERSISTENT, &statement, &tail);
+  StatementHandle owner(statement);
+  if (code != SQLITE_OK) {
+    fail(code, sql);
+  }
+  ACME_CHECK(statement != nullptr && *tail == '\0');  // one statement, all of the text
+  return statements_.emplace(std::string(sql), std::move(owner)).first->second.get();
+}
+
+// The values are bound where they are: they outlive the run, and the next run binds all anew.
+sqlite3_stmt* SqliteConnection::bound(std::string_view sql, std::span<const Value> parameters) {
+  if (in_transaction_ && !in_transaction()) {
+    // A closure that swallowed the failure must not go on in autocommit mode.
+    throw DatabaseError("SQLite gave up the transaction after an earlier failure");
+  }
+  sqlite3_stmt* statement = prepared(sql);
+  ACME_CHECK(static_cast<std::size_t>(sqlite3_bind_parameter_count(statement)) ==
+             parameters.size());
+  int number = 0;
+  for (const Value& value : parameters) {
+    ++number;
+    const int code = std::visit(
+        Match{[&](std::monostate) { return sqlite3_bind_null(statement, number); },
+              [&](std::int64_t integer) { return sqlite3_bind_int64(statement, number, integer); },
+              [&](const std::string& text) {
+                return sqlite3_bind_text64(statement, number, text.data(), text.size(),
+                                           SQLITE_STATIC, SQLITE_UTF8);
+              }},
+        value);
+    if (code != SQLITE_OK) {
+      fail(code, sql);
+    }
+  }
+  return statement;
+}
+
+Value column_of(sqlite3_stmt* statement, int column) {
+  const int type = sqlite3_column_type(statement, column);
+  if (type == SQLITE_NULL) {
+    return null();
+  }
+  if (type == SQLITE_INTEGER) {
+    return value_of(sqlite3_column_int64(statement, column));
+  }
+  ACME_CHECK(type == SQLITE_TEXT);  // TEXT and BIGINT only, nothing else is ever stored
+  const unsigned char* text = sqlite3_column_text(statement, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
+  return std::string(reinterpret_cast<const char*>(text), size);
+}
+
+std::vector<Row> SqliteConnection::query(std::string_view sql, std::span<const Value> parameters) {
+  sqlite3_stmt* statement = bound(sql, parameters);
+  const ResetWhenDone reset(statement);
+  std::vector<Row> rows;
+  int code = sqlite3_step(statement);
+  for (; code == SQLITE_ROW; code = sqlite3_step(statement)) {
+    const int count = sqlite3_column_count(statement);
+    std::vector<Value> columns;
+    columns.reserve(static_cast<std::size_t>(count));
+    for (int column = 0; column < count; ++column) {
+      columns.push_back(column_of(statement, column));
+    }
+    rows.emplace_back(std::move(columns));
+  }
+  if (code != SQLITE_DONE) {
+    fail(code, sql);
+  }
+  return rows;
+}
+
+std::int64_t SqliteConnection::execute(std::string_view sql, std::span<const Value> parameters) {
+  sqlite3_stmt* statement = bound(sql, parameters);
+  const ResetWhenDone reset(statement);
+  if (const int code = sqlite3_step(statement); code != SQLITE_DONE) {
+    ACME_CHECK(code != SQLITE_ROW);  // what has a result goes through query()
+    fail(code, sql);
+  }
+  return sqlite3_changes64(handle_.get());
+}
+
+void SqliteConnection::run(std::string_view sql) {
+  sqlite3_stmt* statement = bound(sql, {});
+  const ResetWhenDone reset(statement);
+  if (const int code = sqlite3_step(statement); code != SQLITE_DONE) {
+    fail(code, sql);
+  }
+}
+
+void SqliteConnection::begin_write() {
+  ACME_CHECK(!in_transaction_);
+  run("BEGIN IMMEDIATE");
+  in_transaction_ = true;
+}
+
+void SqliteConnection::begin_read() {
+  ACME_CHECK(!in_transaction_);
+  run("BEGIN");
+  in_transaction_ = true;
+}
+
+void SqliteConnection::commit() {
+  constexpr std::string_view kCommit = "COMMIT";
+  sqlite3_stmt* statement = bound(kCommit, {});
+  const ResetWhenDone reset(statement);
+  if (const int code = sqlite3_step(statement); code != SQLITE_DONE) {
+    fail(code, kCommit, true);
+  }
+  in_transaction_ = false;
+}
+
+void SqliteConnection::rollback() noexcept {
+  in_transaction_ = false;
+  if (in_transaction()) {
+    run("ROLLBACK");  // noexcept: without a way back to a known state the process ends
+  }
+}
+
+void SqliteConnection::rollback_to_savepoint() {
+  run("ROLLBACK TO member");
+  run("RELEASE member");
+}
+
+void SqliteConnection::execute_script(std::string_view sql) {
+  const std::string text(sql);
+  const int code = sqlite3_exec(handle_.get(), text.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) {
+    fail(code, sql);
+  }
+}
+
+void SqliteConnection::housekeep() {
+  if (log_pages_ < shared_.checkpoint_pages) {
+    return;
+  }
+  const int mode = log_pages_ / kPatience < shared_.checkpoint_pages ? SQLITE_CHECKPOINT_PASSIVE
+                                                                     : SQLITE_CHECKPOINT_FULL;
+  int in_log = 0;
+  int done = 0;
+  const int code = sqlite3_wal_checkpoint_v2(handle_.get(), "main", mode, &in_log, &done);
+  if (code == SQLITE_OK && in_log == done) {
+    log_pages_ = 0;  // the next commit begins the log anew
+  } else if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
+    fail(code, "checkpoint");
+  }
+}
+
+[[noreturn]] void cannot_open(const std::string& path, int error) {
+  throw DatabaseError("cannot open the database " + path + ": " +
+                      std::generic_category().message(error) +
+                      "; its folder must exist and be writable by this user");
+}
+
+std::string canonical(const std::string& path) {
+  if (path.empty() || path.starts_with(':')) {
+    throw DatabaseError("the database must be a file, not \"" + path + "\"");
+  }
+  std::error_code error;
+  const std::filesystem::path full =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(path), error);
+  if (error) {
+    cannot_open(path, error.value());
+  }
+  return full.string();
+}
+
+// Makes the file so that nobody but its owner can read it; SQLite gives its other files the same
+// mode. One that is there keeps the mode that an operator gave it.
+void make_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    cannot_open(path, errno);
+  }
+  struct statfs disk{};
+  const bool remote = ::fstatfs(descriptor, &disk) == 0 && disk.f_type == NFS_SUPER_MAGIC;
+  ::close(descriptor);
+  if (remote) {
+    // A write-ahead log is shared memory between processes of one machine.
+    throw DatabaseError("the database " + path + " is on NFS; it must be on a local disk");
+  }
+}
+
+}  // namespace
+
+SqliteDatabase::SqliteDatabase(const store::StoreOptions& options)
+    : options_(options),
+      path_(canonical(options.database)),
+      lock_(path_ + ".lock", "the database " + path_) {
+  make_file(path_);
+}
+
+std::unique_ptr<Connection> SqliteDatabase::connect_writer() {
+  return std::make_unique<SqliteConnection>(
+      Shared{path_, options_.synchronous, static_cast<int>(options_.checkpoint_pages),
+             options_.on_fatal},
+      Role::writer);
+}
+
+std::unique_ptr<Connection> SqliteDatabase::connect_reader() {
+  return std::make_unique<SqliteConnection>(
+      Shared{path_, options_.synchronous, static_cast<int>(options_.checkpoint_pages),
+             options_.on_fatal},
+      Role::reader);
+}
+
+std::string SqliteDatabase::description() const {
+  return std::string("SQLite ") + sqlite3_libversion() + " (" + path_ + ")";
+}
+
+}  // namespace gatehouse::sql

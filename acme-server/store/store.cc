@@ -1,0 +1,412 @@
+#include "acme-server/store/store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <deque>
+#include <exception>
+#include <string>
+
+#include "acme-server/base/check.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/store/sql/migrate.h"
+
+namespace gatehouse::store {
+namespace {
+
+// A group whose transaction conflicts with another's is run again this often.
+constexpr int kMaxReruns = 10;
+// How many processes have opened the database: see ArrivalCounter.
+constexpr std::string_view kStarts = "store.starts";
+
+// Whether this thread is inside a closure. One per thread and not per Store: a closure that waits
+// for another store's writer is as wrong.
+thread_local bool inside_closure =
+    false;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): per thread
+
+class InsideClosure final {
+ public:
+  InsideClosure() { inside_closure = true; }
+
+  ~InsideClosure() { inside_closure = false; }
+
+  InsideClosure(const InsideClosure&) = delete;
+  InsideClosure& operator=(const InsideClosure&) = delete;
+};
+
+// A clock read through this never goes backwards.
+class ForwardClock final {
+ public:
+  explicit ForwardClock(const Clock& clock) : clock_(clock) {}
+
+  Instant now() {
+    const std::int64_t seen = to_unix(clock_.now());
+    std::int64_t latest = latest_.load();
+    while (latest < seen && !latest_.compare_exchange_weak(latest, seen)) {
+    }
+    return from_unix(std::max(latest, seen));
+  }
+
+ private:
+  const Clock& clock_;
+  std::atomic<std::int64_t> latest_ = 0;
+};
+
+// One caller's write, from its request to its answer. Shared by the caller and the writer: whoever
+// is last lets it go.
+struct Member {
+  explicit Member(const std::function<void(Tx&)>& closure) : function(&closure) {}
+
+  const std::function<void(Tx&)>* function;  // lives until the caller has its answer
+  std::exception_ptr error;
+  std::vector<std::function<void()>> after_commit;
+  Guarded<bool> answered;
+};
+
+using Group = std::vector<std::shared_ptr<Member>>;
+
+// What waits for the writer. Outlives the Store in the writer's last task.
+struct Queue {
+  struct State {
+    std::deque<std::shared_ptr<Member>> waiting;
+    bool writing = false;  // a task that will take them is posted, or runs
+  };
+
+  Guarded<State> state;
+};
+
+void answer(Member& member) {
+  member.answered.with([](bool& answered) { answered = true; });
+  member.answered.notify_one();
+}
+
+// Why a group as a whole failed: the same for each member, an exception object for each.
+std::exception_ptr copy_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const sql::CommitUnknown& unknown) {
+    return std::make_exception_ptr(sql::CommitUnknown(std::string(unknown.what())));
+  } catch (const sql::DatabaseError& failed) {
+    return std::make_exception_ptr(sql::DatabaseError(std::string(failed.what())));
+  } catch (...) {
+    return error;
+  }
+}
+
+std::string text_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& failed) {
+    return failed.what();
+  } catch (...) {
+    return "not an exception of the standard library";
+  }
+}
+
+}  // namespace
+
+struct Store::Impl {
+  Impl(sql::Database& given_database, Executor& given_writer, Clock& clock, Clock& job_clock,
+       Log& given_log, Metrics& metrics, Options given_options);
+
+  // Readers.
+  struct Readers {
+    std::vector<std::unique_ptr<sql::Connection>> idle;
+    std::size_t open = 0;
+  };
+
+  std::unique_ptr<sql::Connection> take_reader();
+  void give_back(std::unique_ptr<sql::Connection> reader);
+  void read(const std::function<void(Tx&)>& function);
+
+  // The writer. All but write() and enqueue() run as its task.
+  void write(const std::function<void(Tx&)>& function);
+  void enqueue(const std::shared_ptr<Member>& member);
+  void drain();
+  void run_group(const Group& group);
+  // One transaction for the group. Throws when it fails as a whole.
+  void attempt(const Group& group);
+  // True when the member's changes stand.
+  bool run_member(Member& member);
+  void fail_group(const Group& group, const std::exception_ptr& error);
+  void housekeep();
+
+  void start_arrivals();
+
+  sql::Database& database;
+  Executor& writer;
+  Log& log;
+  const Options options;
+  ForwardClock clock;
+  ForwardClock job_clock;
+  ArrivalCounter arrivals = 0;
+  int schema = 0;
+  std::unique_ptr<sql::Connection> connection;  // the writer's
+  Guarded<Readers> readers;
+  std::shared_ptr<Queue> queue = std::make_shared<Queue>();
+  Counter writes, commits, failures;
+  Histogram group_size, commit_seconds;
+};
+
+Store::Impl::Impl(sql::Database& given_database, Executor& given_writer, Clock& given_clock,
+                  Clock& given_job_clock, Log& given_log, Metrics& metrics, Options given_options)
+    : database(given_database),
+      writer(given_writer),
+      log(given_log),
+      options(given_options),
+      clock(given_clock),
+      job_clock(given_job_clock),
+      connection(database.connect_writer()),
+      writes(metrics.counter("gatehouse_store_writes_total", "Write transactions asked for.")),
+      commits(metrics.counter("gatehouse_store_commits_total", "Groups of writes committed.")),
+      failures(metrics.counter("gatehouse_store_failures_total",
+                               "Groups of writes that failed as a whole.")),
+      group_size(metrics.histogram("gatehouse_store_group_size", "Writes that shared one COMMIT.",
+                                   {1, 2, 4, 8, 16, 32, 64, 128, 256})),
+      commit_seconds(metrics.histogram(
+          "gatehouse_store_commit_seconds", "What a group took from BEGIN to COMMIT.",
+          {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5})) {
+  ACME_CHECK(options.readers >= 1 && options.group_limit >= 1 && options.queue_limit >= 1);
+  schema = sql::migrate(*connection, sql::embedded_migrations());
+  start_arrivals();
+  give_back(take_reader());  // what is wrong with reading shows now
+  log.info("store.opened", {{"database", database.description()}, {"schema", schema}});
+}
+
+void Store::Impl::start_arrivals() {
+  connection->begin_write();
+  try {
+    State state(*connection);
+    const std::string last = state.get(kStarts).value_or("0");
+    std::int64_t starts = 0;
+    std::from_chars(last.data(), last.data() + last.size(), starts);
+    ++starts;
+    state.set(kStarts, std::to_string(starts));
+    connection->commit();
+    arrivals = starts << kArrivalBits;
+  } catch (...) {
+    connection->rollback();
+    throw;
+  }
+}
+
+std::unique_ptr<sql::Connection> Store::Impl::take_reader() {
+  std::unique_ptr<sql::Connection> reader =
+      readers.wait([this](const Readers& r) { return !r.idle.empty() || r.open < options.readers; },
+                   [](Readers& r) -> std::unique_ptr<sql::Connection> {
+                     if (r.idle.empty()) {
+                       ++r.open;
+                       return nullptr;
+                     }
+                     std::unique_ptr<sql::Connection> idle = std::move(r.idle.back());
+                     r.idle.pop_back();
+                     return idle;
+                   });
+  if (reader) {
+    return reader;
+  }
+  try {
+    return database.connect_reader();
+  } catch (...) {
+    readers.with([](Readers& r) { --r.open; });
+    readers.notify_one();
+    throw;
+  }
+}
+
+void Store::Impl::give_back(std::unique_ptr<sql::Connection> reader) {
+  readers.with([&](Readers& r) { r.idle.push_back(std::move(reader)); });
+  readers.notify_one();
+}
+
+void Store::Impl::read(const std::function<void(Tx&)>& function) {
+  ACME_CHECK(!inside_closure);
+  std::unique_ptr<sql::Connection> reader = take_reader();
+  std::exception_ptr error;
+  try {
+    reader->begin_read();
+    Tx tx(*reader, clock.now(), job_clock.now(), arrivals);
+    const InsideClosure inside;
+    function(tx);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  reader->rollback();  // nothing to keep
+  give_back(std::move(reader));
+  if (error) {
+    std::rethrow_exception(std::move(error));
+  }
+}
+
+void Store::Impl::write(const std::function<void(Tx&)>& function) {
+  ACME_CHECK(!inside_closure);
+  writes.add();
+  const auto member = std::make_shared<Member>(function);
+  enqueue(member);
+  member->answered.wait([](bool answered) { return answered; }, [](bool) {});
+  if (member->error) {
+    std::rethrow_exception(std::move(member->error));
+  }
+  for (const std::function<void()>& task : member->after_commit) {
+    task();
+  }
+}
+
+void Store::Impl::enqueue(const std::shared_ptr<Member>& member) {
+  enum class Next { full, wait, post };
+  const Next next = queue->state.with([&](Queue::State& state) {
+    if (state.waiting.size() >= options.queue_limit) {
+      return Next::full;
+    }
+    state.waiting.push_back(member);
+    return std::exchange(state.writing, true) ? Next::wait : Next::post;
+  });
+  if (next == Next::full) {
+    throw sql::DatabaseError("the write queue is full: " + std::to_string(options.queue_limit) +
+                             " writes wait; the disk is too slow for this load");
+  }
+  if (next == Next::wait || writer.try_post([this, keep = queue] { drain(); })) {
+    return;
+  }
+  // Nobody will come for those who have joined meanwhile, either.
+  Group stranded = queue->state.with([](Queue::State& state) {
+    state.writing = false;
+    Group all(state.waiting.begin(), state.waiting.end());
+    state.waiting.clear();
+    return all;
+  });
+  for (const std::shared_ptr<Member>& each : stranded) {
+    each->error = std::make_exception_ptr(
+        sql::DatabaseError("the write queue is full: the writer takes no more"));
+    answer(*each);
+  }
+}
+
+void Store::Impl::drain() {
+  const std::shared_ptr<Queue> alive = queue;
+  while (true) {
+    const Group group = alive->state.with([&](Queue::State& state) {
+      const auto count = std::min(state.waiting.size(), options.group_limit);
+      const auto end = state.waiting.begin() + static_cast<std::ptrdiff_t>(count);
+      Group taken(std::move_iterator(state.waiting.begin()), std::move_iterator(end));
+      state.waiting.erase(state.waiting.begin(), end);
+      state.writing = !taken.empty();
+      return taken;
+    });
+    if (group.empty()) {
+      alive->state.notify_all();  // the Store may be gone from here on
+      return;
+    }
+    run_group(group);
+  }
+}
+
+void Store::Impl::run_group(const Group& group) {
+  const auto begun = std::chrono::steady_clock::now();
+  for (int run = 0;; ++run) {
+    try {
+      attempt(group);
+      break;
+    } catch (const sql::SerializationError&) {
+      connection->rollback();
+      if (run < kMaxReruns) {
+        continue;
+      }
+      fail_group(group, std::current_exception());
+    } catch (...) {
+      connection->rollback();
+      fail_group(group, std::current_exception());
+    }
+    break;
+  }
+  group_size.observe(static_cast<double>(group.size()));
+  commit_seconds.observe(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  for (const std::shared_ptr<Member>& member : group) {
+    answer(*member);
+  }
+  housekeep();
+}
+
+void Store::Impl::attempt(const Group& group) {
+  connection->begin_write();
+  bool anything = false;
+  for (const std::shared_ptr<Member>& member : group) {
+    anything = run_member(*member) || anything;
+  }
+  if (!anything) {
+    connection->rollback();
+    return;
+  }
+  Audit(*connection, clock.now(), arrivals).seal();
+  connection->commit();
+  commits.add();
+}
+
+bool Store::Impl::run_member(Member& member) {
+  member.error = nullptr;
+  member.after_commit.clear();
+  connection->savepoint();
+  try {
+    Tx tx(*connection, clock.now(), job_clock.now(), arrivals);
+    {
+      const InsideClosure inside;
+      (*member.function)(tx);
+    }
+    connection->release_savepoint();
+    member.after_commit = std::move(tx.after_commit_);
+    return true;
+  } catch (const sql::SerializationError&) {
+    throw;
+  } catch (...) {
+    member.error = std::current_exception();
+  }
+  if (!connection->in_transaction()) {
+    // A full disk does that. What the neighbours wrote is gone as well, whatever the closure made
+    // of the failure.
+    throw sql::DatabaseError("the database gave up the transaction: " + text_of(member.error));
+  }
+  connection->rollback_to_savepoint();
+  return false;
+}
+
+void Store::Impl::fail_group(const Group& group, const std::exception_ptr& error) {
+  failures.add();
+  log.error("store.write_failed", {{"writes", group.size()}, {"error", text_of(error)}});
+  for (const std::shared_ptr<Member>& member : group) {
+    member->error = copy_of(error);
+    member->after_commit.clear();
+  }
+}
+
+void Store::Impl::housekeep() {
+  try {
+    connection->housekeep();
+  } catch (const std::exception& error) {
+    log.error("store.housekeeping_failed", {{"error", error.what()}});
+  }
+}
+
+Store::Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log,
+             Metrics& metrics, Options options)
+    : impl_(std::make_unique<Impl>(database, writer, clock, job_clock, log, metrics, options)) {}
+
+Store::~Store() {
+  impl_->queue->state.wait([](const Queue::State& state) { return !state.writing; },
+                           [](const Queue::State&) {});
+}
+
+int Store::schema() const {
+  return impl_->schema;
+}
+
+void Store::run_read(const std::function<void(Tx&)>& function) {
+  impl_->read(function);
+}
+
+void Store::run_write(const std::function<void(Tx&)>& function) {
+  impl_->write(function);
+}
+
+}  // namespace gatehouse::store
