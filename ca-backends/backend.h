@@ -1,7 +1,8 @@
 // CertificateBackend: a CA that is never asked twice for one order.
 //
-// prepare() decides everything that determines the certificate and asks nobody; what it returns is stored durably before
-// submit() is called, once. Every later time, also after a crash, resume() asks about the same certificate.
+// prepare() decides everything that determines the certificate and asks nobody; what it returns is
+// stored durably before submit() is called, once. Every later time, also after a crash, resume()
+// asks about the same certificate.
 #pragma once
 
 #include <chrono>
@@ -25,44 +26,50 @@
 
 namespace gatehouse::backends {
 
-// What a certificate is asked for with. Built from the order and its profile, never from the CSR but for the key.
+// What a certificate is asked for with. Built from the order and its profile, never from the CSR
+// but for the key.
 struct IssueRequest {
   OrderId order;
   std::vector<Identifier> identifiers;
-  Bytes csr_der;                              // for a CA that wants one
-  Bytes spki;                                 // SubjectPublicKeyInfo to certify
+  Bytes csr_der;  // for a CA that wants one
+  Bytes spki;     // SubjectPublicKeyInfo to certify
   Profile profile;
   std::optional<Instant> not_before, not_after;  // what the client asked for
   Instant now;
 };
 
-// What must be durable before anything irrevocable happens. Only its backend can read `request` and `poll`.
+// What must be durable before anything irrevocable happens. Only its backend can read `request` and
+// `poll`.
 struct Intent {
-  std::string request;      // fixed once submitted: for the local CA the TBS, base64url
-  std::string poll;         // what Pending leaves for resume()
-  IssuerId issuer;          // who will have signed
-  std::string serial;       // hex; empty when the CA chooses it
-  std::string crl_url;      // the CDP it will carry; empty: none
+  std::string request;            // fixed once submitted: for the local CA the TBS, base64url
+  std::string poll;               // what Pending leaves for resume()
+  IssuerId issuer;                // who will have signed
+  std::string serial;             // hex; empty when the CA chooses it
+  std::string crl_url;            // the CDP it will carry; empty: none
   Instant not_before, not_after;  // of the certificate to come
 
   friend bool operator==(const Intent&, const Intent&) = default;
 };
 
 struct Issued {
-  std::string chain_pem;                        // leaf first
+  std::string chain_pem;                          // leaf first
   std::vector<std::string> alternate_chains_pem;  // each leaf first
 };
+
 struct Pending {
-  Intent intent;                                // with a new `poll`
+  Intent intent;  // with a new `poll`
   std::chrono::seconds ask_again_after;
 };
+
 struct Refused {
-  Problem problem;                              // the order's error
+  Problem problem;  // the order's error
 };
+
 // The CA may or may not have issued, and cannot be asked. Never from a repeatable backend.
 struct InDoubt {
-  std::string what_to_check;                    // for the operator
+  std::string what_to_check;  // for the operator
 };
+
 using IssueOutcome = std::variant<Issued, Pending, Refused, InDoubt>;
 
 struct RevokeRequest {
@@ -71,6 +78,7 @@ struct RevokeRequest {
   std::string certificate_pem;
   int reason = 0;
 };
+
 // `done`: the CA knows, or our own CRL will say so.
 struct RevokeOutcome {
   bool done = true;
@@ -81,22 +89,23 @@ struct RevokeOutcome {
 struct Issuer {
   IssuerId id;
   crypto::Certificate certificate;
-  std::vector<crypto::Certificate> chain;       // issuer first, up to but without the root
+  std::vector<crypto::Certificate> chain;  // issuer first, up to but without the root
   std::optional<crypto::Certificate> root;
 };
 
-// Throwing anywhere means "not now": the job is retried with backoff, through resume(). A refusal is a value.
-// Safe to call from many threads.
+// Throwing anywhere means "not now": the job is retried with backoff, through resume(). A refusal
+// is a value. Safe to call from many threads.
 class CertificateBackend {
  public:
   virtual ~CertificateBackend() = default;
 
-  // Decides serial, dates, the very octets to be signed. Asks nobody. Rejects (RequestRejected) what the CA could never
-  // issue: a leaf cut below half its profile's validity by its issuer's end, dates outside the profile.
+  // Decides serial, dates, the very octets to be signed. Asks nobody. Rejects (RequestRejected)
+  // what the CA could never issue: a leaf cut below half its profile's validity by its issuer's
+  // end, dates outside the profile.
   virtual Intent prepare(const IssueRequest& request) = 0;
 
-  // True when the key signs only what it is handed: the stored intent may be signed again, however often, and gives
-  // the same certificate. Such a backend never says InDoubt.
+  // True when the key signs only what it is handed: the stored intent may be signed again, however
+  // often, and gives the same certificate. Such a backend never says InDoubt.
   virtual bool repeatable() const = 0;
 
   // At most once per intent.
@@ -107,8 +116,17 @@ class CertificateBackend {
 
   virtual RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) = 0;
 
-  // The issuers it signs under now or has signed under, the one in use first. Never empty. Immutable after start.
+  // The issuers it signs under now or has signed under, the one in use first. Never empty.
+  // Immutable after start.
   virtual const std::vector<Issuer>& issuers() const = 0;
+};
+
+// A CRL that we serve but cannot make: its key is elsewhere. The root's, renewed where the root's
+// key is.
+struct OfflineCrl {
+  std::string file;  // the path it is served under
+  Bytes der;
+  Instant this_update, next_update;
 };
 
 // For a CA whose CRLs we make: one per shard, each under the issuer's name.
@@ -118,19 +136,25 @@ class CrlSigner {
 
   struct Shard {
     IssuerId issuer;
-    std::string url;      // CDP and IDP
-    std::string file;     // the path it is served under: "/crl/<issuer>/<shard>.crl"
+    std::string url;   // CDP and IDP
+    std::string file;  // the path it is served under: "/crl/<issuer>/<shard>.crl"
   };
+
   virtual std::vector<Shard> shards() const = 0;
 
-  // Signs the CRL of one shard; the builder holds its entries. The signature is verified before it returns.
-  virtual Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update, Instant next_update,
-                         crypto::CrlBuilder entries) = 0;
+  // Signs the CRL of one shard; the builder holds its entries. The signature is verified before it
+  // returns.
+  virtual Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update,
+                         Instant next_update, crypto::CrlBuilder entries) = 0;
+
+  // The CRLs to be served besides, as they are now: a new file is seen without a restart. May read
+  // files.
+  virtual std::vector<OfflineCrl> offline_crls() { return {}; }
 };
 
 // A backend and what it can do besides. `crls` is null or part of `certificates`.
 struct Backend {
-  std::string name;                                  // from the config: "local"
+  std::string name;  // from the config: "local"
   std::unique_ptr<CertificateBackend> certificates;
   CrlSigner* crls = nullptr;
 };

@@ -20,17 +20,21 @@ struct BackendContext {
   Clock& clock;
   Entropy& entropy;
   Log& log;
-  std::string public_url;  // where CDP and AIA point: "http://pki.corp.example", without a slash at the end
-  std::function<std::string(const std::string& path)> read_file;                    // throws, naming the path
-  std::function<std::string(const std::string& path)> read_key_file;                // as read_file; refuses a key that others can read
-  std::function<Secret(const std::string& reference)> resolve_secret;               // "file:…", "env:…"
-  std::function<std::unique_ptr<crypto::Signer>(std::unique_ptr<crypto::Signer>)> decorate_signer;  // identity but in tests
+  std::string
+      public_url;  // where CDP and AIA point: "http://pki.corp.example", without a slash at the end
+  std::function<std::string(const std::string& path)> read_file;  // throws, naming the path
+  std::function<std::string(const std::string& path)>
+      read_key_file;  // as read_file; refuses a key that others can read
+  std::function<Secret(const std::string& reference)> resolve_secret;  // "file:…", "env:…"
+  std::function<std::unique_ptr<crypto::Signer>(std::unique_ptr<crypto::Signer>)>
+      decorate_signer;  // identity but in tests
 };
 
-// Makes the backend called `name` from its own JSON object, whose "type" picks the factory. Throws JsonError naming the
-// option (unknown type, unknown field, wrong range) or std::runtime_error naming the file (missing, not a key, key and
-// certificate do not match, chain does not verify).
-Backend make_backend(const std::string& name, const JsonObject& options, const BackendContext& context);
+// Makes the backend called `name` from its own JSON object, whose "type" picks the factory. Throws
+// JsonError naming the option (unknown type, unknown field, wrong range) or std::runtime_error
+// naming the file (missing, not a key, key and certificate do not match, chain does not verify).
+Backend make_backend(const std::string& name, const JsonObject& options,
+                     const BackendContext& context);
 
 // The same checks of the options alone, nothing opened: for check-config.
 void check_backend_options(const JsonObject& options);

@@ -1,0 +1,39 @@
+// Files read and written whole. What is written is durable, and never seen half, when the call
+// returns.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gatehouse {
+
+// More than any key, chain or CRL of ours (a million revocations take 40 MB), less than what hurts.
+inline constexpr std::size_t kMaxFileBytes = 64 * 1024 * 1024;
+
+// The whole file. Throws std::runtime_error that names the path, also when it is larger than
+// `limit`.
+std::string read_file(const std::string& path, std::size_t limit = kMaxFileBytes);
+
+enum class FileAccess { owner_only, everyone_reads };  // 0600, 0644
+enum class ExistingFile { refuse, replace };
+
+// Writes a file beside `path`, syncs it, gives it its name and syncs the folder: after a crash
+// there is the old file or the new one. Throws std::runtime_error that names the path; with
+// `refuse`, also when there is one already.
+void write_file(const std::string& path, std::string_view content, FileAccess access,
+                ExistingFile existing);
+
+// Makes the folder at `path`, and those above it that are missing, with mode 0700. One that exists
+// must be closed to group and others. Throws std::runtime_error that names the path.
+void make_private_folder(const std::string& path);
+
+// Makes names given and taken in the folder durable (fsync of the folder).
+void sync_folder(const std::string& path);
+
+// Nothing when only its owner can read the file at `path`; else a sentence with the command that
+// helps. What is no regular file, or cannot be looked at, is a problem too.
+std::optional<std::string> key_file_problem(const std::string& path);
+
+}  // namespace gatehouse

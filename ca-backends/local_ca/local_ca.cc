@@ -1,0 +1,344 @@
+#include "ca-backends/local_ca/local_ca.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/hex.h"
+#include "acme-server/base/text.h"
+#include "acme-server/crypto/issue.h"
+#include "ca-backends/local_ca/validity.h"
+
+namespace gatehouse::backends {
+namespace {
+
+using crypto::Certificate;
+
+constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 appendix A.1: ub-common-name
+constexpr std::string_view kRootCrlFile = "/crl/root.crl";
+
+std::vector<Certificate> read_chain(const BackendContext& context, const std::string& path) {
+  auto chain = crypto::parse_pem_chain(context.read_file(path));
+  if (!chain) throw std::runtime_error(path + ": " + chain.error());
+  return std::move(*chain);
+}
+
+std::unique_ptr<crypto::Signer> read_signer(const BackendContext& context,
+                                            const IssuerFiles& files) {
+  const Secret pem(context.read_key_file(files.key));
+  const Secret passphrase =
+      files.passphrase.empty() ? Secret() : context.resolve_secret(files.passphrase);
+  try {
+    return context.decorate_signer(crypto::load_signer(pem, passphrase));
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(files.key + ": " + error.what());
+  }
+}
+
+bool is_self_issued(const Certificate& certificate) {
+  return certificate.subject_name_der == certificate.issuer_name_der;
+}
+
+// The same key, however its SubjectPublicKeyInfo is encoded.
+bool is_key_of(const crypto::Signer& signer, const Certificate& certificate) {
+  const auto signing = crypto::jwk_of_spki(signer.public_key());
+  return signing && signing == crypto::jwk_of_spki(certificate.spki);
+}
+
+// What a subject may not be: a leaf with its issuer's name looks self-signed to whoever builds
+// chains by name.
+bool is_name_of(const Certificate& ca, const std::string& common_name) {
+  return crypto::make_name(common_name, "") == ca.subject_name_der ||
+         equals_ignoring_case("CN=" + common_name, ca.subject_name);
+}
+
+// Why `chain`, from an issuing CA upwards, cannot stand between a leaf and `root`.
+std::optional<std::string> why_no_chain(const std::vector<Certificate>& chain,
+                                        const Certificate& root, Instant now) {
+  const Certificate& issuer = chain.front();
+  if (!issuer.is_ca) return "its first certificate is not a CA (basicConstraints)";
+  if (!issuer.key_cert_sign || !issuer.crl_sign) {
+    return "its first certificate may not sign certificates and CRLs (keyUsage needs keyCertSign "
+           "and cRLSign)";
+  }
+  if (auto problem = crypto::why_chain_fails(chain, root, now)) return problem;
+  for (std::size_t below = 1; below < chain.size(); ++below) {
+    if (chain[below].path_length && std::cmp_less(*chain[below].path_length, below)) {
+      return "the path length of \"" + chain[below].subject_name +
+             "\" leaves no room for the CAs below it";
+    }
+  }
+  return std::nullopt;
+}
+
+// The chain as clients get it: without the root, which they have.
+std::vector<Certificate> without_root(std::vector<Certificate> chain, const Certificate& root) {
+  if (chain.back().der == root.der) chain.pop_back();
+  return chain;
+}
+
+std::string pem_of(const std::vector<Certificate>& chain) {
+  std::string pem;
+  for (const Certificate& certificate : chain) pem += crypto::to_pem(certificate.der);
+  return pem;
+}
+
+// The issuer's own key identifier, so that chains can be built by it (RFC 5280 section 4.2.1.1).
+Bytes key_id_of(const Certificate& issuer) {
+  return issuer.subject_key_id.empty() ? crypto::subject_key_id_of(issuer.spki)
+                                       : issuer.subject_key_id;
+}
+
+// keyEncipherment says something of RSA keys alone.
+std::vector<std::string> usages_for(const Profile& profile, ByteView spki) {
+  const auto key = crypto::jwk_of_spki(spki);
+  std::vector<std::string> usages = profile.key_usages;
+  if (!key || key->type != crypto::KeyType::rsa) std::erase(usages, "keyEncipherment");
+  return usages;
+}
+
+std::string common_name_for(const IssueRequest& request) {
+  if (!request.profile.common_name) return "";
+  const auto fits = [](const Identifier& identifier) {
+    return identifier.type == IdentifierType::dns && identifier.value.size() <= kMaxCommonName;
+  };
+  const auto first = std::ranges::find_if(request.identifiers, fits);
+  return first == request.identifiers.end() ? "" : first->value;
+}
+
+// Spreads serials evenly: they are random.
+std::size_t shard_number(ByteView serial, std::size_t shards) {
+  std::size_t number = 0;
+  for (const std::uint8_t octet : serial.last(4)) number = number << 8 | octet;
+  return number % shards;
+}
+
+}  // namespace
+
+LocalCa::LocalCa(std::string name, const LocalCaOptions& options, const BackendContext& context)
+    : name_(std::move(name)),
+      context_(context),
+      crl_shards_(static_cast<std::size_t>(options.crl_shards)),
+      root_crl_path_(options.root_crl) {
+  const std::vector<Certificate> root = read_chain(context_, options.root);
+  if (root.size() != 1) {
+    throw std::runtime_error(options.root + ": holds " + std::to_string(root.size()) +
+                             " certificates; the root alone belongs there");
+  }
+  root_ = root.front();
+  const Instant now = context_.clock.now();
+  load_issuer(options.issuer, now);
+  for (const IssuerFiles& files : options.previous) {
+    // An issuer of the past may have ended; what it was is what counts.
+    const Instant ended = read_chain(context_, files.certificate).front().not_after;
+    load_issuer(files, std::min(now, ended));
+  }
+  for (const std::string& path : options.alternates) load_alternate(path);
+  if (!root_crl_path_.empty()) {
+    HeldRootCrl held = read_root_crl();
+    if (held.crl.next_update < now) {
+      context_.log.warning("root_crl.expired", {{"backend", name_}, {"file", root_crl_path_}});
+    }
+    root_crl_.with([&](HeldRootCrl& current) { current = std::move(held); });
+  }
+}
+
+void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
+  const std::vector<Certificate> chain = read_chain(context_, files.certificate);
+  if (auto problem = why_no_chain(chain, root_, chain_checked_at)) {
+    throw std::runtime_error(files.certificate + ": this is no issuing CA under the root \"" +
+                             root_.subject_name + "\": " + *problem);
+  }
+  std::unique_ptr<crypto::Signer> signer = read_signer(context_, files);
+  if (!is_key_of(*signer, chain.front())) {
+    throw std::runtime_error(files.key + ": this is not the private key of the certificate in " +
+                             files.certificate);
+  }
+  const IssuerId id(crypto::spki_sha256_of(chain.front().spki));
+  if (std::ranges::any_of(issuers_, [&](const Issuer& issuer) { return issuer.id == id; })) {
+    throw std::runtime_error(files.certificate + ": backend \"" + name_ +
+                             "\" has an issuer with this key already");
+  }
+  issuers_.push_back(
+      {.id = id, .certificate = chain.front(), .chain = without_root(chain, root_), .root = root_});
+  signers_.push_back(std::move(signer));
+}
+
+// An alternate chain is the same issuer, name and key, certified by someone else. Its own root, if
+// it is in the file, comes last and is what the links are checked up to; else its last certificate
+// is.
+void LocalCa::load_alternate(const std::string& path) {
+  const std::vector<Certificate> chain = read_chain(context_, path);
+  const Certificate& issuer = issuers_.front().certificate;
+  const Certificate& first = chain.front();
+  if (first.subject_name_der != issuer.subject_name_der || first.spki != issuer.spki ||
+      first.subject_key_id != issuer.subject_key_id) {
+    throw std::runtime_error(path + ": its first certificate is not for the issuing CA \"" +
+                             issuer.subject_name + "\" (same name, key and key identifier)");
+  }
+  if (auto problem = why_no_chain(chain, chain.back(), context_.clock.now())) {
+    throw std::runtime_error(path + ": this is no alternate chain: " + *problem);
+  }
+  alternates_.push_back(is_self_issued(chain.back()) ? without_root(chain, chain.back()) : chain);
+}
+
+LocalCa::HeldRootCrl LocalCa::read_root_crl() const {
+  const std::string der = context_.read_file(root_crl_path_);
+  const auto crl = crypto::parse_crl(as_bytes(der));
+  if (!crl) throw std::runtime_error(root_crl_path_ + ": " + crl.error());
+  if (crl->head.issuer_name_der != root_.subject_name_der ||
+      !crypto::crl_is_signed_by(as_bytes(der), root_)) {
+    throw std::runtime_error(root_crl_path_ + ": is not signed by the root \"" +
+                             root_.subject_name + "\"");
+  }
+  HeldRootCrl read{.crl = {.file = std::string(kRootCrlFile),
+                           .der = Bytes(as_bytes(der).begin(), as_bytes(der).end()),
+                           .this_update = crl->head.this_update,
+                           .next_update = crl->head.next_update},
+                   .number = crl->head.number};
+  // The CA certificate right below the root says where it will be looked for.
+  const Certificate& below = issuers_.front().chain.empty() ? root_ : issuers_.front().chain.back();
+  for (const std::string& url : below.crl_urls) {
+    if (url.starts_with(context_.public_url + "/")) {
+      read.crl.file = url.substr(context_.public_url.size());
+    }
+  }
+  return read;
+}
+
+std::size_t LocalCa::index_of(const IssuerId& issuer) const {
+  const auto found = std::ranges::find(issuers_, issuer, &Issuer::id);
+  if (found == issuers_.end()) {
+    throw std::runtime_error("backend \"" + name_ + "\" has no issuer " + issuer.str() +
+                             "; name its files in backends." + name_ + ".previous");
+  }
+  return static_cast<std::size_t>(found - issuers_.begin());
+}
+
+CrlSigner::Shard LocalCa::shard_of(const IssuerId& issuer, std::size_t number) const {
+  // Shards have names from the first certificate on: a CDP never changes afterwards.
+  const std::string file = "/crl/" + issuer.str() + "/" + std::to_string(number) + ".crl";
+  return {.issuer = issuer, .url = context_.public_url + file, .file = file};
+}
+
+Intent LocalCa::prepare(const IssueRequest& request) {
+  const Issuer& issuer = issuers_.front();
+  const Validity validity =
+      leaf_validity(request.profile, request.not_before, request.not_after,
+                    {issuer.certificate.not_before, issuer.certificate.not_after}, request.now);
+
+  crypto::CertificateTemplate leaf;
+  leaf.serial = crypto::random_serial(context_.entropy);
+  leaf.issuer_name_der = issuer.certificate.subject_name_der;
+  leaf.common_name = common_name_for(request);
+  for (const Issuer& known : issuers_) {
+    if (!leaf.common_name.empty() && is_name_of(known.certificate, leaf.common_name)) {
+      reject(ProblemType::rejectedIdentifier,
+             "\"" + leaf.common_name +
+                 "\" is the name of this CA; a certificate with it would look self-signed.");
+    }
+  }
+  leaf.not_before = validity.not_before;
+  leaf.not_after = validity.not_after;
+  leaf.spki = request.spki;
+  for (const Identifier& identifier : request.identifiers) {
+    (identifier.type == IdentifierType::dns ? leaf.dns_names : leaf.ip_addresses)
+        .push_back(identifier.value);
+  }
+  leaf.key_usages = usages_for(request.profile, request.spki);
+  leaf.extended_key_usages = request.profile.extended_key_usages;
+  leaf.authority_key_id = key_id_of(issuer.certificate);
+  leaf.crl_url = shard_of(issuer.id, shard_number(leaf.serial, crl_shards_)).url;
+  leaf.issuer_url = context_.public_url + "/issuer/" + issuer.id.str() + ".cer";
+
+  return {.request = base64url_encode(crypto::make_tbs(leaf, signers_.front()->algorithm())),
+          .poll = "",
+          .issuer = issuer.id,
+          .serial = hex_encode(leaf.serial),
+          .crl_url = leaf.crl_url,
+          .not_before = leaf.not_before,
+          .not_after = leaf.not_after};
+}
+
+IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
+  const std::size_t index = index_of(intent.issuer);
+  const auto tbs = base64url_decode(intent.request);
+  if (!tbs) {
+    throw std::runtime_error("the stored intent for serial " + intent.serial + " is not base64url");
+  }
+  const auto leaf = crypto::parse_certificate(crypto::sign_certificate(*tbs, *signers_[index]));
+  // What the key gives back is looked at as if a stranger had sent it: HSMs and memory fail, too.
+  if (!leaf || leaf->tbs != *tbs || leaf->serial != intent.serial ||
+      !crypto::is_signed_by(*leaf, issuers_[index].certificate)) {
+    throw std::runtime_error("what the key of backend \"" + name_ + "\" signed for serial " +
+                             intent.serial +
+                             " does not verify with the issuer's certificate; check the key");
+  }
+  const std::string leaf_pem = crypto::to_pem(leaf->der);
+  Issued issued{.chain_pem = leaf_pem + pem_of(issuers_[index].chain), .alternate_chains_pem = {}};
+  if (index == 0) {
+    for (const auto& chain : alternates_) {
+      issued.alternate_chains_pem.push_back(leaf_pem + pem_of(chain));
+    }
+  }
+  return issued;
+}
+
+// The key signs what is stored and nothing else, so asking again is signing again: the same
+// certificate.
+IssueOutcome LocalCa::resume(const Intent& intent, Deadline deadline) {
+  return submit(intent, deadline);
+}
+
+RevokeOutcome LocalCa::revoke(const RevokeRequest& /*request*/, Deadline /*deadline*/) {
+  return {.done = true, .why_not = ""};
+}
+
+std::vector<CrlSigner::Shard> LocalCa::shards() const {
+  std::vector<Shard> every;
+  for (const Issuer& issuer : issuers_) {
+    for (std::size_t number = 0; number < crl_shards_; ++number) {
+      every.push_back(shard_of(issuer.id, number));
+    }
+  }
+  return every;
+}
+
+Bytes LocalCa::sign_crl(const Shard& shard, std::int64_t number, Instant this_update,
+                        Instant next_update, crypto::CrlBuilder entries) {
+  const std::size_t index = index_of(shard.issuer);
+  const Certificate& issuer = issuers_[index].certificate;
+  // finish() verifies with the key's own public half, which load_issuer() has compared with the
+  // certificate's.
+  return entries.finish({.issuer_name_der = issuer.subject_name_der,
+                         .authority_key_id = key_id_of(issuer),
+                         .number = number,
+                         .this_update = this_update,
+                         .next_update = next_update,
+                         .distribution_point = shard.url},
+                        *signers_[index]);
+}
+
+std::vector<OfflineCrl> LocalCa::offline_crls() {
+  if (root_crl_path_.empty()) return {};
+  try {
+    HeldRootCrl read = read_root_crl();
+    root_crl_.with([&](HeldRootCrl& held) {
+      if (read.number > held.number) held = std::move(read);
+    });
+  } catch (const std::runtime_error& error) {
+    // The file is being replaced, or was spoilt: what is published stays published.
+    context_.log.error("root_crl.unreadable", {{"backend", name_}, {"why", error.what()}});
+  }
+  return {root_crl_.with([](const HeldRootCrl& held) { return held.crl; })};
+}
+
+Backend make_local_ca(const std::string& name, const JsonObject& options,
+                      const BackendContext& context) {
+  auto ca = std::make_unique<LocalCa>(name, read_local_ca_options(options), context);
+  CrlSigner* const crls = ca.get();
+  return {.name = name, .certificates = std::move(ca), .crls = crls};
+}
+
+}  // namespace gatehouse::backends

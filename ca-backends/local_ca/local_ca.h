@@ -1,0 +1,69 @@
+// LocalCa: a CA whose issuing key we hold. It signs the stored TBS, however often, and the CRLs of
+// its issuers.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "acme-server/base/guarded.h"
+#include "ca-backends/backend.h"
+#include "ca-backends/local_ca/local_ca_options.h"
+#include "ca-backends/registry.h"
+
+namespace gatehouse::backends {
+
+// Everything is loaded and checked at construction: each key goes with its certificate, each issuer
+// is a CA that may sign certificates and CRLs, each chain leads to the root. What does not hold
+// throws std::runtime_error that names the file.
+class LocalCa final : public CertificateBackend, public CrlSigner {
+ public:
+  LocalCa(std::string name, const LocalCaOptions& options, const BackendContext& context);
+
+  Intent prepare(const IssueRequest& request) override;
+
+  bool repeatable() const override { return true; }
+
+  IssueOutcome submit(const Intent& intent, Deadline deadline) override;
+  IssueOutcome resume(const Intent& intent, Deadline deadline) override;
+  // Always done: our own CRL will say so.
+  RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) override;
+
+  const std::vector<Issuer>& issuers() const override { return issuers_; }
+
+  std::vector<Shard> shards() const override;
+  Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update, Instant next_update,
+                 crypto::CrlBuilder entries) override;
+  // The root's CRL as its file is now; while that is broken or older than what was read before,
+  // what was read before.
+  std::vector<OfflineCrl> offline_crls() override;
+
+ private:
+  struct HeldRootCrl {
+    OfflineCrl crl;
+    std::int64_t number = 0;
+  };
+
+  void load_issuer(const IssuerFiles& files, Instant chain_checked_at);
+  void load_alternate(const std::string& path);
+  HeldRootCrl read_root_crl() const;
+  std::size_t index_of(const IssuerId& issuer) const;
+  Shard shard_of(const IssuerId& issuer, std::size_t number) const;
+
+  std::string name_;
+  BackendContext context_;
+  std::size_t crl_shards_;
+  std::string root_crl_path_;
+  crypto::Certificate root_;
+  std::vector<Issuer> issuers_;                           // the one in use first
+  std::vector<std::unique_ptr<crypto::Signer>> signers_;  // of the issuer with the same index
+  std::vector<std::vector<crypto::Certificate>>
+      alternates_;  // chains of the issuer in use, root left out
+  Guarded<HeldRootCrl> root_crl_;
+};
+
+// The factory behind "type": "local".
+Backend make_local_ca(const std::string& name, const JsonObject& options,
+                      const BackendContext& context);
+
+}  // namespace gatehouse::backends

@@ -1,0 +1,64 @@
+#include "ca-backends/local_ca/local_ca_options.h"
+
+#include <cstddef>
+
+namespace gatehouse::backends {
+namespace {
+
+constexpr std::size_t kMaxPath = 4096;    // PATH_MAX
+constexpr std::size_t kMaxPrevious = 16;  // issuers live for years
+constexpr std::size_t kMaxAlternates = 8;
+
+std::string path_in(const JsonObject& object, std::string_view name) {
+  std::string path = object.string(name, kMaxPath);
+  if (path.empty()) throw JsonError(object.path_of(name) + ": is empty; give the path of a file");
+  return path;
+}
+
+IssuerFiles issuer_in(const JsonObject& object) {
+  IssuerFiles files{.certificate = path_in(object, "certificate"),
+                    .key = path_in(object, "key"),
+                    .passphrase = object.optional_string("passphrase", kMaxPath).value_or("")};
+  const std::string& secret = files.passphrase;
+  if (!secret.empty() && !secret.starts_with("env:") && !secret.starts_with("file:")) {
+    // The text is not quoted: it may be the passphrase itself.
+    throw JsonError(
+        object.path_of("passphrase") +
+        ": must be \"env:NAME\" or \"file:path\"; a passphrase does not belong in this file");
+  }
+  return files;
+}
+
+}  // namespace
+
+LocalCaOptions read_local_ca_options(const JsonObject& options) {
+  options.only({"type", "certificate", "key", "passphrase", "root", "root_crl", "crl_shards",
+                "previous", "alternates"});
+  LocalCaOptions read;
+  read.issuer = issuer_in(options);
+  read.root = path_in(options, "root");
+  read.root_crl = options.optional_string("root_crl", kMaxPath).value_or("");
+  read.crl_shards =
+      static_cast<int>(options.optional_integer("crl_shards", 1, kMaxCrlShards).value_or(1));
+  read.alternates =
+      options.optional_strings("alternates", kMaxAlternates, kMaxPath).value_or(read.alternates);
+  if (const Json* previous = options.optional_array("previous")) {
+    if (previous->size() > kMaxPrevious) {
+      throw JsonError(options.path_of("previous") + ": holds more than " +
+                      std::to_string(kMaxPrevious) + " issuers");
+    }
+    for (const Json& entry : *previous) {
+      const JsonObject object(
+          entry, options.path_of("previous") + "[" + std::to_string(read.previous.size()) + "]");
+      object.only({"certificate", "key", "passphrase"});
+      read.previous.push_back(issuer_in(object));
+    }
+  }
+  return read;
+}
+
+void check_local_ca_options(const JsonObject& options) {
+  read_local_ca_options(options);
+}
+
+}  // namespace gatehouse::backends

@@ -1,0 +1,46 @@
+#include "ca-backends/registry.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "acme-server/base/text.h"
+#include "ca-backends/local_ca/local_ca.h"
+#include "ca-backends/local_ca/local_ca_options.h"
+
+namespace gatehouse::backends {
+namespace {
+
+struct BackendType {
+  std::string_view name;
+  Backend (*make)(const std::string& name, const JsonObject& options,
+                  const BackendContext& context);
+  void (*check)(const JsonObject& options);
+};
+
+constexpr std::array kBackends = {
+    BackendType{"local", make_local_ca, check_local_ca_options},
+};
+
+const BackendType& type_of(const JsonObject& options) {
+  const std::string& name = options.string("type", 64);
+  const auto found = std::ranges::find(kBackends, name, &BackendType::name);
+  if (found != kBackends.end()) return *found;
+  std::vector<std::string> known;
+  for (const BackendType& type : kBackends) known.emplace_back(type.name);
+  throw JsonError(options.path_of("type") + ": \"" + sanitize(name, 40) +
+                  "\" is no type of backend; there is: " + join(known, ", "));
+}
+
+}  // namespace
+
+Backend make_backend(const std::string& name, const JsonObject& options,
+                     const BackendContext& context) {
+  return type_of(options).make(name, options, context);
+}
+
+void check_backend_options(const JsonObject& options) {
+  type_of(options).check(options);
+}
+
+}  // namespace gatehouse::backends
