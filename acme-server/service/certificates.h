@@ -1,6 +1,7 @@
 // What clients download, and what anyone may: certificates, CRLs, issuers.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,17 +33,29 @@ class PublicFiles {
   struct File {
     std::string content_type;
     std::shared_ptr<const std::string> body;
-    std::optional<Instant> modified, expires;
+    std::optional<Instant> modified, expires;  // of a CRL: its thisUpdate and nextUpdate
   };
-  // "/crl/…" (DER, the CRL in force), "/issuer/<id>.cer" (DER), "/root.pem". Nothing for any other path.
+
+  // "/crl/…" (DER, the CRL in force), "/issuer/<id>.cer" and "/issuer/root.cer" (DER), "/root.pem".
+  // Nothing for any other path.
   std::optional<File> find(std::string_view path);
 
   // A new CRL is in force: drops what is held of the old one.
   void forget(const std::string& path);
 
  private:
+  struct HeldFile {
+    File file;
+    Instant until;  // by the job clock
+  };
+
+  struct Held {
+    std::map<std::string, HeldFile> files;
+    std::uint64_t generation = 0;  // of forget(): who reads across one does not keep what was read
+  };
+
   Context& context_;
-  Guarded<std::map<std::string, File>> held_;
+  Guarded<Held> held_;
 };
 
 }  // namespace gatehouse::service

@@ -1,27 +1,52 @@
 // publish_crl: rows in order -> CRL, at a revocation and on a schedule.
 #pragma once
 
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
 #include "acme-server/service/certificates.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/job.h"
 
 namespace gatehouse::service {
 
+// A CRL is made whole, in the order of its rows, and looked at before it replaces the one in force.
+// An entry stays until one CRL's lifetime after its certificate has ended (RFC 5280 section 3.3).
 class CrlJob final : public JobHandler {
  public:
   CrlJob(Context& context, PublicFiles& files) : context_(context), files_(files) {}
 
   store::JobKind kind() const override { return store::JobKind::publish_crl; }
-  // subject: "<issuer id> <url>". Postpones itself to the next scheduled time.
+
+  // subject: subject_of() the shard. Postpones itself to the next scheduled time; ends for a shard
+  // that is no more.
   void run(JobRun& run) override;
 
   // Makes sure that every shard of every backend has its job: at start.
   void enqueue_all();
 
-  // Throws when a shard's CRL cannot be made: for the first start, before listeners open.
+  // Makes, now, the CRL of every shard that has none in force: for the first start, before
+  // listeners open. Throws when one cannot be made.
+  void make_missing();
+
+  // "<issuer id> <url>".
   static std::string subject_of(const backends::CrlSigner::Shard& shard);
 
  private:
+  using Shard = backends::CrlSigner::Shard;
+
+  struct Target {
+    backends::CrlSigner* signer;
+    Shard shard;
+    const backends::Issuer* issuer;
+  };
+
+  std::vector<Target> targets();
+  store::CrlRecord make(const Target& target, std::size_t& entries);
+  void publish(const Target& target, const std::function<void(store::Tx&)>& also);
+
   Context& context_;
   PublicFiles& files_;
 };

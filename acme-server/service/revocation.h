@@ -1,12 +1,17 @@
-// Revocation (RFC 8555 section 7.6): by the issuing account, by an account that holds valid authorizations for every
-// name, by the certificate's own key.
+// Revocation (RFC 8555 section 7.6): by the issuing account, by an account that holds valid
+// authorizations for every name, by the certificate's own key.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/core/account.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/service/context.h"
 
@@ -16,14 +21,32 @@ class Revocation {
  public:
   explicit Revocation(Context& context) : context_(context) {}
 
-  // Each returns when the revocation is durable and the CRL's job is enqueued. Rejects: malformed (not a certificate of
-  // ours, byte for byte; expired), alreadyRevoked, badRevocationReason (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403).
-  void by_account(const Account& account, ByteView certificate_der, std::optional<std::int64_t> reason);
+  // Each returns when the revocation is durable and the CRL's job is enqueued. Rejects: malformed
+  // (not a certificate of ours, byte for byte; expired), alreadyRevoked, badRevocationReason
+  // (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403).
+  void by_account(const Account& account, ByteView certificate_der,
+                  std::optional<std::int64_t> reason);
   // The key is blocked server-wide when the reason is keyCompromise (1).
   void by_key(const DirectoryId& directory, const crypto::Jwk& key, ByteView certificate_der,
               std::optional<std::int64_t> reason);
+  // The operator's way, for certificates of any origin, the server's own included. keyCompromise
+  // blocks the key. `actor` goes into the audit trail: "operator:<uid>". Rejects as above.
+  void by_operator(const CertificateId& id, int reason, std::string_view actor);
 
  private:
+  // Who asks, and whether they may: proven against the row inside the transaction that revokes it.
+  struct Request {
+    std::string actor;
+    int reason = 0;
+    bool block_key =
+        false;  // the key is known to be compromised, whatever becomes of the revocation
+    std::function<std::optional<CertificateRecord>(store::Tx&)> find;
+    std::function<std::optional<Problem>(store::Tx&, const CertificateRecord&)> why_not;
+  };
+
+  void revoke(const Request& request);
+  void tell_backend(const CertificateRecord& certificate, int reason);
+
   Context& context_;
 };
 

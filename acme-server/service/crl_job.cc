@@ -1,0 +1,156 @@
+#include "acme-server/service/crl_job.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+#include "acme-server/crypto/crl.h"
+
+namespace gatehouse::service {
+namespace {
+
+using std::chrono::seconds;
+
+// Why `crl` is not what was to be made: what is published is read back as a stranger would read it.
+std::optional<std::string> why_unfit(const store::CrlRecord& crl, std::size_t entries,
+                                     const crypto::Certificate& issuer) {
+  const auto read = crypto::parse_crl(crl.der);
+  if (!read) return read.error();
+  if (!crypto::crl_is_signed_by(crl.der, issuer)) return "its signature does not verify";
+  if (read->head.issuer_name_der != issuer.subject_name_der) return "it names another issuer";
+  if (read->head.number != crl.number) return "it has another number";
+  if (read->head.distribution_point != crl.url) return "it names another distribution point";
+  if (read->head.this_update != crl.this_update || read->head.next_update != crl.next_update) {
+    return "it has other dates";
+  }
+  if (read->entries.size() != entries) return "it has another number of entries";
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string CrlJob::subject_of(const Shard& shard) {
+  return shard.issuer.str() + " " + shard.url;
+}
+
+std::vector<CrlJob::Target> CrlJob::targets() {
+  std::vector<Target> every;
+  for (backends::Backend* backend : context_.backends.all()) {
+    if (backend->crls == nullptr) continue;
+    for (Shard& shard : backend->crls->shards()) {
+      const auto& issuers = backend->certificates->issuers();
+      const auto issuer = std::ranges::find(issuers, shard.issuer, &backends::Issuer::id);
+      ACME_CHECK(issuer != issuers.end());
+      every.push_back({.signer = backend->crls, .shard = std::move(shard), .issuer = &*issuer});
+    }
+  }
+  return every;
+}
+
+store::CrlRecord CrlJob::make(const Target& target, std::size_t& entries) {
+  const auto policy = context_.policy.get();
+  const Shard& shard = target.shard;
+  crypto::CrlBuilder builder;
+  store::CrlRecord crl;
+  crl.issuer = shard.issuer;
+  crl.url = shard.url;
+  crl.file = shard.file;
+  // Number and rows come from one view of the database: a CRL with a higher number never knows
+  // less.
+  context_.store.read([&](store::Tx& tx) {
+    crl.this_update = tx.now();
+    crl.next_update = tx.now() + policy->crl_lifetime;
+    crl.number = tx.crls().next_number(shard.issuer, shard.url, tx.now());
+    const seconds kept = std::max(policy->crl_lifetime, policy->crl_interval);
+    builder = crypto::CrlBuilder();
+    entries = 0;
+    tx.certificates().revoked(
+        shard.issuer, shard.url, tx.now() - kept, [&](const store::Certificates::Revoked& revoked) {
+          builder.add(
+              {.serial = revoked.serial, .revoked_at = revoked.at, .reason = revoked.reason});
+          ++entries;
+        });
+  });
+  crl.der = target.signer->sign_crl(shard, crl.number, crl.this_update, crl.next_update,
+                                    std::move(builder));
+  if (const auto problem = why_unfit(crl, entries, target.issuer->certificate)) {
+    throw std::runtime_error("the CRL made for " + shard.url + " is not published: " + *problem);
+  }
+  return crl;
+}
+
+void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>& also) {
+  std::size_t entries = 0;
+  const store::CrlRecord crl = make(target, entries);
+  context_.store.write([&](store::Tx& tx) {
+    if (!tx.crls().put(crl)) {
+      throw std::runtime_error("a CRL with number " + std::to_string(crl.number) +
+                               " or higher is in force for " + crl.url + " already");
+    }
+    tx.audit().append({.kind = "crl.published",
+                       .actor = "server",
+                       .directory = std::nullopt,
+                       .account = std::nullopt,
+                       .order = std::nullopt,
+                       .authorization = std::nullopt,
+                       .certificate = std::nullopt,
+                       .details = {{"issuer", crl.issuer.str()},
+                                   {"url", crl.url},
+                                   {"number", crl.number},
+                                   {"entries", entries}}});
+    also(tx);
+  });
+  files_.forget(crl.file);
+  context_.log.info("crl.published",
+                    {{"url", crl.url}, {"number", crl.number}, {"entries", entries}});
+}
+
+void CrlJob::run(JobRun& run) {
+  const auto every = targets();
+  const auto target = std::ranges::find_if(every, [&](const Target& candidate) {
+    return subject_of(candidate.shard) == run.job().subject;
+  });
+  if (target == every.end()) {
+    context_.log.warning("crl.no_such_shard", {{"subject", run.job().subject}});
+    context_.store.write([&](store::Tx& tx) { run.finish(tx); });
+    return;
+  }
+  const seconds interval = context_.policy.get()->crl_interval;
+  publish(*target, [&](store::Tx& tx) { run.postpone(tx, tx.job_now() + interval, ""); });
+}
+
+void CrlJob::enqueue_all() {
+  const auto every = targets();
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < every.size(); ++i) {
+    ids.push_back(random_row_id(context_.entropy, context_.job_clock.now()));
+  }
+  const seconds interval = context_.policy.get()->crl_interval;
+  context_.store.write([&](store::Tx& tx) {
+    for (std::size_t i = 0; i < every.size(); ++i) {
+      const Shard& shard = every[i].shard;
+      const auto in_force = tx.crls().in_force(shard.issuer, shard.url);
+      // Due when the one in force reaches its age; without one, or when clocks have jumped, at
+      // once.
+      seconds wait{0};
+      if (in_force && in_force->this_update <= tx.now()) {
+        wait = std::max(wait, in_force->this_update + interval - tx.now());
+      }
+      tx.jobs().enqueue(ids[i], store::JobKind::publish_crl, subject_of(shard),
+                        tx.job_now() + wait);
+    }
+    tx.after_commit(context_.wake);
+  });
+}
+
+void CrlJob::make_missing() {
+  for (const Target& target : targets()) {
+    const bool missing = context_.store.read([&](store::Tx& tx) {
+      return !tx.crls().in_force(target.shard.issuer, target.shard.url).has_value();
+    });
+    if (missing) publish(target, [](store::Tx&) {});
+  }
+}
+
+}  // namespace gatehouse::service

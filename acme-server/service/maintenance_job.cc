@@ -1,0 +1,112 @@
+#include "acme-server/service/maintenance_job.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "acme-server/base/rfc3339.h"
+
+namespace gatehouse::service {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::string_view kSubject = "server";
+constexpr std::string_view kWarnedAt = "maintenance.warned_at";  // Unix seconds, in State
+constexpr double kSecondsPerDay = 86400;
+
+bool is_today(const std::optional<std::string>& warned_at, Instant now) {
+  if (!warned_at) return false;
+  std::int64_t at = 0;
+  std::from_chars(warned_at->data(), warned_at->data() + warned_at->size(), at);
+  // A clock that was set back must not silence us until it has caught up.
+  return from_unix(at) <= now && now - from_unix(at) < MaintenanceJob::kWarnEvery;
+}
+
+void warn(Log& log, const std::vector<Expiring>& expiring,
+          const std::vector<store::ParkedJob>& parked, Instant now) {
+  for (const Expiring& thing : expiring) {
+    if (thing.ends - now >= thing.warn_before) continue;
+    const double days = static_cast<double>((thing.ends - now).count()) / kSecondsPerDay;
+    log.warning(thing.ends < now ? "maintenance.expired" : "maintenance.expiring",
+                {{"what", thing.what}, {"ends", to_rfc3339(thing.ends)}, {"days_left", days}});
+  }
+  for (const store::ParkedJob& job : parked) {
+    log.warning(
+        "maintenance.job_parked",
+        {{"kind", store::to_string(job.kind)}, {"subject", job.subject}, {"why", job.note}});
+  }
+}
+
+}  // namespace
+
+std::vector<Expiring> expiring_of(Context& context) {
+  std::map<std::string, Expiring> every;  // roots are shared by issuers
+  const auto policy = context.policy.get();
+  // A CRL in force that is older than two intervals was not renewed when it should have been.
+  const seconds crl_warning =
+      std::max(policy->crl_lifetime - 2 * policy->crl_interval, policy->crl_lifetime / 4);
+  const auto add = [&](Expiring thing) { every.emplace(thing.what, std::move(thing)); };
+  for (backends::Backend* backend : context.backends.all()) {
+    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
+      add({.what = "issuer " + issuer.certificate.subject_name,
+           .ends = issuer.certificate.not_after});
+      if (issuer.root) {
+        add({.what = "root " + issuer.root->subject_name, .ends = issuer.root->not_after});
+      }
+    }
+    if (backend->crls == nullptr) continue;
+    for (const backends::CrlSigner::Shard& shard : backend->crls->shards()) {
+      const auto crl = context.store.read(
+          [&](store::Tx& tx) { return tx.crls().in_force(shard.issuer, shard.url); });
+      if (!crl) continue;
+      add({.what = "CRL " + shard.url, .ends = crl->next_update, .warn_before = crl_warning});
+    }
+    for (const backends::OfflineCrl& crl : backend->crls->offline_crls()) {
+      add({.what = "root CRL " + crl.file, .ends = crl.next_update});
+    }
+  }
+  std::vector<Expiring> list;
+  for (auto& [what, thing] : every) list.push_back(std::move(thing));
+  return list;
+}
+
+MaintenanceJob::MaintenanceJob(Context& context, std::function<std::vector<Expiring>()> expiring)
+    : context_(context),
+      expiring_(std::move(expiring)),
+      jobs_parked_(context.metrics.gauge("gatehouse_jobs_parked",
+                                         "Jobs that wait for the operator's decision.")) {}
+
+void MaintenanceJob::run(JobRun& run) {
+  const std::vector<Expiring> expiring = expiring_();
+  const Instant now = context_.clock.now();
+  for (const Expiring& thing : expiring) {
+    context_.metrics
+        .gauge("gatehouse_days_left", "Days until something ends that an operator must renew.",
+               {{"what", thing.what}})
+        .set(static_cast<double>((thing.ends - now).count()) / kSecondsPerDay);
+  }
+  bool warned = false;
+  const auto parked = context_.store.write([&](store::Tx& tx) {
+    warned = is_today(tx.state().get(kWarnedAt), now);
+    if (!warned) tx.state().set(kWarnedAt, std::to_string(to_unix(now)));
+    run.postpone(tx, tx.job_now() + kEvery, "");
+    return tx.jobs().parked();
+  });
+  jobs_parked_.set(static_cast<double>(parked.size()));
+  if (!warned) warn(context_.log, expiring, parked, now);
+}
+
+void MaintenanceJob::enqueue() {
+  const std::string id = random_row_id(context_.entropy, context_.job_clock.now());
+  context_.store.write([&](store::Tx& tx) {
+    tx.jobs().enqueue(id, store::JobKind::maintenance, kSubject, tx.job_now());
+    tx.after_commit(context_.wake);
+  });
+}
+
+}  // namespace gatehouse::service
