@@ -85,8 +85,9 @@ std::string_view why_no_label(const std::string& label) {
     return is_a_label(label) ? "" : "has an xn-- label that is no A-label of IDNA2008 (RFC 5890)";
   }
   // RFC 5890 section 2.3.1: reserved for encodings to come.
-  return label.substr(2).starts_with("--") ? "has a label with \"--\" in the third and fourth place"
-                                           : "";
+  return std::string_view(label).substr(0, 4).ends_with("--") && label.size() >= 4
+             ? "has a label with \"--\" in the third and fourth place"
+             : "";
 }
 
 bool is_in_zone(std::string_view name, std::string_view zone) {
