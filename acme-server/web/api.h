@@ -1,0 +1,32 @@
+// Api: what the endpoints work with, gathered once by Handler.
+#pragma once
+
+#include "acme-server/service/accounts.h"
+#include "acme-server/service/certificates.h"
+#include "acme-server/service/challenges.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/orders.h"
+#include "acme-server/service/revocation.h"
+#include "acme-server/web/links.h"
+#include "acme-server/web/nonces.h"
+#include "acme-server/web/web_options.h"
+
+namespace gatehouse::web {
+
+// `context` outlives it. Safe from any thread.
+struct Api {
+  Api(const WebOptions& web_options, service::Context& service_context);
+
+  service::Context& context;
+  WebOptions options;
+  Links links;
+  Nonces nonces;
+  service::Accounts accounts;
+  service::Orders orders;
+  service::Authorizations authorizations;
+  service::Challenges challenges;
+  service::Certificates certificates;
+  service::Revocation revocation;
+};
+
+}  // namespace gatehouse::web

@@ -1,0 +1,235 @@
+#include "acme-server/web/handler.h"
+
+#include <chrono>
+#include <utility>
+
+#include "acme-server/base/text.h"
+#include "acme-server/web/problem_json.h"
+#include "acme-server/web/public.h"
+#include "acme-server/web/responses.h"
+#include "acme-server/web/routes.h"
+
+namespace gatehouse::web {
+namespace {
+
+constexpr std::size_t kMaxLoggedTarget = 200;
+constexpr std::size_t kMaxLoggedAgent = 200;
+constexpr std::chrono::seconds kBusyRetry{5};
+
+const std::vector<double>& latency_buckets() {
+  static const std::vector<double> kBuckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                               0.1,   0.25,   0.5,   1,    2.5,   10};
+  return kBuckets;
+}
+
+bool has_header(const http::Response& response, std::string_view name) {
+  return http::find_header(response.headers, name) != nullptr;
+}
+
+std::string agent_of(const http::Request& request) {
+  const std::string* const agent = http::find_header(request.headers, "User-Agent");
+  return agent == nullptr ? "" : sanitize(*agent, kMaxLoggedAgent);
+}
+
+}  // namespace
+
+Handler::Handler(const WebOptions& options, service::Context& context, service::PublicFiles& files,
+                 Readiness readiness)
+    : context_(context),
+      files_(files),
+      readiness_(std::move(readiness)),
+      api_(options, context),
+      auth_(api_),
+      router_(acme_routes(api_, auth_)),
+      patterns_(router_.patterns()),
+      unrouted_(make_tally(kAcmeListener, "none")),
+      public_(make_tally(kPublicListener, "file")),
+      operations_(make_tally(kOperationsListener, "page")),
+      hosts_(std::make_shared<const Hosts>(options)) {
+  for (const std::string& pattern : patterns_) {
+    tallies_.push_back(make_tally(kAcmeListener, pattern));
+  }
+  for (int i = 0; i <= static_cast<int>(ProblemType::unspecified); ++i) {
+    const auto type = static_cast<ProblemType>(i);
+    problems_.emplace(type, context_.metrics.counter(
+                                "gatehouse_problems_total", "Problems sent to clients, by type.",
+                                {{"type", std::string(short_name(urn_of(type)))}}));
+  }
+}
+
+Handler::Tally Handler::make_tally(std::string_view listener, std::string_view route) {
+  const auto count = [&](const char* outcome) {
+    return context_.metrics.counter(
+        "gatehouse_http_requests_total", "Requests answered, by listener, route and outcome.",
+        {{"listener", std::string(listener)}, {"route", std::string(route)}, {"outcome", outcome}});
+  };
+  return {.answered = count("answered"),
+          .refused = count("refused"),
+          .failed = count("failed"),
+          .seconds = context_.metrics.histogram(
+              "gatehouse_http_request_seconds", "Time from request to answer.", latency_buckets(),
+              {{"listener", std::string(listener)}, {"route", std::string(route)}})};
+}
+
+void Handler::replace_hosts(const WebOptions& options) {
+  auto next = std::make_shared<const Hosts>(options);
+  hosts_.with([&](auto& hosts) { hosts = std::move(next); });
+}
+
+http::Response Handler::handle(const http::Request& request) {
+  const auto began = std::chrono::steady_clock::now();
+  Trace trace;
+  http::Response response = answer(request, trace);
+  add(response, "X-Content-Type-Options", "nosniff");
+
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - began;
+  const Tally& tally = tally_of(request, trace);
+  tally.seconds.observe(taken.count());
+  (response.status < 400   ? tally.answered
+   : response.status < 500 ? tally.refused
+                           : tally.failed)
+      .add();
+  const std::shared_ptr<const Hosts> hosts = hosts_.with([](const auto& h) { return h; });
+  context_.log.info("http.request", {{"listener", request.listener},
+                                     {"method", sanitize(request.method, 16)},
+                                     {"target", sanitize(request.target, kMaxLoggedTarget)},
+                                     {"route", trace.pattern},
+                                     {"status", response.status},
+                                     {"problem", trace.problem},
+                                     {"milliseconds", taken.count() * 1000},
+                                     {"client", hosts->client_of(request)},
+                                     {"agent", agent_of(request)},
+                                     {"request", request.id}});
+  return response;
+}
+
+http::Response Handler::answer(const http::Request& request, Trace& trace) {
+  if (request.listener == kAcmeListener) {
+    return answer_acme(request, trace);
+  }
+  try {
+    if (request.listener == kPublicListener) {
+      return serve_public(files_, request, context_.clock.now());
+    }
+    if (request.listener == kOperationsListener) {
+      return serve_operations(context_.metrics, readiness_, request);
+    }
+    reject({.type = ProblemType::unspecified, .detail = "Nothing is served here.", .status = 404});
+  } catch (...) {
+    return problem(problem_in_flight(context_.log, context_.entropy, request), trace);
+  }
+}
+
+http::Response Handler::answer_acme(const http::Request& request, Trace& trace) {
+  DirectoryId directory = api_.links.default_directory();
+  http::Response response;
+  try {
+    response = run_acme(request, trace, directory);
+  } catch (...) {
+    response = problem(problem_in_flight(context_.log, context_.entropy, request), trace);
+    if (response.status == 405 && trace.route != Router::kNoRoute) {
+      add(response, "Allow", router_.allowed(trace.route) + ", OPTIONS");
+    }
+  }
+  add_acme_headers(request, directory, trace.pattern != kDirectoryPattern, response);
+  return response;
+}
+
+http::Response Handler::run_acme(const http::Request& request, Trace& trace,
+                                 DirectoryId& directory) {
+  const std::shared_ptr<const Hosts> hosts = hosts_.with([](const auto& h) { return h; });
+  if (!hosts->answer_to(request)) {
+    reject({.type = ProblemType::malformed,
+            .detail = "This server does not answer under that Host; use the URLs of its directory.",
+            .status = 421});
+  }
+  const std::optional<Links::Place> place = api_.links.place_of(request.target);
+  if (place) {
+    directory = place->directory;
+  }
+  Router::Match match = place ? router_.match(request.method, place->path) : Router::Match{};
+  if (match.route == Router::kNoRoute) {
+    reject({.type = ProblemType::malformed,
+            .detail = "There is no such resource; use the URLs of the directory as they are.",
+            .status = 404});
+  }
+  trace.route = match.route;
+  trace.pattern = patterns_[match.route];
+  if (request.method == "OPTIONS") {
+    return preflight(match.route);
+  }
+  if (match.endpoint == nullptr) {
+    // RFC 8555 section 6.3: "the server MUST return an error with status code 405 "Method Not
+    // Allowed" and type "malformed"".
+    reject({.type = ProblemType::malformed,
+            .detail = "This resource does not take that method; most are read by POST-as-GET.",
+            .status = 405});
+  }
+  return (*match.endpoint)(
+      {.request = request, .directory = directory, .parameters = std::move(match.parameters)});
+}
+
+// RFC 8555 section 6.1: a server that wants to be used from browsers supports CORS.
+http::Response Handler::preflight(std::size_t route) const {
+  http::Response response;
+  response.status = 204;
+  const std::string methods = router_.allowed(route);
+  add(response, "Allow", methods + ", OPTIONS");
+  add(response, "Access-Control-Allow-Methods", methods);
+  add(response, "Access-Control-Allow-Headers", "Content-Type");
+  add(response, "Access-Control-Max-Age", "86400");
+  return response;
+}
+
+http::Response Handler::problem(const Problem& problem, Trace& trace) {
+  trace.problem = short_name(urn_of(problem.type));
+  problems_.at(problem.type).add();
+  return problem_response(problem);
+}
+
+void Handler::add_acme_headers(const http::Request& request, const DirectoryId& directory,
+                               bool index, http::Response& response) {
+  if (request.method == "POST") {
+    // Section 6.5: "a server MUST include a Replay-Nonce header field in every successful response
+    // to a POST request and SHOULD provide it in error responses as well".
+    add(response, "Replay-Nonce", api_.nonces.issue());
+  }
+  if (index) {
+    add_link(response, api_.links.directory(directory), "index");  // section 7.1
+  }
+  if (request.method == "POST" || !has_header(response, "Cache-Control")) {
+    std::erase_if(response.headers, [](const http::Header& header) {
+      return equals_ignoring_case(header.name, "Cache-Control");
+    });
+    add(response, "Cache-Control", "no-store");
+  }
+  add(response, "Access-Control-Allow-Origin", "*");
+  add(response, "Access-Control-Expose-Headers", "Link, Location, Replay-Nonce, Retry-After");
+}
+
+http::Response Handler::busy(const http::Request& request) {
+  Trace trace;
+  http::Response response = problem({.type = ProblemType::serverInternal,
+                                     .detail = "The server is busy. Try again in a few seconds.",
+                                     .status = 503,
+                                     .retry_after = kBusyRetry},
+                                    trace);
+  if (request.listener == kAcmeListener) {
+    add_acme_headers(request, api_.links.default_directory(), true, response);
+  }
+  add(response, "X-Content-Type-Options", "nosniff");
+  unrouted_.failed.add();
+  return response;
+}
+
+const Handler::Tally& Handler::tally_of(const http::Request& request, const Trace& trace) const {
+  if (request.listener == kPublicListener) {
+    return public_;
+  }
+  if (request.listener == kOperationsListener) {
+    return operations_;
+  }
+  return trace.route == Router::kNoRoute ? unrouted_ : tallies_[trace.route];
+}
+
+}  // namespace gatehouse::web

@@ -1,0 +1,22 @@
+// The operations listener: is the process alive, is it ready, what does it count.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "acme-server/base/metrics.h"
+#include "acme-server/http/http.h"
+
+namespace gatehouse::web {
+
+// Why the server is not ready to take requests, a sentence each; none: it is. Called on request
+// threads.
+using Readiness = std::function<std::vector<std::string>()>;
+
+// GET /healthz: 200 while the process answers. GET /readyz: 200, or 503 with the reasons, as JSON.
+// GET /metrics: the Prometheus text format.
+http::Response serve_operations(const Metrics& metrics, const Readiness& readiness,
+                                const http::Request& request);
+
+}  // namespace gatehouse::web
