@@ -7,7 +7,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 
 #include "acme-server/base/check.h"
@@ -19,6 +21,7 @@ namespace gatehouse::net {
 namespace {
 
 constexpr std::uint16_t kDnsPort = 53;
+constexpr std::size_t kMaxServers = 16;  // glibc itself reads three
 // What fits an Ethernet frame over IPv6 with room for tunnels: larger answers could be fragmented,
 // and the second fragment forged (Brandt et al., CCS 2018; also DNS Flag Day 2020).
 constexpr int kEdnsSize = 1232;
@@ -63,22 +66,21 @@ void use_server(ares_channeldata* channel, const Endpoint& server) {
   }
 }
 
-// The servers that resolv.conf names, read anew: a laptop's change when it moves.
-std::vector<Endpoint> system_servers(std::string path) {
-  ares_options options{};
-  options.resolvconf_path = path.data();
-  const Channel channel = open_channel(options, ARES_OPT_RESOLVCONF);
-  ares_addr_port_node* nodes = nullptr;
-  if (ares_get_servers_ports(channel.get(), &nodes) != ARES_SUCCESS) return {};
-  const std::unique_ptr<ares_addr_port_node, decltype(&ares_free_data)> owned(nodes,
-                                                                              &ares_free_data);
+// The servers that resolv.conf(5) names, read anew each time: a machine's change when it moves.
+// Without any, the one on this machine, as everybody has it. An address with a zone is passed over.
+std::vector<Endpoint> system_servers(const std::string& path) {
   std::vector<Endpoint> servers;
-  for (const ares_addr_port_node* node = nodes; node != nullptr; node = node->next) {
-    const std::size_t size = node->family == AF_INET6 ? 16 : 4;
-    const auto* octets = reinterpret_cast<const std::uint8_t*>(&node->addr);
-    const auto port = node->udp_port == 0 ? kDnsPort : static_cast<std::uint16_t>(node->udp_port);
-    servers.push_back({.address = IpAddress::from_bytes({octets, size}).value(), .port = port});
+  std::ifstream file(path);
+  std::string line;
+  while (servers.size() < kMaxServers && std::getline(file, line)) {
+    std::istringstream words(line);
+    std::string keyword;
+    std::string value;
+    if (!(words >> keyword >> value) || keyword != "nameserver") continue;
+    if (const auto server = Endpoint::parse(value, kDnsPort)) servers.push_back(*server);
   }
+  if (servers.empty())
+    servers.push_back({.address = IpAddress::v4(127, 0, 0, 1), .port = kDnsPort});
   return servers;
 }
 
@@ -176,11 +178,7 @@ std::vector<Endpoint> CaresResolver::servers() const {
 Expected<DnsAnswer, DnsError> CaresResolver::query(const std::string& name, RecordType type,
                                                    Deadline deadline) {
   const std::vector<Endpoint> known = servers();
-  DnsError last{
-      .kind = DnsError::Kind::unreachable,
-      .detail = "no DNS server is configured, so " + sanitize(name, 253) + " cannot be looked up"};
-  if (known.empty()) return Unexpected{last};
-
+  DnsError last;
   const std::size_t first = random_below(*entropy_, known.size());
   for (std::size_t i = 0; i < static_cast<std::size_t>(options_.tries); ++i) {
     auto answer =

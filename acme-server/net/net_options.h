@@ -18,7 +18,7 @@ enum class DnsTransport {
 struct ResolverOptions {
   // "192.0.2.53", "192.0.2.53:5353", "[2001:db8::53]:53". None: the system's, from `system_config`.
   // Whether DNSSEC is validated is up to them.
-  std::vector<std::string> servers;
+  std::vector<std::string> servers = {};
   std::string system_config = "/etc/resolv.conf";
   DnsTransport transport = DnsTransport::automatic;
   std::chrono::milliseconds timeout = std::chrono::seconds(3);  // of one try
