@@ -51,7 +51,7 @@ show "$gatehouse" init --directory "$home/gatehouse" --base-url "https://localho
   --public-url "http://localhost:$public_port" --name "Gatehouse Demo"
 
 say "2. Start a DNS responder for *.demo.test on loopback: no name leaves this machine"
-python3 conformance/support/dns_responder.py --port 0 --default-address 127.0.0.1 >"$home/dns.log" 2>&1 &
+/usr/bin/python3 conformance/support/dns_responder.py --port 0 --default-address 127.0.0.1 >"$home/dns.log" 2>&1 &
 responder=$!
 for _ in $(seq 100); do
   dns=$(sed -n 's/^listening on //p' "$home/dns.log")

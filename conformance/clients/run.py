@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Real ACME clients against the release binary: one table on standard output, JUnit in build/clients/junit.xml.
 
 Each client registers, issues by http-01, renews, revokes, rolls its key over and deactivates, as far as it can; every effect

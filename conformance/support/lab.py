@@ -9,7 +9,6 @@ import select
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -82,7 +81,7 @@ class Lab:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _start_responder(self):
-        process = subprocess.Popen([sys.executable, str(RESPONDER), "--port", "0", "--default-address", "127.0.0.1"],
+        process = subprocess.Popen(["/usr/bin/python3", str(RESPONDER), "--port", "0", "--default-address", "127.0.0.1"],
                                    stdout=subprocess.PIPE, text=True)
         self._processes.append(process)
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
