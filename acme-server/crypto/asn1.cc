@@ -148,6 +148,12 @@ ByteView octets_of(const ASN1_STRING* text) {
   return {ASN1_STRING_get0_data(text), static_cast<std::size_t>(ASN1_STRING_length(text))};
 }
 
+std::optional<ByteView> whole_octets(const ASN1_BIT_STRING* bits) {
+  // The number of spare bits stands in the lowest three flags.
+  if ((bits->flags & 0x07) != 0) return std::nullopt;
+  return octets_of(bits);
+}
+
 ByteView first_element(ByteView der) {
   const std::uint8_t* at = der.data();
   long length = 0;

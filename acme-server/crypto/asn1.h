@@ -128,6 +128,10 @@ std::vector<T*> elements(const Stack* stack) {
 // The content octets: pointer and length, never a C string (CVE-2021-3712).
 ByteView octets_of(const ASN1_STRING* text);
 
+// The octets of a BIT STRING that has no spare bits, as keys and signatures do; nothing for
+// another.
+std::optional<ByteView> whole_octets(const ASN1_BIT_STRING* bits);
+
 // The first element within the outermost SEQUENCE of `der`, which has been decoded before: the
 // octets under the signature of anything SIGNED.
 ByteView first_element(ByteView der);

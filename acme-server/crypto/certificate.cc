@@ -205,10 +205,11 @@ bool is_signed_by(const Certificate& certificate, const Certificate& issuer) {
   const std::optional<Jwk> key = jwk_of_spki(issuer.spki);
   const auto decoded =
       asn1::decode<asn1::SignedCertificate::item, asn1::SignedCertificate>(certificate.der);
-  if (!key || !decoded || (decoded->signature->flags & 7) != 0) return false;
-  return verify_x509_signature(asn1::encode(decoded->algorithm, ASN1_ITEM_rptr(X509_ALGOR)),
-                               *make_public_key(*key), asn1::first_element(certificate.der),
-                               asn1::octets_of(decoded->signature));
+  if (!key || !decoded) return false;
+  const auto signature = asn1::whole_octets(decoded->signature);
+  return signature && verify_x509_signature(
+                          asn1::encode(decoded->algorithm, ASN1_ITEM_rptr(X509_ALGOR)),
+                          *make_public_key(*key), asn1::first_element(certificate.der), *signature);
 }
 
 std::string to_pem(ByteView certificate_der) {

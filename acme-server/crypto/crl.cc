@@ -213,12 +213,13 @@ bool crl_is_signed_by(ByteView crl, const Certificate& issuer) {
   const CrlHandle decoded = decode_crl(crl);
   const std::optional<Jwk> key = jwk_of_spki(issuer.spki);
   if (!decoded || !key) return false;
-  const ASN1_BIT_STRING* signature = nullptr;
+  const ASN1_BIT_STRING* bits = nullptr;
   const X509_ALGOR* algorithm = nullptr;
-  X509_CRL_get0_signature(decoded.get(), &signature, &algorithm);
-  return verify_x509_signature(asn1::encode(algorithm, ASN1_ITEM_rptr(X509_ALGOR)),
-                               *make_public_key(*key), asn1::first_element(crl),
-                               asn1::octets_of(signature));
+  X509_CRL_get0_signature(decoded.get(), &bits, &algorithm);
+  const auto signature = asn1::whole_octets(bits);
+  return signature &&
+         verify_x509_signature(asn1::encode(algorithm, ASN1_ITEM_rptr(X509_ALGOR)),
+                               *make_public_key(*key), asn1::first_element(crl), *signature);
 }
 
 }  // namespace gatehouse::crypto

@@ -89,10 +89,9 @@ std::optional<std::string> why_signature_fails(const asn1::CertificationRequest&
            "SHA-512 with RSA or "
            "ECDSA, or Ed25519";
   }
-  const bool whole_octets = (request.signature->flags & 7) == 0;
-  if (!whole_octets ||
-      !verify_x509_signature(algorithm, *make_public_key(csr.key), asn1::first_element(csr.der),
-                             asn1::octets_of(request.signature))) {
+  const auto signature = asn1::whole_octets(request.signature);
+  if (!signature || !verify_x509_signature(algorithm, *make_public_key(csr.key),
+                                           asn1::first_element(csr.der), *signature)) {
     return "The CSR's signature does not verify with its own key";
   }
   return std::nullopt;

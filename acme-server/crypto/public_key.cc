@@ -266,16 +266,15 @@ Expected<Jwk, std::string> read_spki(const asn1::SubjectPublicKeyInfo& spki) {
                     "Ed25519; explicit curve parameters and "
                     "RSA-PSS keys are not supported")};
   }
-  if ((spki.key->flags & 7) != 0)
-    return Unexpected{std::string("the key is not a whole number of octets")};
-  const ByteView bits = asn1::octets_of(spki.key);
+  const auto bits = asn1::whole_octets(spki.key);
+  if (!bits) return Unexpected{std::string("the key is not a whole number of octets")};
   switch (scheme_of(known->type)) {
     case Scheme::rsa:
-      return read_rsa(bits);
+      return read_rsa(*bits);
     case Scheme::ecdsa:
-      return read_ec(known->type, bits);
+      return read_ec(known->type, *bits);
     case Scheme::ed25519:
-      return read_ed25519(bits);
+      return read_ed25519(*bits);
   }
   ACME_CHECK(false);
   return Unexpected{std::string()};

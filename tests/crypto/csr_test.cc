@@ -190,7 +190,7 @@ const std::vector<BadCsr>& bad_csrs() {
       {"PKCS#9's and Microsoft's",
        [](CsrParts& p) {
          p.attributes =
-             extension_request(good_names, kMicrosoftRequest) + extension_request(good_names);
+             extension_request(good_names) + extension_request(good_names, kMicrosoftRequest);
        },
        "more than one"},
       {"an extension request without a value",
