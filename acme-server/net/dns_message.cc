@@ -28,7 +28,6 @@ std::string_view to_string(RecordType type) {
 
 namespace {
 
-constexpr std::size_t kHeaderSize = 12;
 constexpr std::uint16_t kClassInternet = 1;
 
 struct Header {

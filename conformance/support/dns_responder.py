@@ -11,6 +11,7 @@ Control is a line of JSON per connection line, answered by a line, "ok" or "erro
   {"behave": {"name": "c.test", "delay": 2.5}}             seconds before each answer
   {"behave": {"name": "d.test", "truncate": true}}         TC over UDP, whole over TCP
   {"clear": "a.test"}  {"clear": null}                     one name, everything
+--zone FILE starts with the commands in FILE: a JSON array of such objects.
 """
 
 import argparse
@@ -138,6 +139,19 @@ def answer(zone, octets, *, udp):
     return packed
 
 
+def obey(zone, command):
+    """Does what one control command says; ValueError or KeyError for what is none."""
+    (verb, what), = command.items()
+    if verb == "set":
+        zone.set(what["name"], what["type"], what["data"], what.get("ttl", 5))
+    elif verb == "behave":
+        zone.behave(what["name"], {key: value for key, value in what.items() if key != "name"})
+    elif verb == "clear":
+        zone.clear(what)
+    else:
+        raise ValueError(f"unknown command {verb}")
+
+
 class UdpHandler(socketserver.BaseRequestHandler):
     def handle(self):
         octets, sock = self.request
@@ -165,22 +179,10 @@ class ControlHandler(socketserver.StreamRequestHandler):
     def handle(self):
         for line in self.rfile:
             try:
-                self._obey(json.loads(line))
+                obey(self.server.zone, json.loads(line))
                 self.wfile.write(b"ok\n")
             except Exception as error:  # told to who asked
                 self.wfile.write(f"error: {error}\n".encode())
-
-    def _obey(self, command):
-        zone = self.server.zone
-        (verb, what), = command.items()
-        if verb == "set":
-            zone.set(what["name"], what["type"], what["data"], what.get("ttl", 5))
-        elif verb == "behave":
-            zone.behave(what["name"], {key: value for key, value in what.items() if key != "name"})
-        elif verb == "clear":
-            zone.clear(what)
-        else:
-            raise ValueError(f"unknown command {verb}")
 
 
 class Udp(socketserver.ThreadingUDPServer):
@@ -214,8 +216,11 @@ def main():
     parser.add_argument("--control", action="store_true", help="take commands on a port of its own")
     parser.add_argument("--default-address", action="append", default=[],
                         help="every name that has no records is at this address; may be repeated")
+    parser.add_argument("--zone", metavar="FILE", type=argparse.FileType(), help="commands to start with, as JSON")
     arguments = parser.parse_args()
     zone = Zone(arguments.default_address)
+    for command in json.load(arguments.zone) if arguments.zone else []:
+        obey(zone, command)
     servers = list(bind_both(arguments.address, arguments.port))
     print(f"listening on {arguments.address}:{servers[0].server_address[1]}", flush=True)
     if arguments.control:

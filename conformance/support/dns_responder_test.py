@@ -4,6 +4,7 @@
 import json
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -16,9 +17,12 @@ RESPONDER = Path(__file__).with_name("dns_responder.py")
 class DnsResponderTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.process = subprocess.Popen([str(RESPONDER), "--control", "--default-address", "127.0.0.9"],
-                                       stdout=subprocess.PIPE, text=True)
-        cls.dns = cls.address("listening on ")
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as zone:
+            json.dump([{"set": {"name": "file.test", "type": "A", "data": ["127.0.0.7"]}}], zone)
+            zone.flush()
+            cls.process = subprocess.Popen([str(RESPONDER), "--control", "--default-address", "127.0.0.9", "--zone",
+                                            zone.name], stdout=subprocess.PIPE, text=True)
+            cls.dns = cls.address("listening on ")
         cls.control_address = cls.address("control on ")
 
     @classmethod
@@ -48,6 +52,9 @@ class DnsResponderTest(unittest.TestCase):
 
     def texts(self, reply):
         return sorted((QTYPE[r.rtype], str(r.rdata)) for r in reply.rr)
+
+    def test_the_zone_file_is_served_from_the_start(self):
+        self.assertEqual(self.texts(self.ask("file.test", "A")), [("A", "127.0.0.7")])
 
     def test_unknown_names_have_the_default_address(self):
         self.assertEqual(self.texts(self.ask("any.test", "A")), [("A", "127.0.0.9")])
