@@ -206,15 +206,15 @@ bool Authorizations::update(const Authorization& before, const Authorization& af
   return true;
 }
 
+// 'pending' stands in the text for its index's sake.
 std::int64_t Authorizations::count_processing(const AccountId& account, Instant now) {
   return connection_
       .query(
           "SELECT COUNT(*) FROM authorizations AS held "
           "JOIN challenges AS challenge ON challenge.authorization_id = held.id "
-          "WHERE held.account_id = $1 AND held.status = $2 AND held.expires_at > $3 "
-          "AND challenge.status = $4",
-          params(account, to_string(AuthorizationStatus::pending), now,
-                 to_string(ChallengeStatus::processing)))
+          "WHERE held.account_id = $1 AND held.status = 'pending' AND held.expires_at > $2 "
+          "AND challenge.status = $3",
+          params(account, now, to_string(ChallengeStatus::processing)))
       .front()
       .integer(0);
 }

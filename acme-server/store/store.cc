@@ -61,7 +61,7 @@ struct Member {
   const std::function<void(Tx&)>* function;  // lives until the caller has its answer
   std::exception_ptr error;
   std::vector<std::function<void()>> after_commit;
-  Guarded<bool> answered;
+  Guarded<bool> answered{false};
 };
 
 using Group = std::vector<std::shared_ptr<Member>>;
@@ -146,6 +146,7 @@ struct Store::Impl {
   Guarded<Readers> readers;
   std::shared_ptr<Queue> queue = std::make_shared<Queue>();
   Counter writes, commits, failures;
+  Gauge waiting;
   Histogram group_size, commit_seconds;
 };
 
@@ -162,6 +163,7 @@ Store::Impl::Impl(sql::Database& given_database, Executor& given_writer, Clock& 
       commits(metrics.counter("gatehouse_store_commits_total", "Groups of writes committed.")),
       failures(metrics.counter("gatehouse_store_failures_total",
                                "Groups of writes that failed as a whole.")),
+      waiting(metrics.gauge("gatehouse_store_waiting", "Writes that wait for the writer.")),
       group_size(metrics.histogram("gatehouse_store_group_size", "Writes that shared one COMMIT.",
                                    {1, 2, 4, 8, 16, 32, 64, 128, 256})),
       commit_seconds(metrics.histogram(
@@ -260,6 +262,7 @@ void Store::Impl::enqueue(const std::shared_ptr<Member>& member) {
       return Next::full;
     }
     state.waiting.push_back(member);
+    waiting.set(static_cast<double>(state.waiting.size()));
     return std::exchange(state.writing, true) ? Next::wait : Next::post;
   });
   if (next == Next::full) {
@@ -270,10 +273,11 @@ void Store::Impl::enqueue(const std::shared_ptr<Member>& member) {
     return;
   }
   // Nobody will come for those who have joined meanwhile, either.
-  Group stranded = queue->state.with([](Queue::State& state) {
+  const Group stranded = queue->state.with([this](Queue::State& state) {
     state.writing = false;
     Group all(state.waiting.begin(), state.waiting.end());
     state.waiting.clear();
+    waiting.set(0);
     return all;
   });
   for (const std::shared_ptr<Member>& each : stranded) {
@@ -291,6 +295,7 @@ void Store::Impl::drain() {
       const auto end = state.waiting.begin() + static_cast<std::ptrdiff_t>(count);
       Group taken(std::move_iterator(state.waiting.begin()), std::move_iterator(end));
       state.waiting.erase(state.waiting.begin(), end);
+      waiting.set(static_cast<double>(state.waiting.size()));
       state.writing = !taken.empty();
       return taken;
     });

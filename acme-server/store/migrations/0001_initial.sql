@@ -42,6 +42,7 @@ CREATE TABLE authorizations (
   created_at       BIGINT NOT NULL
 );
 CREATE INDEX authorizations_by_identifier ON authorizations (account_id, identifier_value, identifier_type);
+CREATE INDEX authorizations_pending ON authorizations (account_id, expires_at) WHERE status = 'pending';
 
 CREATE TABLE challenges (
   id               TEXT NOT NULL PRIMARY KEY,

@@ -1,0 +1,280 @@
+#include <doctest/doctest.h>
+
+#include "acme-server/base/check.h"
+#include "acme-server/store/sql/database.h"
+#include "tests/store/contract.h"
+
+namespace gatehouse::testing {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+using store::IssuanceState;
+
+struct Issued {
+  Order order;
+  store::Issuance issuance;
+  CertificateRecord certificate;
+};
+
+Issued insert_certificate(store::Tx& tx, const Account& account, const std::string& name,
+                          Instant issued_at = kNoon) {
+  Issued issued;
+  issued.order = insert_order(tx, account, name, name + ".test");
+  issued.issuance = sample_issuance(name, issued.order.id);
+  tx.issuances().insert(issued.issuance);
+  issued.certificate = sample_certificate(issued.order, issued.issuance);
+  issued.certificate.issued_at = issued_at;
+  tx.certificates().insert(issued.certificate);
+  return issued;
+}
+
+void issuance_moves_by_compare_and_set(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    store::Issuances issuances = tx.issuances();
+    tx.accounts().insert(account);
+    const Order order = insert_order(tx, account, "x", "a.test");
+    store::Issuance issuance = sample_issuance("1", order.id);
+    issuances.insert(issuance);
+    CHECK(issuances.get(issuance.id) == issuance);
+    CHECK(issuances.current(order.id) == issuance);
+    CHECK_FALSE(issuances.set_poll(issuance.id, "too early"));
+    CHECK(issuances.move(issuance.id, IssuanceState::prepared, IssuanceState::submitted));
+    CHECK_FALSE(issuances.move(issuance.id, IssuanceState::prepared, IssuanceState::submitted));
+    CHECK_FALSE(issuances.move(issuance.id, IssuanceState::prepared, IssuanceState::abandoned));
+    CHECK(issuances.set_poll(issuance.id, "ask again"));
+    CHECK(issuances.get(issuance.id)->poll == "ask again");
+    CHECK(issuances.count(IssuanceState::submitted) == 1);
+    CHECK(issuances.move(issuance.id, IssuanceState::submitted, IssuanceState::issued));
+    CHECK_FALSE(issuances.set_poll(issuance.id, "too late"));
+    CHECK(issuances.count(IssuanceState::submitted) == 0);
+    CHECK(issuances.count(IssuanceState::issued) == 1);
+    CHECK(issuances.any_has_key(issuance.spki_sha256));
+    CHECK_FALSE(issuances.any_has_key("spki-of-nobody"));
+    CHECK_THROWS_AS(issuances.move(issuance.id, IssuanceState::issued, IssuanceState::submitted),
+                    LogicError);
+  });
+}
+
+void order_has_one_living_intent(TestStore& store) {
+  const Account account = sample_account("a");
+  const OrderId order("order-x");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    insert_order(tx, account, "x", "a.test");
+    tx.issuances().insert(sample_issuance("1", order));
+  });
+  CHECK_THROWS_AS(
+      store->write([&](store::Tx& tx) { tx.issuances().insert(sample_issuance("2", order)); }),
+      sql::ConstraintError);
+  store->write([&](store::Tx& tx) {
+    store::Issuances issuances = tx.issuances();
+    CHECK(issuances.move(IssuanceId("issuance-1"), IssuanceState::prepared,
+                         IssuanceState::abandoned));
+    CHECK_FALSE(issuances.current(order));
+    CHECK_FALSE(issuances.any_has_key(sample_issuance("1", order).spki_sha256));
+    issuances.insert(sample_issuance("2", order));
+    CHECK(issuances.current(order)->id == IssuanceId("issuance-2"));
+    CHECK(issuances.all_of(order).size() == 2);
+  });
+}
+
+void serial_is_unique_with_its_issuer(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    for (const char* name : {"1", "2", "3", "4"}) {
+      insert_order(tx, account, name, std::string(name) + ".test");
+    }
+    tx.issuances().insert(sample_issuance("1", OrderId("order-1")));
+  });
+  store::Issuance same = sample_issuance("2", OrderId("order-2"));
+  same.serial = "0a1";
+  CHECK_THROWS_AS(store->write([&](store::Tx& tx) { tx.issuances().insert(same); }),
+                  sql::ConstraintError);
+  same.issuer = IssuerId("other-issuer");
+  store->write([&](store::Tx& tx) { tx.issuances().insert(same); });
+  // A CA that chooses the serial itself: any number of intents know none.
+  for (const char* name : {"3", "4"}) {
+    store::Issuance unknown = sample_issuance(name, OrderId(std::string("order-") + name));
+    unknown.serial.clear();
+    store->write([&](store::Tx& tx) { tx.issuances().insert(unknown); });
+  }
+}
+
+void certificate_comes_back(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    const CertificateRecord one = insert_certificate(tx, account, "1").certificate;
+    const CertificateRecord two =
+        insert_certificate(tx, account, "2", kNoon + seconds(1)).certificate;
+    const CertificateRecord three = insert_certificate(tx, account, "3").certificate;
+    store::Certificates certificates = tx.certificates();
+    CHECK(certificates.of(account.id, one.id) == one);
+    CHECK(certificates.get(one.id) == one);
+    CHECK(certificates.by_serial(one.issuer, one.serial) == one);
+    CHECK_FALSE(certificates.of(AccountId("account-stranger"), one.id));
+    CHECK_FALSE(certificates.by_serial(IssuerId("other"), one.serial));
+    CHECK_FALSE(certificates.by_serial(one.issuer, "ff"));
+    CHECK(certificates.list(std::nullopt, 10) == std::vector{two, three, one});
+    CHECK(certificates.list(std::nullopt, 2) == std::vector{two, three});
+    CHECK(certificates.list(three.id, 2) == std::vector{one});
+    CHECK(certificates.list(CertificateId("none"), 2).empty());
+  });
+}
+
+void certificate_is_one_per_order_and_serial(TestStore& store) {
+  const Account account = sample_account("a");
+  Issued issued;
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    issued = insert_certificate(tx, account, "1");
+    const Order order = insert_order(tx, account, "2", "b.test");
+    tx.issuances().insert(sample_issuance("2", order.id));
+  });
+  CertificateRecord again = issued.certificate;
+  again.id = CertificateId("again");
+  again.serial = "ff";
+  CHECK_THROWS_AS(store->write([&](store::Tx& tx) { tx.certificates().insert(again); }),
+                  sql::ConstraintError);
+  again.order = OrderId("order-2");
+  again.issuance = IssuanceId("issuance-2");
+  again.serial = issued.certificate.serial;
+  CHECK_THROWS_AS(store->write([&](store::Tx& tx) { tx.certificates().insert(again); }),
+                  sql::ConstraintError);
+}
+
+void certificate_is_revoked_once(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    const CertificateId id = insert_certificate(tx, account, "1").certificate.id;
+    CHECK(tx.certificates().revoke(id, {.at = kNoon, .reason = 1}));
+    CHECK_FALSE(tx.certificates().revoke(id, {.at = kNoon + hours(1), .reason = 4}));
+    CHECK_FALSE(tx.certificates().revoke(CertificateId("none"), {.at = kNoon, .reason = 1}));
+    CHECK(tx.certificates().get(id)->revocation == Revocation{.at = kNoon, .reason = 1});
+  });
+}
+
+void crl_has_its_shard_in_order(TestStore& store) {
+  const Account account = sample_account("a");
+  constexpr int kCount = 1203;  // more than one page
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    for (int i = 0; i < kCount; ++i) {
+      const std::string name = std::to_string(10'000 + (i * 7919) % kCount);
+      const CertificateId id = insert_certificate(tx, account, name).certificate.id;
+      REQUIRE(tx.certificates().revoke(id, {.at = kNoon + seconds(i), .reason = i % 2}));
+    }
+    insert_certificate(tx, account, "unrevoked");
+  });
+  store->read([&](store::Tx& tx) {
+    const IssuerId issuer("issuer");
+    const std::string url = "http://pki.test/0.crl";
+    const auto count = [&](const IssuerId& of, const std::string& shard, Instant since) {
+      std::string previous;
+      int rows = 0;
+      tx.certificates().revoked(of, shard, since, [&](const store::Certificates::Revoked& row) {
+        CHECK(previous < row.serial);
+        previous = row.serial;
+        ++rows;
+      });
+      return rows;
+    };
+    const Instant ends = kNoon + hours(24 * 90);
+    CHECK(count(issuer, url, ends) == kCount);
+    CHECK(count(issuer, url, ends + seconds(1)) == 0);
+    CHECK(count(issuer, "http://pki.test/1.crl", kNoon) == 0);
+    CHECK(count(IssuerId("other"), url, kNoon) == 0);
+  });
+}
+
+void own_certificate_is_the_newest_that_fits(TestStore& store) {
+  const std::vector<Identifier> names = {{IdentifierType::dns, "ca.test"},
+                                         {IdentifierType::ip, "192.0.2.1"}};
+  const std::vector<Identifier> swapped = {names[1], names[0]};
+  store->write([&](store::Tx& tx) {
+    const auto insert = [&](const std::string& name, Instant at) {
+      Order order = sample_order(name, AccountId(), {});
+      order.account = std::nullopt;
+      order.identifiers = names;
+      order.finalization = Finalization{.csr = "csr", .at = at};
+      tx.orders().insert(order);
+      const store::Issuance issuance = sample_issuance(name, order.id);
+      tx.issuances().insert(issuance);
+      CertificateRecord certificate = sample_certificate(order, issuance);
+      certificate.issued_at = at;
+      tx.certificates().insert(certificate);
+      return certificate;
+    };
+    const CertificateRecord old = insert("1", kNoon);
+    const CertificateRecord fresh = insert("2", kNoon + hours(1));
+    const Account account = sample_account("a");
+    tx.accounts().insert(account);
+    insert_certificate(tx, account, "client", kNoon + hours(2));
+    CHECK(tx.certificates().own(kDirectory, swapped) == fresh);
+    CHECK_FALSE(tx.certificates().own(kDirectory, {names[0]}));
+    CHECK_FALSE(tx.certificates().own(DirectoryId("other"), names));
+    REQUIRE(tx.certificates().revoke(fresh.id, {.at = kNoon, .reason = 0}));
+    CHECK(tx.certificates().own(kDirectory, names) == old);
+    CHECK_FALSE(tx.certificates().of(AccountId(""), old.id));
+  });
+}
+
+void crl_number_only_rises(TestStore& store) {
+  const IssuerId issuer("issuer");
+  const std::string url = "http://pki.test/0.crl";
+  const std::int64_t by_clock = to_unix(kNoon) * 1'000'000;
+  store->write([&](store::Tx& tx) {
+    store::Crls crls = tx.crls();
+    CHECK_FALSE(crls.in_force(issuer, url));
+    CHECK(crls.next_number(issuer, url, kNoon) == by_clock);
+    store::CrlRecord crl{.issuer = issuer,
+                         .url = url,
+                         .file = "/crl/0.crl",
+                         .number = by_clock,
+                         .this_update = kNoon,
+                         .next_update = kNoon + hours(24),
+                         .der = {0x30, 0x00, 0xff}};
+    CHECK(crls.put(crl));
+    CHECK_FALSE(crls.put(crl));
+    CHECK(crls.in_force(issuer, url)->der == crl.der);
+    CHECK(crls.by_file("/crl/0.crl")->number == by_clock);
+    CHECK_FALSE(crls.by_file("/crl/1.crl"));
+    CHECK(crls.next_number(issuer, url, kNoon) == by_clock + 1);
+    CHECK(crls.next_number(issuer, url, kNoon - hours(1)) == by_clock + 1);
+    CHECK(crls.next_number(issuer, url, kNoon + seconds(1)) == by_clock + 1'000'000);
+    CHECK(crls.next_number(issuer, "http://pki.test/1.crl", kNoon) == by_clock);
+    crl.number = by_clock - 1;
+    CHECK_FALSE(crls.put(crl));
+    crl.number = by_clock + 1;
+    crl.der = {0x30};
+    CHECK(crls.put(crl));
+    CHECK(crls.in_force(issuer, url)->der == crl.der);
+  });
+}
+
+}  // namespace
+
+std::vector<ContractCase> certificate_cases() {
+  return {
+      {"an issuance moves from the state it is in, and never out of a final one",
+       issuance_moves_by_compare_and_set},
+      {"an order has one intent that is not abandoned", order_has_one_living_intent},
+      {"a serial is unique with its issuer, unless the CA chooses it",
+       serial_is_unique_with_its_issuer},
+      {"a certificate comes back, to its account only; operators see the newest first",
+       certificate_comes_back},
+      {"an order, and a serial, has one certificate", certificate_is_one_per_order_and_serial},
+      {"a certificate is revoked once", certificate_is_revoked_once},
+      {"the rows of a CRL are its shard's, sorted, without what has expired",
+       crl_has_its_shard_in_order},
+      {"the server's own certificate is the newest unrevoked one for exactly its names",
+       own_certificate_is_the_newest_that_fits},
+      {"a CRL's number only rises", crl_number_only_rises},
+  };
+}
+
+}  // namespace gatehouse::testing

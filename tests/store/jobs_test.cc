@@ -1,0 +1,198 @@
+#include <doctest/doctest.h>
+
+#include "tests/store/contract.h"
+
+namespace gatehouse::testing {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+using store::Job;
+using store::JobKind;
+
+constexpr JobKind kKind = JobKind::validate_challenge;
+constexpr Instant kLeaseEnd = kNoon + seconds(60);
+
+// Claims the one job that must be due.
+Job claim_one(store::Tx& tx, Instant now, const std::string& token) {
+  const std::vector<Job> jobs = tx.jobs().claim_due(kKind, now, 10, now + seconds(60), token);
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs.front().lease_token == token);
+  CHECK(jobs.front().claimed == now);
+  return jobs.front();
+}
+
+void job_is_claimed_when_due(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    CHECK_FALSE(jobs.next_run_at());
+    jobs.enqueue("late", kKind, "late", kNoon + seconds(10));
+    jobs.enqueue("first", kKind, "first", kNoon - seconds(2));
+    jobs.enqueue("second", kKind, "second", kNoon - seconds(1));
+    jobs.enqueue("third", kKind, "third", kNoon);
+    jobs.enqueue("other", JobKind::publish_crl, "other", kNoon - hours(1));
+    CHECK(jobs.next_run_at() == kNoon - hours(1));
+    CHECK(jobs.count(kKind) == 4);
+
+    // Those due longest, not more than asked for.
+    const std::vector<Job> claimed = jobs.claim_due(kKind, kNoon, 2, kLeaseEnd, "token");
+    REQUIRE(claimed.size() == 2);
+    CHECK(claimed[0].subject == "first");
+    CHECK(claimed[1].subject == "second");
+    CHECK(claimed[0].kind == kKind);
+    CHECK(claimed[0].attempts == 0);
+    CHECK(jobs.claim_due(kKind, kNoon, 2, kLeaseEnd, "token-2").size() == 1);
+    CHECK(jobs.claim_due(kKind, kNoon, 2, kLeaseEnd, "token-3").empty());
+    CHECK(jobs.claim_due(kKind, kNoon, 0, kLeaseEnd, "token-4").empty());
+    CHECK(jobs.claim_due(kKind, kNoon + seconds(10), 2, kLeaseEnd, "token-5").size() == 1);
+  });
+}
+
+void enqueue_is_idempotent(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon + hours(1));
+    jobs.enqueue("2", kKind, "subject", kNoon + hours(2));
+    CHECK(jobs.count(kKind) == 1);
+    CHECK(jobs.next_run_at() == kNoon + hours(1));
+    jobs.enqueue("3", kKind, "subject", kNoon);
+    CHECK(jobs.next_run_at() == kNoon);
+    const Job job = claim_one(tx, kNoon, "token");
+    CHECK(job.id == "1");
+    CHECK(job.generation == 3);
+    CHECK(jobs.exists(kKind, "subject"));
+    CHECK_FALSE(jobs.exists(JobKind::publish_crl, "subject"));
+  });
+}
+
+void finished_job_is_gone(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    tx.jobs().enqueue("1", kKind, "subject", kNoon);
+    const Job job = claim_one(tx, kNoon, "token");
+    CHECK(tx.jobs().holds(job));
+    CHECK(tx.jobs().finish(job, kNoon));
+    CHECK_FALSE(tx.jobs().exists(kKind, "subject"));
+    CHECK_FALSE(tx.jobs().finish(job, kNoon));
+  });
+}
+
+void wish_during_a_run_is_kept(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon);
+    const Job first = claim_one(tx, kNoon, "token-1");
+    jobs.enqueue("2", kKind, "subject", kNoon);
+    // The lease stands: nobody else may run it at the same time.
+    CHECK(jobs.claim_due(kKind, kNoon, 10, kLeaseEnd, "token-2").empty());
+    CHECK(jobs.finish(first, kNoon + seconds(5)));
+    CHECK(jobs.next_run_at() == kNoon + seconds(5));
+    const Job second = claim_one(tx, kNoon + seconds(5), "token-3");
+    CHECK(second.generation == 2);
+    CHECK(jobs.finish(second, kNoon + seconds(6)));
+    CHECK(jobs.count(kKind) == 0);
+  });
+}
+
+void wish_during_a_run_beats_postponing(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon);
+    const Job first = claim_one(tx, kNoon, "token-1");
+    jobs.enqueue("2", kKind, "subject", kNoon);
+    CHECK(jobs.postpone(first, kNoon + hours(24), "tomorrow"));
+    const Job second = claim_one(tx, kNoon + seconds(1), "token-2");
+    CHECK(second.note == "tomorrow");
+    CHECK(jobs.postpone(second, kNoon + hours(24), ""));
+    CHECK(jobs.next_run_at() == kNoon + hours(24));
+  });
+}
+
+void postponed_job_remembers(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon);
+    CHECK(jobs.retry(claim_one(tx, kNoon, "a"), kNoon + seconds(2), "it threw"));
+    CHECK(jobs.claim_due(kKind, kNoon + seconds(1), 10, kLeaseEnd, "b").empty());
+    const Job second = claim_one(tx, kNoon + seconds(2), "b");
+    CHECK(second.attempts == 1);
+    CHECK(jobs.retry(second, kNoon + seconds(4), "it threw again"));
+    const Job third = claim_one(tx, kNoon + seconds(4), "c");
+    CHECK(third.attempts == 2);
+    CHECK(jobs.postpone(third, kNoon + seconds(30), "page 2"));
+    const Job fourth = claim_one(tx, kNoon + seconds(30), "d");
+    CHECK(fourth.attempts == 0);
+    CHECK(fourth.note == "page 2");
+  });
+}
+
+void stale_worker_changes_nothing(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon);
+    const Job slept = claim_one(tx, kNoon, "token-1");
+    // Its lease has run out: the job is due again, and another worker takes it.
+    const Job current = claim_one(tx, kLeaseEnd, "token-2");
+    CHECK_FALSE(jobs.holds(slept));
+    CHECK_FALSE(jobs.finish(slept, kLeaseEnd));
+    CHECK_FALSE(jobs.postpone(slept, kLeaseEnd, "x"));
+    CHECK_FALSE(jobs.retry(slept, kLeaseEnd, "x"));
+    CHECK_FALSE(jobs.park(slept, "x"));
+    CHECK_FALSE(jobs.renew(slept, kLeaseEnd + hours(1)));
+    CHECK(jobs.holds(current));
+    CHECK(jobs.next_run_at() == kLeaseEnd + seconds(60));
+    CHECK(jobs.finish(current, kLeaseEnd));
+  });
+}
+
+void lease_can_be_renewed(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon);
+    const Job job = claim_one(tx, kNoon, "token");
+    CHECK(jobs.renew(job, kNoon + hours(1)));
+    CHECK(jobs.claim_due(kKind, kLeaseEnd, 10, kLeaseEnd + seconds(60), "thief").empty());
+    CHECK(jobs.finish(job, kLeaseEnd));
+  });
+}
+
+void parked_job_waits_for_the_operator(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon);
+    CHECK(jobs.park(claim_one(tx, kNoon, "token"), "ask the CA about serial 0a"));
+    CHECK(jobs.count(kKind) == 0);
+    CHECK_FALSE(jobs.next_run_at());
+    CHECK(jobs.claim_due(kKind, kNoon + hours(99), 10, kNoon + hours(100), "x").empty());
+    jobs.enqueue("2", kKind, "subject", kNoon);  // a wish does not free it
+    CHECK(jobs.claim_due(kKind, kNoon + hours(99), 10, kNoon + hours(100), "x").empty());
+    CHECK(jobs.exists(kKind, "subject"));
+    const std::vector<store::ParkedJob> parked = jobs.parked();
+    REQUIRE(parked.size() == 1);
+    CHECK(parked.front().kind == kKind);
+    CHECK(parked.front().subject == "subject");
+    CHECK(parked.front().note == "ask the CA about serial 0a");
+    CHECK_FALSE(jobs.unpark(JobKind::publish_crl, "subject", kNoon));
+    CHECK(jobs.unpark(kKind, "subject", kNoon + hours(1)));
+    CHECK_FALSE(jobs.unpark(kKind, "subject", kNoon));
+    CHECK(jobs.parked().empty());
+    claim_one(tx, kNoon + hours(1), "token-2");
+  });
+}
+
+}  // namespace
+
+std::vector<ContractCase> job_cases() {
+  return {
+      {"due jobs are claimed, those due longest first, each once", job_is_claimed_when_due},
+      {"wishing for a job that waits makes it no second one", enqueue_is_idempotent},
+      {"a finished job is gone", finished_job_is_gone},
+      {"a wish during the run has the job run again", wish_during_a_run_is_kept},
+      {"a wish during the run is not postponed with it", wish_during_a_run_beats_postponing},
+      {"failures are counted until a run ends well; a note is kept", postponed_job_remembers},
+      {"a worker that slept past its lease changes nothing", stale_worker_changes_nothing},
+      {"a lease can be renewed", lease_can_be_renewed},
+      {"a parked job waits for the operator", parked_job_waits_for_the_operator},
+  };
+}
+
+}  // namespace gatehouse::testing

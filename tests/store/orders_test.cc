@@ -1,0 +1,213 @@
+#include <doctest/doctest.h>
+
+#include "acme-server/store/sql/database.h"
+#include "tests/store/contract.h"
+
+namespace gatehouse::testing {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+const AccountId kStranger("account-stranger");
+
+void order_comes_back(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    const Authorization first = sample_authorization("1", account.id, "b.test");
+    const Authorization second = sample_authorization("2", account.id, "a.test");
+    tx.authorizations().insert(first);
+    tx.authorizations().insert(second);
+    Order order = sample_order("x", account.id, {first, second});
+    order.identifiers.push_back({IdentifierType::ip, "192.0.2.1"});
+    order.not_before = kNoon + hours(1);
+    order.not_after = kNoon + hours(48);
+    tx.orders().insert(order);
+    CHECK(tx.orders().of(account.id, order.id) == order);
+    CHECK(tx.orders().get(order.id) == order);
+    CHECK_FALSE(tx.orders().of(kStranger, order.id));
+    CHECK_FALSE(tx.orders().get(OrderId("order-none")));
+  });
+}
+
+void order_needs_its_authorizations(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) { tx.accounts().insert(account); });
+  const Authorization missing = sample_authorization("1", account.id, "a.test");
+  CHECK_THROWS_AS(store->write([&](store::Tx& tx) {
+    tx.orders().insert(sample_order("x", account.id, {missing}));
+  }),
+                  sql::ConstraintError);
+  store->read([](store::Tx& tx) { CHECK_FALSE(tx.orders().get(OrderId("order-x"))); });
+}
+
+void order_is_finalized_once(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    Order order = insert_order(tx, account, "x", "a.test");
+    const Finalization finalization{.csr = "csr", .at = kNoon};
+    CHECK_FALSE(tx.orders().complete(order.id, CertificateId("too-early")));
+    CHECK_FALSE(tx.orders().finalize(kStranger, order.id, finalization));
+    CHECK(tx.orders().finalize(account.id, order.id, finalization));
+    CHECK_FALSE(tx.orders().finalize(account.id, order.id, {.csr = "other", .at = kNoon}));
+    order.finalization = finalization;
+    CHECK(tx.orders().get(order.id) == order);
+    CHECK(tx.orders().processing() == std::vector{order.id});
+  });
+}
+
+void order_has_one_outcome(TestStore& store) {
+  const Account account = sample_account("a");
+  const Problem problem{.type = ProblemType::caa, .detail = "no", .status = 409};
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    const Order completed = insert_order(tx, account, "c", "a.test");
+    const Order failed = insert_order(tx, account, "f", "b.test");
+    const Order refused = insert_order(tx, account, "r", "c.test");
+    REQUIRE(tx.orders().finalize(account.id, completed.id, {.csr = "csr", .at = kNoon}));
+    REQUIRE(tx.orders().finalize(account.id, failed.id, {.csr = "csr", .at = kNoon}));
+
+    CHECK(tx.orders().complete(completed.id, CertificateId("certificate")));
+    CHECK_FALSE(tx.orders().complete(completed.id, CertificateId("second")));
+    CHECK_FALSE(tx.orders().fail(completed.id, problem));
+    CHECK(tx.orders().get(completed.id)->certificate == CertificateId("certificate"));
+    CHECK_FALSE(tx.orders().get(completed.id)->error);
+
+    CHECK(tx.orders().fail(failed.id, problem));
+    CHECK_FALSE(tx.orders().fail(failed.id, problem));
+    CHECK_FALSE(tx.orders().complete(failed.id, CertificateId("late")));
+    CHECK(tx.orders().get(failed.id)->error == problem);
+
+    CHECK(tx.orders().fail(refused.id, problem));
+    CHECK_FALSE(tx.orders().finalize(account.id, refused.id, {.csr = "csr", .at = kNoon}));
+    CHECK(tx.orders().processing().empty());
+    CHECK(tx.orders().without_outcome(account.id).empty());
+  });
+}
+
+// The SQL of list() says the same as status_of(): every order is asked both ways.
+void list_agrees_with_status_of(TestStore& store) {
+  const Account account = sample_account("a");
+  const Problem problem{.type = ProblemType::caa, .detail = "no"};
+  const AuthorizationStatus statuses[] = {
+      AuthorizationStatus::pending, AuthorizationStatus::valid, AuthorizationStatus::invalid,
+      AuthorizationStatus::deactivated, AuthorizationStatus::revoked};
+  const Instant now = kNoon;
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    int number = 0;
+    for (const AuthorizationStatus status : statuses) {
+      for (const seconds authorization_left : {seconds(0), seconds(1)}) {
+        for (const seconds order_left : {seconds(0), seconds(1)}) {
+          for (const char* outcome : {"none", "finalized", "failed", "issued"}) {
+            const std::string name = std::to_string(100 + number++);
+            Authorization authorization = sample_authorization(name, account.id, name + ".test");
+            authorization.status = status;
+            authorization.expires = now + authorization_left;
+            tx.authorizations().insert(authorization);
+            Order order = sample_order(name, account.id, {authorization});
+            order.created = kNoon - hours(1) - seconds(number / 3);
+            order.expires = now + order_left;
+            if (outcome == std::string("finalized") || outcome == std::string("issued")) {
+              order.finalization = Finalization{.csr = "csr", .at = kNoon};
+            }
+            if (outcome == std::string("issued")) {
+              order.certificate = CertificateId("certificate");
+            }
+            if (outcome == std::string("failed")) {
+              order.error = problem;
+            }
+            tx.orders().insert(order);
+          }
+        }
+      }
+    }
+  });
+  store->read([&](store::Tx& tx) {
+    const std::vector<OrderId> listed = tx.orders().list(account.id, std::nullopt, 1000, now);
+    std::size_t expected = 0;
+    for (int number = 100; number < 180; ++number) {
+      const std::optional<Order> order =
+          tx.orders().get(OrderId("order-" + std::to_string(number)));
+      REQUIRE(order);
+      const bool invalid =
+          status_of(*order, tx.authorizations().of_order(order->id), now) == OrderStatus::invalid;
+      CAPTURE(number);
+      CHECK((std::ranges::find(listed, order->id) == listed.end()) == invalid);
+      expected += invalid ? 0 : 1;
+    }
+    CHECK(listed.size() == expected);
+    CHECK(tx.orders().list(kStranger, std::nullopt, 1000, now).empty());
+
+    // In pages it is the same list.
+    std::vector<OrderId> paged;
+    std::optional<OrderId> after;
+    while (true) {
+      const std::vector<OrderId> page = tx.orders().list(account.id, after, 7, now);
+      if (page.empty()) {
+        break;
+      }
+      CHECK(page.size() <= 7);
+      paged.insert(paged.end(), page.begin(), page.end());
+      after = page.back();
+    }
+    CHECK(paged == listed);
+    CHECK(tx.orders().list(kStranger, listed.front(), 7, now).empty());
+    for (std::size_t i = 1; i < listed.size(); ++i) {
+      CHECK(tx.orders().get(listed[i - 1])->created <= tx.orders().get(listed[i])->created);
+    }
+  });
+}
+
+void open_orders_are_counted(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    const Order waiting = insert_order(tx, account, "1", "a.test");
+    const Order finalized = insert_order(tx, account, "2", "b.test");
+    const Order failed = insert_order(tx, account, "3", "c.test");
+    REQUIRE(tx.orders().finalize(account.id, finalized.id, {.csr = "csr", .at = kNoon}));
+    REQUIRE(tx.orders().fail(failed.id, {.type = ProblemType::caa, .detail = "no"}));
+    CHECK(tx.orders().count_open(account.id, kNoon) == 2);
+    CHECK(tx.orders().count_open(account.id, waiting.expires) == 1);
+    CHECK(tx.orders().count_open(kStranger, kNoon) == 0);
+    CHECK(tx.orders().without_outcome(account.id) == std::vector{waiting.id, finalized.id});
+  });
+}
+
+void own_order_has_no_account(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    Order order;
+    order.id = OrderId("order-own");
+    order.directory = kDirectory;
+    order.profile = "default";
+    order.identifiers = {{IdentifierType::dns, "ca.test"}};
+    order.created = kNoon;
+    order.expires = kNoon + hours(1);
+    order.finalization = Finalization{.csr = "csr", .at = kNoon};
+    tx.orders().insert(order);
+    CHECK(tx.orders().get(order.id) == order);
+    CHECK_FALSE(tx.orders().of(AccountId(""), order.id));
+    CHECK(tx.orders().processing() == std::vector{order.id});
+  });
+}
+
+}  // namespace
+
+std::vector<ContractCase> order_cases() {
+  return {
+      {"an order comes back as it was inserted, to its account only", order_comes_back},
+      {"an order cannot be tied to an authorization that is not there",
+       order_needs_its_authorizations},
+      {"an order is finalized once, by its account", order_is_finalized_once},
+      {"an order has one outcome, and keeps it", order_has_one_outcome},
+      {"the list of orders is those that are not invalid, oldest first, in pages",
+       list_agrees_with_status_of},
+      {"open orders are counted for their account", open_orders_are_counted},
+      {"the server's own order has no account", own_order_has_no_account},
+  };
+}
+
+}  // namespace gatehouse::testing

@@ -1,0 +1,455 @@
+#include "acme-server/store/store.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/check.h"
+#include "acme-server/base/executor.h"
+#include "acme-server/base/guarded.h"
+#include "tests/support/faulty_database.h"
+#include "tests/support/test_database.h"
+
+namespace gatehouse::testing {
+namespace {
+
+class Rejected : public std::runtime_error {
+ public:
+  Rejected() : std::runtime_error("rejected") {}
+};
+
+// Keeps what is posted until a test runs it.
+class HeldExecutor final : public Executor {
+ public:
+  bool try_post(Task task) override {
+    return held_.with([&](std::vector<Task>& held) {
+      if (full) {
+        return false;
+      }
+      held.push_back(std::move(task));
+      return true;
+    });
+  }
+
+  std::size_t idle() const override { return 1; }
+
+  void run() {
+    const std::vector<Task> tasks =
+        held_.with([](std::vector<Task>& held) { return std::exchange(held, {}); });
+    for (const Task& task : tasks) {
+      task();
+    }
+  }
+
+  std::atomic<bool> full = false;
+
+ private:
+  Guarded<std::vector<Task>> held_;
+};
+
+// A store whose writer starts when the test says so: what waits until then is one group.
+class GroupStore final {
+ public:
+  explicit GroupStore(store::Store::Options options = {})
+      : database_(sql::open(test_store_options(folder_)), plan) {
+    // Opening commits on the caller's thread; no task is posted for it.
+    store_.emplace(database_, writer, clock_, clock_, log_, metrics_, options);
+  }
+
+  store::Store& operator*() { return *store_; }
+
+  store::Store* operator->() { return &*store_; }
+
+  // Runs `writes` on a thread each, in this order, as what waits for the writer when it starts.
+  // Returns how many COMMITs that took.
+  std::int64_t together(const std::vector<std::function<void()>>& writes) {
+    const std::int64_t before = plan.commits();
+    std::vector<std::jthread> threads;
+    for (const std::function<void()>& write : writes) {
+      threads.emplace_back(write);
+      while (waiting() != threads.size()) {
+        std::this_thread::yield();
+      }
+    }
+    writer.run();
+    threads.clear();
+    return plan.commits() - before;
+  }
+
+  std::size_t waiting() const {
+    const std::string text = metrics_.text();
+    const std::string name = "\ngatehouse_store_waiting ";
+    const std::size_t at = text.find(name);
+    REQUIRE(at != std::string::npos);
+    return std::strtoul(text.c_str() + at + name.size(), nullptr, 10);
+  }
+
+  bool has(const std::string& name) {
+    return store_->read([&](store::Tx& tx) { return tx.state().get(name).has_value(); });
+  }
+
+  FaultPlan plan;
+  HeldExecutor writer;
+
+ private:
+  TemporaryFolder folder_;
+  ManualClock clock_;
+  Log log_;
+  Metrics metrics_;
+  FaultyDatabase database_;
+  std::optional<store::Store> store_;
+};
+
+void put(store::Tx& tx, const std::string& name) {
+  tx.state().set(name, "here");
+}
+
+// A write of `name` that counts in `done` when it is told of success.
+std::function<void()> putting(GroupStore& store, const std::string& name, std::atomic<int>& done) {
+  return [&store, name, &done] {
+    store->write([&](store::Tx& tx) { put(tx, name); });
+    ++done;
+  };
+}
+
+template <class Error>
+std::function<void()> failing(GroupStore& store, std::function<void(store::Tx&)> closure,
+                              std::atomic<int>& told) {
+  return [&store, closure = std::move(closure), &told] {
+    try {
+      store->write(closure);
+    } catch (const Error&) {
+      ++told;
+    }
+  };
+}
+
+}  // namespace
+
+TEST_CASE("writes that wait together share one COMMIT") {
+  GroupStore store;
+  std::atomic<int> done = 0;
+  std::vector<std::function<void()>> writes;
+  for (int i = 0; i < 20; ++i) {
+    writes.push_back(putting(store, "name-" + std::to_string(i), done));
+  }
+  CHECK(store.together(writes) == 1);
+  CHECK(done == 20);
+  for (int i = 0; i < 20; ++i) {
+    CHECK(store.has("name-" + std::to_string(i)));
+  }
+}
+
+TEST_CASE("a group has no more members than its limit") {
+  GroupStore store({.readers = 1, .group_limit = 4, .queue_limit = 100});
+  std::atomic<int> done = 0;
+  std::vector<std::function<void()>> writes;
+  for (int i = 0; i < 10; ++i) {
+    writes.push_back(putting(store, "name-" + std::to_string(i), done));
+  }
+  CHECK(store.together(writes) == 3);
+  CHECK(done == 10);
+}
+
+TEST_CASE("a closure that throws leaves its neighbours alone, its own writes are gone") {
+  GroupStore store;
+  std::atomic<int> done = 0;
+  std::atomic<int> told = 0;
+  CHECK(store.together({
+            putting(store, "before", done),
+            failing<Rejected>(
+                store,
+                [](store::Tx& tx) {
+                  put(tx, "lost");
+                  throw Rejected();
+                },
+                told),
+            failing<sql::ConstraintError>(
+                store,
+                [](store::Tx& tx) {
+                  put(tx, "lost-too");
+                  store::AuditEvent event;
+                  tx.audit().append(event);
+                  store::Issuance orphan;
+                  tx.issuances().insert(orphan);
+                },
+                told),
+            putting(store, "after", done),
+        }) == 1);
+  CHECK(done == 2);
+  CHECK(told == 2);
+  CHECK(store.has("before"));
+  CHECK(store.has("after"));
+  CHECK_FALSE(store.has("lost"));
+  CHECK_FALSE(store.has("lost-too"));
+  CHECK(store->read([](store::Tx& tx) { return tx.audit().list(0, 10).empty(); }));
+}
+
+TEST_CASE("when the COMMIT fails every member is told, also one that had thrown") {
+  GroupStore store;
+  store.plan.set([](const CommitPoint&) { return Fault::fail_before; });
+  std::atomic<int> told = 0;
+  const auto write = [](store::Tx& tx) { put(tx, "lost"); };
+  const auto reject = [](store::Tx&) { throw Rejected(); };
+  CHECK(store.together({failing<sql::DatabaseError>(store, write, told),
+                        failing<sql::DatabaseError>(store, reject, told),
+                        failing<sql::DatabaseError>(store, write, told)}) == 1);
+  CHECK(told == 3);
+  CHECK_FALSE(store.has("lost"));
+
+  store.plan.set({});
+  std::atomic<int> done = 0;
+  CHECK(store.together({putting(store, "recovered", done)}) == 1);
+  CHECK(done == 1);
+}
+
+TEST_CASE("an unknown outcome is told as such and never run again") {
+  GroupStore store;
+  store.plan.set([](const CommitPoint&) { return Fault::fail_after; });
+  std::atomic<int> told = 0;
+  std::atomic<int> runs = 0;
+  const auto write = [&](store::Tx& tx) {
+    ++runs;
+    put(tx, "there");
+  };
+  CHECK(store.together({failing<sql::CommitUnknown>(store, write, told),
+                        failing<sql::CommitUnknown>(store, write, told)}) == 1);
+  CHECK(told == 2);
+  CHECK(runs == 2);
+  CHECK(store.has("there"));
+}
+
+TEST_CASE("a conflict runs the group again, a lasting one fails it") {
+  GroupStore store;
+  const std::int64_t opened = store.plan.commits();
+  store.plan.set([&](const CommitPoint& point) {
+    return point.number - opened <= 2 ? Fault::conflict : Fault::none;
+  });
+  std::atomic<int> runs = 0;
+  std::atomic<int> wakes = 0;
+  std::atomic<int> done = 0;
+  CHECK(store.together({[&] {
+    store->write([&](store::Tx& tx) {
+      ++runs;
+      tx.after_commit([&] { ++wakes; });
+      put(tx, "there");
+    });
+    ++done;
+  }}) == 3);
+  CHECK(runs == 3);
+  CHECK(wakes == 1);
+  CHECK(done == 1);
+
+  store.plan.set([](const CommitPoint&) { return Fault::conflict; });
+  std::atomic<int> told = 0;
+  store.together(
+      {failing<sql::DatabaseError>(store, [](store::Tx& tx) { put(tx, "never"); }, told)});
+  CHECK(told == 1);
+  CHECK_FALSE(store.has("never"));
+}
+
+TEST_CASE("a group that wrote nothing needs no COMMIT") {
+  GroupStore store;
+  std::atomic<int> told = 0;
+  CHECK(
+      store.together({failing<Rejected>(store, [](store::Tx&) { throw Rejected(); }, told)}) == 0);
+  CHECK(told == 1);
+}
+
+TEST_CASE("a write beyond the queue's limit fails at once, those that wait are served") {
+  GroupStore store({.readers = 1, .group_limit = 4, .queue_limit = 2});
+  std::atomic<int> done = 0;
+  std::vector<std::jthread> threads;
+  for (const char* name : {"first", "second"}) {
+    threads.emplace_back(putting(store, name, done));
+  }
+  while (store.waiting() != 2) {
+    std::this_thread::yield();
+  }
+  CHECK_THROWS_WITH_AS(store->write([](store::Tx& tx) { put(tx, "third"); }),
+                       doctest::Contains("the write queue is full"), sql::DatabaseError);
+  store.writer.run();
+  threads.clear();
+  CHECK(done == 2);
+  CHECK_FALSE(store.has("third"));
+}
+
+TEST_CASE("a writer that takes no tasks fails the write, and the next one asks again") {
+  GroupStore store;
+  store.writer.full = true;
+  CHECK_THROWS_WITH_AS(store->write([](store::Tx& tx) { put(tx, "lost"); }),
+                       doctest::Contains("the write queue is full"), sql::DatabaseError);
+  store.writer.full = false;
+  std::atomic<int> done = 0;
+  CHECK(store.together({putting(store, "there", done)}) == 1);
+  CHECK(done == 1);
+  CHECK_FALSE(store.has("lost"));
+}
+
+TEST_CASE("a read or write inside a closure is a bug") {
+  TestStore store;
+  const auto nested_read = [&](store::Tx&) { store->read([](store::Tx&) {}); };
+  const auto nested_write = [&](store::Tx&) { store->write([](store::Tx&) {}); };
+  CHECK_THROWS_AS(store->read(nested_read), LogicError);
+  CHECK_THROWS_AS(store->read(nested_write), LogicError);
+  CHECK_THROWS_AS(store->write(nested_read), LogicError);
+  CHECK_THROWS_AS(store->write(nested_write), LogicError);
+  store->write([](store::Tx& tx) { put(tx, "fine"); });  // the mark is off again
+}
+
+TEST_CASE("a write inside a read fails and leaves the reader usable") {
+  TestStore store;
+  for (int i = 0; i < 20; ++i) {  // more often than there are readers
+    CHECK_THROWS_AS(store->read([](store::Tx& tx) { put(tx, "no"); }), sql::DatabaseError);
+  }
+  CHECK_FALSE(store->read([](store::Tx& tx) { return tx.state().get("no"); }));
+}
+
+TEST_CASE("what a read sees does not change under it") {
+  TestStore store;
+  store->write([](store::Tx& tx) { tx.state().set("name", "old"); });
+  store->read([&](store::Tx& tx) {
+    CHECK(tx.state().get("name") == "old");
+    std::jthread([&] {
+      store->write([](store::Tx& other) { other.state().set("name", "new"); });
+    }).join();
+    CHECK(tx.state().get("name") == "old");
+  });
+  CHECK(store->read([](store::Tx& tx) { return tx.state().get("name"); }) == "new");
+}
+
+TEST_CASE("tasks run after their COMMIT, on the caller's thread, and not without one") {
+  TestStore store;
+  int runs = 0;
+  std::thread::id where;
+  store->write([&](store::Tx& tx) {
+    tx.after_commit([&] {
+      ++runs;
+      where = std::this_thread::get_id();
+      store->write([](store::Tx& next) { put(next, "a task may write"); });
+    });
+    CHECK(runs == 0);
+  });
+  CHECK(runs == 1);
+  CHECK(where == std::this_thread::get_id());
+  CHECK_THROWS_AS(store->write([&](store::Tx& tx) {
+    tx.after_commit([&] { ++runs; });
+    throw Rejected();
+  }),
+                  Rejected);
+  store->read([&](store::Tx& tx) { tx.after_commit([&] { ++runs; }); });
+  CHECK(runs == 1);
+}
+
+TEST_CASE("a transaction's time never goes backwards") {
+  TestStore store;
+  const auto now = [&] { return store->read([](store::Tx& tx) { return tx.now(); }); };
+  const auto job_now = [&] { return store->write([](store::Tx& tx) { return tx.job_now(); }); };
+  store.clock.set(kNoon + std::chrono::hours(1));
+  CHECK(now() == kNoon + std::chrono::hours(1));
+  store.clock.set(kNoon);
+  CHECK(now() == kNoon + std::chrono::hours(1));
+  store.clock.set(kNoon + std::chrono::hours(2));
+  CHECK(now() == kNoon + std::chrono::hours(2));
+  CHECK(job_now() == kNoon);
+  store.job_clock.set(kNoon + std::chrono::seconds(9));
+  CHECK(job_now() == kNoon + std::chrono::seconds(9));
+  store.job_clock.set(kNoon);
+  CHECK(job_now() == kNoon + std::chrono::seconds(9));
+}
+
+TEST_CASE("read and write give back what their closure returns") {
+  TestStore store;
+  CHECK(store->write([](store::Tx&) { return std::string("value"); }) == "value");
+  CHECK(*store->read([](store::Tx&) { return std::make_unique<int>(7); }) == 7);
+  CHECK(store->schema() == 1);
+}
+
+TEST_CASE("a crash before the COMMIT loses all of it, one after it nothing") {
+  FaultPlan plan;
+  TestStore store([&](std::unique_ptr<sql::Database> inner) {
+    return std::make_unique<FaultyDatabase>(std::move(inner), plan);
+  });
+  for (const auto& [fault, kept] :
+       {std::pair(Fault::crash_before, false), std::pair(Fault::crash_after, true)}) {
+    CAPTURE(kept);
+    const std::string name = kept ? "after" : "before";
+    plan.set([fault = fault](const CommitPoint&) { return fault; });
+    CHECK_THROWS_AS(store->write([&](store::Tx& tx) { put(tx, name); }), SimulatedCrash);
+    CHECK(plan.crashed());
+    CHECK_THROWS_AS(store->write([&](store::Tx& tx) { put(tx, "ghost"); }), SimulatedCrash);
+    CHECK_THROWS_AS(store->read([&](store::Tx& tx) { tx.state().get(name); }), SimulatedCrash);
+    plan.set({});
+    plan.restart();
+    store.reopen();
+    CHECK(store->read([&](store::Tx& tx) { return tx.state().get(name).has_value(); }) == kept);
+    CHECK_FALSE(store->read([](store::Tx& tx) { return tx.state().get("ghost"); }));
+  }
+}
+
+// What the thread sanitizer looks at: every kind of call from many threads at once.
+TEST_CASE("many threads read, write, fail and are each told of their own") {
+  constexpr int kThreads = 64;
+  constexpr int kRounds = 20;
+  TemporaryFolder folder;
+  ManualClock clock;
+  Log log;
+  Metrics metrics;
+  const std::unique_ptr<sql::Database> inner = sql::open(test_store_options(folder));
+  WorkerPool writer({.name = "writer", .threads = 1});
+  std::atomic<int> done = 0;
+  std::atomic<int> rejected = 0;
+  std::atomic<int> wakes = 0;
+  std::atomic<int> wrong = 0;
+  {
+    store::Store store(*inner, writer, clock, clock, log, metrics, {.readers = 4});
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int round = 0; round < kRounds; ++round) {
+          const std::string name = std::to_string(thread) + "/" + std::to_string(round);
+          const bool reject = (thread + round) % 5 == 0;
+          try {
+            const std::string back = store.write([&](store::Tx& tx) {
+              put(tx, name);
+              store::AuditEvent event;
+              event.kind = name;
+              tx.audit().append(event);
+              tx.after_commit([&] { ++wakes; });
+              if (reject) {
+                throw Rejected();
+              }
+              return name;
+            });
+            ++done;
+            wrong += back == name && !reject ? 0 : 1;
+          } catch (const Rejected&) {
+            ++rejected;
+            wrong += reject ? 0 : 1;
+          }
+          clock.advance(std::chrono::seconds(1));
+          const bool there =
+              store.read([&](store::Tx& tx) { return tx.state().get(name).has_value(); });
+          wrong += there != reject ? 0 : 1;
+        }
+      });
+    }
+    threads.clear();
+    CHECK_FALSE(store.read([](store::Tx& tx) { return tx.audit().why_broken(); }));
+    const std::size_t events =
+        store.read([](store::Tx& tx) { return tx.audit().list(0, 10'000).size(); });
+    CHECK(events == static_cast<std::size_t>(done.load()));
+  }
+  CHECK(wrong == 0);
+  CHECK(done + rejected == kThreads * kRounds);
+  CHECK(wakes == done);
+}
+
+}  // namespace gatehouse::testing
