@@ -244,7 +244,9 @@ Config parse_config(std::string_view text, const std::string& path,
     Json document = parse_json(text, kFileLimits);
     if (!document.is_object()) throw JsonError("is not a JSON object");
     for (const std::string& setting : settings) apply_setting(document, setting);
-    return read_config(document, path);
+    Config config = read_config(document, path);
+    config.settings = settings;
+    return config;
   } catch (const JsonError& error) {
     throw JsonError(name + ": " + error.what());
   }

@@ -41,10 +41,11 @@ struct LogConfig {
 };
 
 struct Config {
-  std::string file;            // absolute path of the file; messages name it
-  std::string folder;          // what relative paths are relative to
-  std::string data_directory;  // listener keys and the like
-  std::string public_url;      // where CDP and AIA point, for good
+  std::string file;                   // absolute path of the file; messages name it
+  std::vector<std::string> settings;  // what the command line set over it: a reload does so again
+  std::string folder;                 // what relative paths are relative to
+  std::string data_directory;         // listener keys and the like
+  std::string public_url;             // where CDP and AIA point, for good
   std::vector<ListenerConfig> acme, public_files, operations;
   web::WebOptions web;
   store::StoreOptions store;
@@ -54,6 +55,7 @@ struct Config {
   service::Policy policy;
   ThreadsConfig threads;
   LogConfig log;
+  bool accept_clock = false;  // the command line says that a clock behind the database's is right
   Json validators = Json::object();  // read by validators/registry
   Json backends = Json::object();    // name -> object, read by ca-backends/registry
 };

@@ -1,0 +1,81 @@
+#include "config/compare.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace gatehouse::config {
+
+namespace {
+
+// A listener's address as one text.
+std::string print_address(const http::Listener& listener) {
+  if (const auto* tcp = std::get_if<http::TcpAddress>(&listener.address)) {
+    return tcp->address + " " + std::to_string(tcp->port) + (tcp->v6_only ? " only" : "");
+  }
+  if (const auto* file = std::get_if<http::UnixAddress>(&listener.address)) {
+    return file->path + " " + std::to_string(file->mode);
+  }
+  return std::to_string(std::get<http::InheritedSocket>(listener.address).descriptor);
+}
+
+bool same(const std::vector<ListenerConfig>& a, const std::vector<ListenerConfig>& b) {
+  return std::ranges::equal(a, b, [](const ListenerConfig& x, const ListenerConfig& y) {
+    return print_address(x.listener) == print_address(y.listener) &&
+           std::tie(x.certificate, x.certificate_file, x.key_file, x.client_ca_file) ==
+               std::tie(y.certificate, y.certificate_file, y.key_file, y.client_ca_file);
+  });
+}
+
+auto parts_of(const http::Limits& limits) {
+  return std::tie(limits.header_bytes, limits.header_count, limits.body_bytes, limits.connections,
+                  limits.handshakes, limits.handshake, limits.read, limits.idle, limits.write,
+                  limits.drain);
+}
+
+auto parts_of(const net::ResolverOptions& resolver) {
+  return std::tie(resolver.servers, resolver.system_config, resolver.transport, resolver.timeout,
+                  resolver.tries);
+}
+
+auto parts_of(const ThreadsConfig& threads) {
+  return std::tie(threads.http, threads.requests, threads.request_queue, threads.validation,
+                  threads.issuance);
+}
+
+template <class Part>
+bool same(const Part& a, const Part& b) {
+  return parts_of(a) == parts_of(b);
+}
+
+}  // namespace
+
+std::optional<std::string> first_fixed_difference(const Config& a, const Config& b) {
+  const std::array<std::pair<std::string_view, bool>, 18> parts = {{
+      {"base_url", a.web.base_url == b.web.base_url},
+      {"public_url", a.public_url == b.public_url},
+      {"path", a.web.path == b.web.path && a.web.directories == b.web.directories},
+      {"terms_of_service", a.web.terms_of_service == b.web.terms_of_service},
+      {"website", a.web.website == b.web.website},
+      {"caa_identities", a.web.caa_identities == b.web.caa_identities},
+      {"data_directory", a.data_directory == b.data_directory},
+      {"listeners.acme", same(a.acme, b.acme)},
+      {"listeners.public", same(a.public_files, b.public_files)},
+      {"listeners.operations", same(a.operations, b.operations)},
+      {"store.path", a.store.database == b.store.database},
+      {"store.readers", a.store_readers == b.store_readers},
+      {"resolver", same(a.resolver, b.resolver)},
+      {"validators", a.validators == b.validators},
+      {"backends", a.backends == b.backends},
+      {"limits", same(a.limits, b.limits)},
+      {"threads", same(a.threads, b.threads)},
+      {"log", a.log.format == b.log.format && a.log.level == b.log.level},
+  }};
+  const auto changed =
+      std::ranges::find(parts, false, [](const auto& part) { return part.second; });
+  return changed == parts.end() ? std::nullopt : std::optional(std::string(changed->first));
+}
+
+}  // namespace gatehouse::config
