@@ -12,30 +12,34 @@
 
 namespace gatehouse::app {
 
-// Runs Servers until it is told to stop. Stop order: listeners drain, scheduler, request pool and lanes run dry, each Server (last
-// group committed, store closed), pools joined.
+// Runs Servers until it is told to stop. Stop order: listeners drain, scheduler, request pool and
+// lanes run dry, each Server (last group committed, store closed), pools joined.
 class Host {
  public:
   struct Options {
-    // Replaces parts of a Server's environment: tests give clocks, resolvers, decorators. Called once per Server.
-    std::function<void(Environment&)> adjust = {};
+    // Gives the environment of each Server, made from the one that Host would use: tests give
+    // clocks, resolvers, decorators. Called once per Server, whose number comes first.
+    std::function<Environment(std::size_t server, const Environment& base)> adjust = {};
   };
 
   // Preflight included: throws with one sentence for the operator before anything has started.
+  // Threads and limits are shared, and the first config's.
   Host(std::vector<config::Config> configs, Log& log, Options options);
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Opens the listeners; each line of the result says something that an operator wants to see at start: addresses, ports,
-  // DNS servers, egress prefixes, the descriptor limit.
+  // Opens the listeners; each line of the result says something that an operator wants to see at
+  // start: addresses, ports, DNS servers, egress prefixes, the descriptor limit.
   std::vector<std::string> start();
   // What the listeners of Server `index` were bound to.
   std::vector<http::ListenerAddress> addresses(std::size_t index = 0) const;
 
-  // SIGHUP: certificates from files and policy are read anew; a bad file changes nothing and is logged with why.
-  void reload();
-  // SIGTERM. Returns when everything has stopped; false when the drain deadline cut something off. Safe to repeat.
+  // SIGHUP: certificates from files, and each Server's policy from its config file, are read anew.
+  // What is bad changes nothing and is logged with why; false then.
+  bool reload();
+  // SIGTERM. Returns when everything has stopped; false when the drain deadline cut something off.
+  // Safe to repeat.
   bool stop();
 
  private:

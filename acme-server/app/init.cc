@@ -1,6 +1,7 @@
 #include "acme-server/app/init.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
@@ -29,6 +30,8 @@ constexpr std::size_t kMaxNameLength =
     64;  // RFC 5280 appendix A.1: ub-common-name, ub-organization-name
 constexpr std::size_t kMaxSerialBytes = 20;  // RFC 5280 section 4.1.2.2
 constexpr std::int64_t kMicroseconds = 1'000'000;
+// RFC 5280 section 5.3.1, what can be said of a CA for good.
+constexpr std::array kReasons = {0, 1, 2, 3, 4, 5, 9};
 
 [[noreturn]] void fail(const std::string& sentence) {
   throw std::runtime_error(sentence);
@@ -385,6 +388,9 @@ RootCrlResult renew_root_crl(const RootCrlOptions& options, Clock& clock) {
   const std::string key_file = options.root_key.empty() ? ca + "/root.key" : options.root_key;
   const std::string crl_file = ca + "/root.crl";
   if (options.lifetime < 2 * kDay) fail("the root's CRL must last for 2 days or more");
+  if (std::ranges::find(kReasons, options.reason) == kReasons.end()) {
+    fail("reason " + std::to_string(options.reason) + " is none of 0, 1, 2, 3, 4, 5, 9");
+  }
   const RootState root = read_root(ca + "/root.pem", crl_file);
   if (const auto problem = key_file_problem(key_file)) fail(*problem);
   const Secret pem(read_file(key_file));

@@ -1,0 +1,28 @@
+// The command line: `gatehouse serve | check-config | init | root crl | version`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace gatehouse::app {
+
+// Exit codes of the program.
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;  // it ran and failed
+inline constexpr int kRefused =
+    2;  // wrong arguments, a wrong config, or preflight said no: nothing has started
+
+// What a subcommand does once its arguments are read; its exit code.
+using Command = std::function<int()>;
+
+// Each adds one subcommand, and sets `chosen` when it was asked for.
+void add_serve(CLI::App& program, Command& chosen);
+void add_check_config(CLI::App& program, Command& chosen);
+void add_init(CLI::App& program, Command& chosen);
+void add_root(CLI::App& program, Command& chosen);
+void add_version(CLI::App& program, Command& chosen);
+
+// The whole program. What goes wrong is one line on standard error, "gatehouse: …".
+int run_command_line(int argc, char** argv);
+
+}  // namespace gatehouse::app

@@ -1,0 +1,315 @@
+#include "acme-server/app/host.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "acme-server/app/preflight.h"
+#include "acme-server/app/server.h"
+#include "acme-server/app/start_report.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/net/cares_resolver.h"
+#include "acme-server/net/socket_dialer.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLongestSleep{1000};
+// What a lane takes beyond what runs: the runner claims no more jobs than there are idle threads,
+// so only Servers that race for the last thread queue at all.
+constexpr std::size_t kLaneQueue = 256;
+// Groups of one store: one runs, one waits (Store::Options::queue_limit bounds what is in them).
+constexpr std::size_t kWriterQueue = 64;
+
+struct Route {
+  http::Handler handler;
+  std::string kind;  // "acme", "public", "operations"
+};
+
+// A Server with what is its alone.
+struct Instance {
+  config::Config config;
+  std::size_t number = 0;
+  Metrics metrics;
+  std::unique_ptr<net::Resolver> resolver;
+  std::unique_ptr<WorkerPool> writer;
+  std::unique_ptr<Environment> environment;
+  std::unique_ptr<Server> server;
+
+  std::string listener_name(const std::string& name) const {
+    return std::to_string(number) + "/" + name;
+  }
+};
+
+// Own certificates as they come: before the engine serves they are kept, then handed to it.
+struct Identities {
+  bool serving = false;
+  std::map<std::size_t, service::TlsIdentity> latest;
+};
+
+http::TlsOptions tls_of(const service::TlsIdentity& identity) {
+  http::TlsOptions tls;
+  tls.certificate_chain_pem = identity.chain_pem;
+  tls.private_key_pem = identity.key_pem;
+  return tls;
+}
+
+}  // namespace
+
+struct Host::Impl {
+  Impl(std::vector<config::Config> configs, Log& given_log, const Options& options);
+
+  void add_server(config::Config config, std::size_t number, const Options& options);
+  std::vector<http::Listener> listeners();
+  void add_route(const Instance& instance, const std::string& name, const std::string& kind);
+  void dispatch(http::Request request, http::Respond respond) const;
+  void renew_own(std::size_t number, const service::TlsIdentity& identity);
+  void hand_over(std::size_t number, const service::TlsIdentity& identity);
+  void schedule(const std::stop_token& stop);
+  void wake();
+  bool reload(Instance& instance);
+  bool stop();
+
+  Log& log;
+  SystemClock clock;
+  OsEntropy entropy;
+  net::SocketDialer dialer;
+  config::ThreadsConfig threads;
+  WorkerPool requests, validation, issuance, maintenance;
+  std::vector<std::unique_ptr<Instance>> instances;
+  std::unique_ptr<http::Engine> engine;
+  std::map<std::string, Route> routes;  // by listener; immutable once the engine has started
+  std::vector<http::ListenerAddress> bound;
+  Guarded<Identities> identities;
+  Guarded<bool> woken;
+  std::jthread scheduler;
+  std::optional<bool> stopped;  // what the first stop() returned
+};
+
+Host::Impl::Impl(std::vector<config::Config> configs, Log& given_log, const Options& options)
+    : log(given_log),
+      threads(configs.at(0).threads),
+      requests(
+          {.name = "requests", .threads = threads.requests, .queue_limit = threads.request_queue}),
+      validation({.name = "validation", .threads = threads.validation, .queue_limit = kLaneQueue}),
+      issuance({.name = "issuance", .threads = threads.issuance, .queue_limit = kLaneQueue}),
+      maintenance({.name = "maintenance", .threads = 1, .queue_limit = kLaneQueue}) {
+  const http::Limits limits = configs.front().limits;
+  for (std::size_t i = 0; i < configs.size(); ++i) add_server(std::move(configs[i]), i, options);
+  engine =
+      std::make_unique<http::Engine>(http::EngineOptions{.limits = limits, .threads = threads.http},
+                                     clock, log, instances.front()->metrics);
+}
+
+void Host::Impl::add_server(config::Config config, std::size_t number, const Options& options) {
+  instances.push_back(std::make_unique<Instance>());
+  Instance& instance = *instances.back();
+  instance.config = std::move(config);
+  instance.number = number;
+  instance.resolver = std::make_unique<net::CaresResolver>(instance.config.resolver, entropy);
+  instance.writer = std::make_unique<WorkerPool>(
+      WorkerPool::Options{.name = "writer", .threads = 1, .queue_limit = kWriterQueue});
+  const Environment base{.clock = clock,
+                         .job_clock = clock,
+                         .entropy = entropy,
+                         .resolver = *instance.resolver,
+                         .dialer = dialer,
+                         .log = log,
+                         .metrics = instance.metrics,
+                         .executors = {.requests = requests,
+                                       .validation = validation,
+                                       .issuance = issuance,
+                                       .maintenance = maintenance,
+                                       .writer = *instance.writer}};
+  instance.environment =
+      std::make_unique<Environment>(options.adjust ? options.adjust(number, base) : base);
+  instance.server = std::make_unique<Server>(instance.config, *instance.environment);
+  instance.server->on_own_identity(
+      [this, number](const service::TlsIdentity& identity) { renew_own(number, identity); });
+  instance.server->on_wake([this] { wake(); });
+}
+
+void Host::Impl::add_route(const Instance& instance, const std::string& name,
+                           const std::string& kind) {
+  routes[name] = {.handler = instance.server->handler(), .kind = kind};
+}
+
+std::vector<http::Listener> Host::Impl::listeners() {
+  std::vector<http::Listener> all;
+  for (const auto& instance : instances) {
+    const config::Config& config = instance->config;
+    const std::pair<const std::vector<config::ListenerConfig>*, const char*> kinds[] = {
+        {&config.acme, "acme"},
+        {&config.public_files, "public"},
+        {&config.operations, "operations"}};
+    for (const auto& [list, kind] : kinds) {
+      for (const config::ListenerConfig& each : *list) {
+        http::Listener listener = each.listener;
+        listener.name = instance->listener_name(each.listener.name);
+        switch (each.certificate) {
+          case config::CertificateSource::none:
+            break;
+          case config::CertificateSource::own:
+            listener.tls = tls_of(instance->server->own_identity().value());
+            break;
+          case config::CertificateSource::files:
+            listener.tls = read_tls_files(each, clock.now());
+            break;
+        }
+        add_route(*instance, listener.name, kind);
+        all.push_back(std::move(listener));
+      }
+    }
+  }
+  return all;
+}
+
+void Host::Impl::dispatch(http::Request request, http::Respond respond) const {
+  const Route& route = routes.at(request.listener);
+  request.listener = route.kind;
+  route.handler(std::move(request), std::move(respond));
+}
+
+// On a maintenance thread. Under the lock, so that the newest identity is the last one handed over.
+void Host::Impl::renew_own(std::size_t number, const service::TlsIdentity& identity) {
+  identities.with([&](Identities& held) {
+    held.latest.insert_or_assign(number, identity);
+    if (held.serving) hand_over(number, identity);
+  });
+}
+
+void Host::Impl::hand_over(std::size_t number, const service::TlsIdentity& identity) {
+  const Instance& instance = *instances.at(number);
+  for (const auto* kind : {&instance.config.acme, &instance.config.operations}) {
+    for (const config::ListenerConfig& each : *kind) {
+      if (each.certificate != config::CertificateSource::own) continue;
+      engine->reload_tls(instance.listener_name(each.listener.name), tls_of(identity));
+    }
+  }
+  log.info("listener.certificate", {{"base_url", instance.config.web.base_url}});
+}
+
+void Host::Impl::wake() {
+  woken.with([](bool& flag) { flag = true; });
+  woken.notify_one();
+}
+
+void Host::Impl::schedule(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    milliseconds sleep = kLongestSleep;
+    for (const auto& instance : instances) {
+      instance->server->run_due_jobs();
+      sleep = std::min(sleep, instance->server->until_next_job());
+    }
+    woken.wait_for(sleep, [](const bool& flag) { return flag; }, [](bool& flag) { flag = false; });
+  }
+}
+
+// Each part stands for itself: a bad certificate file does not keep a good policy out.
+bool Host::Impl::reload(Instance& instance) {
+  bool good = true;
+  const auto attempt = [&](const std::string& what, const auto& step) {
+    try {
+      step();
+      log.info("reload.done", {{"what", what}});
+    } catch (const std::exception& error) {
+      good = false;
+      log.error("reload.refused", {{"what", what}, {"why", error.what()}});
+    }
+  };
+  for (const auto* kind : {&instance.config.acme, &instance.config.operations}) {
+    for (const config::ListenerConfig& each : *kind) {
+      if (each.certificate != config::CertificateSource::files) continue;
+      attempt(each.certificate_file, [&] {
+        engine->reload_tls(instance.listener_name(each.listener.name),
+                           read_tls_files(each, clock.now()));
+      });
+    }
+  }
+  attempt(instance.config.file, [&] {
+    instance.server->reload(config::load_config(instance.config.file, instance.config.settings));
+  });
+  return good;
+}
+
+bool Host::Impl::stop() {
+  if (stopped) return *stopped;
+  const bool drained = engine->drain_and_stop();
+  if (scheduler.joinable()) {
+    scheduler.request_stop();
+    wake();
+    scheduler.join();
+  }
+  requests.drain();
+  validation.drain();
+  issuance.drain();
+  maintenance.drain();
+  for (const auto& instance : instances) {
+    instance->server.reset();
+    instance->writer->drain();
+  }
+  stopped = drained;
+  return drained;
+}
+
+Host::Host(std::vector<config::Config> configs, Log& log, Options options) {
+  ACME_CHECK(!configs.empty());
+  const SystemClock clock;
+  for (const config::Config& config : configs) preflight(config, clock);
+  impl_ = std::make_unique<Impl>(std::move(configs), log, options);
+}
+
+Host::~Host() {
+  stop();
+}
+
+std::vector<std::string> Host::start() {
+  std::vector<std::string> lines = report_process(http::raise_descriptor_limit());
+  for (const auto& instance : impl_->instances) instance->server->prepare();
+  impl_->bound = impl_->engine->start(
+      impl_->listeners(), [impl = impl_.get()](http::Request request, http::Respond respond) {
+        impl->dispatch(std::move(request), std::move(respond));
+      });
+  // One that came while the listeners opened is handed over now, later ones as they come.
+  impl_->identities.with([&](Identities& held) {
+    held.serving = true;
+    for (const auto& [number, identity] : held.latest) impl_->hand_over(number, identity);
+  });
+  impl_->scheduler =
+      std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->schedule(stop); });
+  for (const auto& instance : impl_->instances) {
+    const auto report = report_server(instance->config, addresses(instance->number));
+    lines.insert(lines.end(), report.begin(), report.end());
+  }
+  return lines;
+}
+
+std::vector<http::ListenerAddress> Host::addresses(std::size_t index) const {
+  std::vector<http::ListenerAddress> own;
+  const std::string prefix = std::to_string(index) + "/";
+  for (const http::ListenerAddress& bound : impl_->bound) {
+    if (!bound.listener.starts_with(prefix)) continue;
+    own.push_back(bound);
+    own.back().listener.erase(0, prefix.size());
+  }
+  return own;
+}
+
+bool Host::reload() {
+  bool good = true;
+  for (const auto& instance : impl_->instances) good = impl_->reload(*instance) && good;
+  return good;
+}
+
+bool Host::stop() {
+  return impl_->stop();
+}
+
+}  // namespace gatehouse::app

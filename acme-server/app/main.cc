@@ -1,0 +1,5 @@
+#include "acme-server/app/cli.h"
+
+int main(int argc, char** argv) {
+  return gatehouse::app::run_command_line(argc, argv);
+}

@@ -1,0 +1,47 @@
+#include "acme-server/app/secret_source.h"
+
+#include <stdlib.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <stdexcept>
+
+#include "acme-server/base/files.h"
+#include "acme-server/base/text.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+constexpr std::string_view kFile = "file:";
+constexpr std::string_view kEnvironment = "env:";
+constexpr std::size_t kMaxSecretBytes = 4096;  // a passphrase or a token, not a document
+
+std::string read_behind(std::string_view reference, const std::string& folder) {
+  if (reference.starts_with(kFile)) {
+    const std::string path =
+        (std::filesystem::path(folder) / reference.substr(kFile.size())).lexically_normal();
+    if (const auto problem = key_file_problem(path)) throw std::runtime_error(*problem);
+    return read_file(path, kMaxSecretBytes);
+  }
+  if (reference.starts_with(kEnvironment)) {
+    const std::string name(reference.substr(kEnvironment.size()));
+    const char* value = ::secure_getenv(name.c_str());
+    if (value == nullptr) {
+      throw std::runtime_error("env:" + name + ": the environment has no such variable");
+    }
+    return value;
+  }
+  throw std::runtime_error("a secret is given as file:PATH or env:NAME, not by its text");
+}
+
+}  // namespace
+
+Secret read_secret(std::string_view reference, const std::string& folder) {
+  std::string text = read_behind(reference, folder);
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  if (text.empty()) throw std::runtime_error(sanitize(reference, 200) + ": is empty");
+  return Secret(std::move(text));
+}
+
+}  // namespace gatehouse::app

@@ -1,0 +1,377 @@
+#include "acme-server/app/server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+#include "acme-server/app/profile_checks.h"
+#include "acme-server/app/secret_source.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/ip_address.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/base/url.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/net/egress.h"
+#include "acme-server/service/certificates.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/crl_job.h"
+#include "acme-server/service/issuance_job.h"
+#include "acme-server/service/job_runner.h"
+#include "acme-server/service/maintenance_job.h"
+#include "acme-server/service/validation_job.h"
+#include "acme-server/store/sql/open.h"
+#include "acme-server/web/handler.h"
+#include "acme-server/web/links.h"
+#include "ca-backends/registry.h"
+#include "config/compare.h"
+#include "validators/registry.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view kListenerKeys = "listener-keys";  // in the data directory
+constexpr std::string_view kClockSeen = "clock.seen";        // in the store's State
+// The first certificate of our own takes a signature and some commits; a backend far away more.
+constexpr milliseconds kOwnCertificateWait = seconds(30);
+constexpr milliseconds kOwnCertificatePoll{50};
+// A clock this far behind the store's is wrong, not slow: revocations, CRLs and the validity of
+// what is issued would say so.
+constexpr seconds kClockSlack{60};
+
+std::string in_folder(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+backends::BackendContext backend_context(const config::Config& config, Environment& environment) {
+  const std::string folder = config.folder;
+  return {
+      .clock = environment.clock,
+      .entropy = environment.entropy,
+      .log = environment.log,
+      .public_url = config.public_url,
+      .read_file = [folder](const std::string& path) { return read_file(in_folder(folder, path)); },
+      .read_key_file =
+          [folder](const std::string& path) {
+            const std::string full = in_folder(folder, path);
+            if (const auto problem = key_file_problem(full)) throw std::runtime_error(*problem);
+            return read_file(full);
+          },
+      .resolve_secret =
+          [folder](const std::string& reference) { return read_secret(reference, folder); },
+      .decorate_signer = environment.decorate.signer};
+}
+
+backends::BackendSet make_backends(const config::Config& config, Environment& environment) {
+  const backends::BackendContext context = backend_context(config, environment);
+  const JsonObject all(config.backends, "backends");
+  backends::BackendSet set;
+  for (const auto& item : config.backends.items()) {
+    const std::string& name = item.key();
+    backends::Backend backend = backends::make_backend(name, all.object(name), context);
+    backend.certificates = environment.decorate.backend(name, std::move(backend.certificates));
+    set.add(std::move(backend));
+  }
+  return set;
+}
+
+validators::ValidatorSet make_validators(const config::Config& config, Environment& environment,
+                                         net::Egress& egress) {
+  validators::ValidatorSet plain =
+      validators::make_validators(JsonObject(config.validators, "validators"), egress);
+  validators::ValidatorSet set;
+  for (auto& validator : std::move(plain).take()) {
+    set.add(environment.decorate.validator(std::move(validator)));
+  }
+  return set;
+}
+
+bool wants_own_certificate(const config::Config& config) {
+  const auto is_own = [](const config::ListenerConfig& listener) {
+    return listener.certificate == config::CertificateSource::own;
+  };
+  return std::ranges::any_of(config.acme, is_own) || std::ranges::any_of(config.operations, is_own);
+}
+
+// The names that clients may call the listeners by: what Host is checked against, and no others.
+std::vector<Identifier> own_identifiers(const config::Config& config) {
+  std::vector<std::string> hosts = {parse_url(config.web.base_url).value().host};
+  for (const std::string& allowed : config.web.allowed_hosts) {
+    if (const auto url = parse_url("https://" + allowed)) hosts.push_back(url->host);
+  }
+  std::vector<Identifier> identifiers;
+  for (const std::string& host : hosts) {
+    const auto identifier = IpAddress::parse(host) ? ip_identifier(host) : dns_identifier(host);
+    if (!identifier) throw JsonError("base_url, allowed_hosts: " + identifier.error().detail);
+    if (std::ranges::find(identifiers, *identifier) == identifiers.end()) {
+      identifiers.push_back(*identifier);
+    }
+  }
+  return identifiers;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(config::Config given, Environment& given_environment);
+
+  void check_clock();
+  void wait_for_own_certificate();
+  std::vector<service::Expiring> expiring();
+  std::vector<std::string> why_not_ready();
+  void add_jobs();
+  void wake_up();
+  void identity_changed(const service::TlsIdentity& identity);
+
+  struct Wake {
+    bool pending = false;
+    std::function<void()> listener;
+  };
+
+  using IdentityListener = std::function<void(const service::TlsIdentity&)>;
+
+  config::Config config;
+  Environment& environment;
+  net::Egress egress;
+  validators::ValidatorSet validators;
+  service::PolicyInForce policy;
+  std::unique_ptr<sql::Database> database;
+  store::Store store;
+  backends::BackendSet backends;
+  web::Links links;
+  Guarded<Wake> wake;
+  Guarded<IdentityListener> identity_listener;
+  service::Context context;
+  service::PublicFiles public_files;
+  service::ValidationJob validation;
+  service::IssuanceJob issuance;
+  service::CrlJob crls;
+  service::MaintenanceJob maintenance;
+  std::optional<service::OwnCertificateJob> own_certificate;
+  service::JobRunner runner;
+  web::Handler web;
+  std::atomic<bool> prepared = false;
+};
+
+Server::Impl::Impl(config::Config given, Environment& given_environment)
+    : config(std::move(given)),
+      environment(given_environment),
+      egress(environment.resolver, environment.dialer),
+      validators(make_validators(config, environment, egress)),
+      policy(config.policy),
+      database(environment.decorate.database(sql::open(config.store))),
+      store(*database, environment.executors.writer, environment.clock, environment.job_clock,
+            environment.log, environment.metrics, {.readers = config.store_readers}),
+      backends(make_backends(config, environment)),
+      links(config.web),
+      context{.store = store,
+              .clock = environment.clock,
+              .job_clock = environment.job_clock,
+              .entropy = environment.entropy,
+              .log = environment.log,
+              .metrics = environment.metrics,
+              .policy = policy,
+              .validators = validators,
+              .backends = backends,
+              .wake = [this] { wake_up(); },
+              .account_url = [this](const DirectoryId& directory,
+                                    const AccountId& id) { return links.account(directory, id); }},
+      public_files(context),
+      validation(context),
+      issuance(context),
+      crls(context, public_files),
+      maintenance(context, [this] { return expiring(); }),
+      runner(context),
+      web(config.web, context, public_files, [this] { return why_not_ready(); }) {
+  check_profiles(config.policy, validators, config.backends);
+  if (wants_own_certificate(config)) {
+    make_private_folder(config.data_directory);
+    own_certificate.emplace(
+        context,
+        service::OwnCertificateOptions{
+            .directory = DirectoryId(config.web.directories.front()),
+            .identifiers = own_identifiers(config),
+            .profile = "",
+            .key_directory = in_folder(config.data_directory, std::string(kListenerKeys))},
+        [this](const service::TlsIdentity& identity) { identity_changed(identity); });
+  }
+  add_jobs();
+}
+
+void Server::Impl::add_jobs() {
+  runner.add(validation, environment.executors.validation);
+  // Before issuance, so that with inline lanes its order is issued in the same step.
+  if (own_certificate) runner.add(*own_certificate, environment.executors.maintenance);
+  runner.add(issuance, environment.executors.issuance);
+  runner.add(crls, environment.executors.maintenance);
+  runner.add(maintenance, environment.executors.maintenance);
+}
+
+void Server::Impl::wake_up() {
+  const auto listener = wake.with([](Wake& state) {
+    state.pending = true;
+    return state.listener;
+  });
+  wake.notify_all();
+  if (listener) listener();
+}
+
+void Server::Impl::identity_changed(const service::TlsIdentity& identity) {
+  const auto listener = identity_listener.with([](const IdentityListener& held) { return held; });
+  if (listener) listener(identity);
+}
+
+// A certificate's dates, a CRL's number and every "has it expired" rest on the clock. One that has
+// gone back since the last run would undo revocations in the eyes of clients.
+void Server::Impl::check_clock() {
+  const Instant now = environment.clock.now();
+  store.write([&](store::Tx& tx) {
+    const auto text = tx.state().get(kClockSeen);
+    const auto seen = text ? from_rfc3339(*text) : std::nullopt;
+    if (seen && now + kClockSlack < *seen && !config.accept_clock) {
+      throw std::runtime_error(
+          "the clock says " + to_rfc3339(now) + ", but the database was in use at " +
+          to_rfc3339(*seen) +
+          "; set the clock, or start once with --accept-clock if it is right now");
+    }
+    tx.state().set(kClockSeen, to_rfc3339(now));
+  });
+}
+
+// Runs jobs on the caller's thread until the identity is there: listeners are not open yet.
+void Server::Impl::wait_for_own_certificate() {
+  own_certificate->enqueue();
+  const Deadline deadline = Deadline::in(kOwnCertificateWait);
+  while (!own_certificate->load()) {
+    if (deadline.expired()) {
+      throw std::runtime_error(
+          "the listener's own certificate was not issued within 30 s; the log says why (events "
+          "own_certificate.* and job.failed)");
+    }
+    if (runner.run_due_once() == 0) {
+      wake.wait_for(
+          kOwnCertificatePoll, [](const Wake& state) { return state.pending; },
+          [](Wake& state) { state.pending = false; });
+    }
+  }
+}
+
+// Runs on the maintenance lane every ten minutes, which is also how often the time is noted.
+std::vector<service::Expiring> Server::Impl::expiring() {
+  store.write(
+      [&](store::Tx& tx) { tx.state().set(kClockSeen, to_rfc3339(environment.clock.now())); });
+  std::vector<service::Expiring> all = service::expiring_of(context);
+  const auto add = [&](const std::string& what, const std::string& pem, seconds warn_before) {
+    const auto chain = crypto::parse_pem_chain(pem);
+    if (chain && !chain->empty()) {
+      all.push_back({.what = what, .ends = chain->front().not_after, .warn_before = warn_before});
+    }
+  };
+  for (const auto* kind : {&config.acme, &config.operations}) {
+    for (const config::ListenerConfig& listener : *kind) {
+      if (listener.certificate != config::CertificateSource::files) continue;
+      add("certificate of listener " + listener.listener.name, read_file(listener.certificate_file),
+          std::chrono::hours(24 * 30));
+    }
+  }
+  return all;
+}
+
+// What keeps a client from being served well. On request threads.
+std::vector<std::string> Server::Impl::why_not_ready() {
+  std::vector<std::string> reasons;
+  if (!prepared) reasons.emplace_back("the server is starting");
+  const Instant now = environment.clock.now();
+  try {
+    store.read([&](store::Tx& tx) {
+      for (backends::Backend* backend : backends.all()) {
+        if (backend->crls == nullptr) continue;
+        for (const auto& shard : backend->crls->shards()) {
+          const auto crl = tx.crls().in_force(shard.issuer, shard.url);
+          if (!crl || crl->next_update <= now) {
+            reasons.push_back("the CRL " + shard.url +
+                              (crl ? " is out of date" : " is not made yet"));
+          }
+        }
+      }
+    });
+  } catch (const std::exception& error) {
+    // A public page: what the database says is for the log.
+    environment.log.error("readiness.database", {{"error", error.what()}});
+    reasons.emplace_back("the database cannot be read");
+  }
+  for (backends::Backend* backend : backends.all()) {
+    if (backend->certificates->issuers().front().certificate.not_after < now) {
+      reasons.push_back("the issuer of backend " + backend->name + " has expired");
+    }
+  }
+  return reasons;
+}
+
+Server::Server(config::Config config, Environment& environment)
+    : impl_(std::make_unique<Impl>(std::move(config), environment)) {}
+
+Server::~Server() = default;
+
+http::Handler Server::handler() {
+  // The request is parsed by then; everything about it, the database too, is another thread's work.
+  http::Handler handler = [this](http::Request request, http::Respond respond) {
+    auto shared = std::make_shared<http::Request>(std::move(request));
+    const bool posted = impl_->environment.executors.requests.try_post(
+        [this, shared, respond] { respond(impl_->web.handle(*shared)); });
+    if (!posted) respond(impl_->web.busy(*shared));
+  };
+  return impl_->environment.decorate.handler(std::move(handler));
+}
+
+void Server::prepare() {
+  impl_->check_clock();
+  impl_->crls.make_missing();
+  impl_->crls.enqueue_all();
+  impl_->maintenance.enqueue();
+  if (impl_->own_certificate) impl_->wait_for_own_certificate();
+  impl_->prepared = true;
+}
+
+std::optional<service::TlsIdentity> Server::own_identity() {
+  return impl_->own_certificate ? impl_->own_certificate->load() : std::nullopt;
+}
+
+void Server::on_own_identity(std::function<void(const service::TlsIdentity&)> changed) {
+  impl_->identity_listener.with([&](auto& held) { held = std::move(changed); });
+}
+
+std::size_t Server::run_due_jobs() {
+  return impl_->runner.run_due_once();
+}
+
+std::chrono::milliseconds Server::until_next_job() {
+  return impl_->runner.until_next();
+}
+
+void Server::on_wake(std::function<void()> wake) {
+  impl_->wake.with([&](Impl::Wake& state) { state.listener = std::move(wake); });
+}
+
+void Server::reload(const config::Config& config) {
+  if (const auto changed = config::first_fixed_difference(impl_->config, config)) {
+    throw std::runtime_error(*changed +
+                             " has changed, which needs a restart; nothing was reloaded");
+  }
+  check_profiles(config.policy, impl_->validators, config.backends);
+  impl_->policy.replace(config.policy);
+  impl_->web.replace_hosts(config.web);
+}
+
+store::Store& Server::store() {
+  return impl_->store;
+}
+
+}  // namespace gatehouse::app

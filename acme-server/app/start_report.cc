@@ -1,0 +1,85 @@
+#include "acme-server/app/start_report.h"
+
+#include <fstream>
+#include <sstream>
+
+#include "acme-server/app/preflight.h"
+#include "acme-server/base/text.h"
+#include "validators/http01.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+std::string print(const http::ListenerAddress& bound) {
+  if (!bound.unix_path.empty()) return "unix:" + bound.unix_path;
+  const bool v6 = bound.address.find(':') != std::string::npos;
+  return (v6 ? "[" + bound.address + "]" : bound.address) + ":" + std::to_string(bound.port);
+}
+
+// The servers of resolv.conf(5), as c-ares will read them.
+std::vector<std::string> system_servers(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> servers;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string keyword;
+    std::string server;
+    if (words >> keyword >> server && keyword == "nameserver") servers.push_back(server);
+  }
+  return servers;
+}
+
+std::string print_resolvers(const net::ResolverOptions& resolver) {
+  if (!resolver.servers.empty()) return join(resolver.servers, ", ");
+  const auto servers = system_servers(resolver.system_config);
+  return (servers.empty() ? "none" : join(servers, ", ")) + " (" + resolver.system_config + ")";
+}
+
+std::string print_egress(const Profile& profile) {
+  std::string line =
+      "profile " + profile.name +
+      ": validation connects anywhere but to loopback, link-local, multicast, reserved "
+      "and metadata addresses";
+  if (!profile.allowed_addresses.empty()) {
+    line += "; allowed besides: " + join(profile.allowed_addresses, ", ");
+  }
+  if (!profile.denied_addresses.empty()) {
+    line += "; denied besides: " + join(profile.denied_addresses, ", ");
+  }
+  return line;
+}
+
+std::string print_http01(const Json& validators) {
+  const Json none = Json::object();
+  const Json& own = validators.contains("http01") ? validators.at("http01") : none;
+  const auto options = validators::Http01::read_options(JsonObject(own, "validators.http01"));
+  std::string line = "http-01 validates on port " + std::to_string(options.port);
+  if (options.port != 80) line += " (RFC 8555 section 8.3 says 80)";
+  return line;
+}
+
+}  // namespace
+
+std::vector<std::string> report_process(std::size_t descriptor_limit) {
+  std::string libraries = "gatehouse " GATEHOUSE_VERSION;
+  for (const LibraryVersion& library : library_versions()) libraries += ", " + library.text();
+  return {libraries, "at most " + std::to_string(descriptor_limit) + " open descriptors"};
+}
+
+std::vector<std::string> report_server(const config::Config& config,
+                                       const std::vector<http::ListenerAddress>& addresses) {
+  std::vector<std::string> lines;
+  lines.push_back("directory " + config.web.base_url + "/directory");
+  for (const http::ListenerAddress& bound : addresses) {
+    lines.push_back("listener " + bound.listener + " on " + print(bound));
+  }
+  lines.push_back("database " + config.store.database);
+  lines.push_back("CRLs and issuers at " + config.public_url);
+  lines.push_back("DNS servers " + print_resolvers(config.resolver));
+  lines.push_back(print_http01(config.validators));
+  for (const auto& [name, profile] : config.policy.profiles) lines.push_back(print_egress(profile));
+  return lines;
+}
+
+}  // namespace gatehouse::app

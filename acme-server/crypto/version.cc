@@ -1,0 +1,14 @@
+#include "acme-server/crypto/version.h"
+
+#include <openssl/crypto.h>
+
+namespace gatehouse::crypto {
+
+LibraryVersion library_version() {
+  return {.name = "OpenSSL",
+          .number = {static_cast<int>(OPENSSL_version_major()),
+                     static_cast<int>(OPENSSL_version_minor()),
+                     static_cast<int>(OPENSSL_version_patch())}};
+}
+
+}  // namespace gatehouse::crypto

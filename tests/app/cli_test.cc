@@ -1,0 +1,289 @@
+// The program as an operator meets it: arguments, messages, exit codes, signals.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "acme-server/base/files.h"
+#include "acme-server/http/socket.h"
+#include "tests/support/socket_acme.h"
+#include "tests/support/test_database.h"
+
+namespace gatehouse::testing {
+namespace {
+
+// `gatehouse` with its output on one pipe.
+class Program final {
+ public:
+  explicit Program(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), GATEHOUSE_BINARY_DIR "/gatehouse");
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+    posix_spawn_file_actions_addclose(&actions, ends[0]);
+    REQUIRE(::posix_spawn(&pid_, pointers[0], &actions, nullptr, pointers.data(), environ) == 0);
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(ends[1]);
+    output_ = ends[0];
+  }
+
+  ~Program() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      wait();
+    }
+    ::close(output_);
+  }
+
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  // Until `what` was printed; false when the program ends before.
+  bool prints(std::string_view what) {
+    while (printed_.find(what) == std::string::npos) {
+      if (!fill()) return false;
+    }
+    return true;
+  }
+
+  void signal(int number) const { ::kill(pid_, number); }
+
+  // Its exit code; -1 when a signal ended it.
+  int wait() {
+    while (fill()) {
+    }
+    int status = 0;
+    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  const std::string& printed() const { return printed_; }
+
+ private:
+  bool fill() {
+    std::array<char, 4096> piece{};
+    const ssize_t got = ::read(output_, piece.data(), piece.size());
+    if (got <= 0) return false;
+    printed_.append(piece.data(), static_cast<std::size_t>(got));
+    return true;
+  }
+
+  pid_t pid_ = -1;
+  int output_ = -1;
+  std::string printed_;
+};
+
+struct Outcome {
+  int code = 0;
+  std::string printed;
+};
+
+Outcome run(std::vector<std::string> arguments) {
+  Program program(std::move(arguments));
+  const int code = program.wait();
+  return {.code = code, .printed = program.printed()};
+}
+
+// A folder made by `gatehouse init`.
+struct Installation {
+  Installation() {
+    const Outcome made = run({"init", "--directory", home(), "--base-url", "https://localhost",
+                              "--public-url", "http://localhost", "--name", "Test"});
+    REQUIRE_MESSAGE(made.code == 0, made.printed);
+  }
+
+  std::string home() const { return folder.path() + "/home"; }
+
+  std::string config() const { return home() + "/gatehouse.json"; }
+
+  TemporaryFolder folder;
+};
+
+// A port that was free just now.
+std::string free_port() {
+  const auto socket =
+      http::open_listener({.name = "probe",
+                           .address = http::TcpAddress{.address = "127.0.0.1", .port = 0},
+                           .tls = {},
+                           .origins = {}});
+  return std::to_string(socket.address().port);
+}
+
+TEST_CASE("help and version answer, and say what there is") {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"--help"},
+                                             {"serve", "--help"},
+                                             {"check-config", "--help"},
+                                             {"init", "--help"},
+                                             {"root", "crl", "--help"}}) {
+    const Outcome help = run(arguments);
+    CAPTURE(help.printed);
+    CHECK(help.code == 0);
+    CHECK(help.printed.find("EXAMPLE") + help.printed.find("FIRST STEPS") != 2 * std::string::npos);
+  }
+  const Outcome version = run({"version"});
+  CHECK(version.code == 0);
+  CHECK(version.printed.starts_with("gatehouse "));
+  CHECK(version.printed.find("SQLite 3.") != std::string::npos);
+}
+
+TEST_CASE("wrong arguments are one line and exit code 2") {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {}, {"sevre"}, {"serve", "--port", "1"}, {"init"}, {"root"}}) {
+    const Outcome refused = run(arguments);
+    CAPTURE(refused.printed);
+    CHECK(refused.code == 2);
+    CHECK(refused.printed.starts_with("gatehouse: "));
+    CHECK(std::ranges::count(refused.printed, '\n') == 1);
+  }
+}
+
+TEST_CASE("init makes keys that only their owner reads, and refuses to make them twice") {
+  const Installation made;
+  for (const char* name : {"/ca/root.key", "/ca/issuer.key"}) {
+    struct stat status{};
+    REQUIRE(::stat((made.home() + name).c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+  }
+  const std::string key = read_file(made.home() + "/ca/root.key");
+  const Outcome again =
+      run({"init", "--directory", made.home(), "--base-url", "https://localhost"});
+  CHECK(again.code == 2);
+  CHECK(read_file(made.home() + "/ca/root.key") == key);
+  CHECK(run({"check-config", "--config", made.config()}).code == 0);
+  const Outcome crl = run({"root", "crl", "--directory", made.home()});
+  CHECK_MESSAGE(crl.code == 0, crl.printed);
+}
+
+TEST_CASE("init refuses what makes no sense, by the option's name") {
+  const TemporaryFolder folder;
+  const std::string home = folder.path() + "/home";
+  const std::vector<std::string> least = {"init", "--directory", home, "--base-url",
+                                          "https://localhost"};
+
+  struct Row {
+    std::vector<std::string> more;
+    std::string message;
+  };
+
+  const Row rows[] = {{{"--key", "dsa"}, "--key"},
+                      {{"--passphrase", "hunter2"}, "file:PATH or env:NAME"},
+                      {{"--permit-ip", "10.0.0.0/99"}, "10.0.0.0/99"}};
+  for (const Row& row : rows) {
+    std::vector<std::string> arguments = least;
+    arguments.insert(arguments.end(), row.more.begin(), row.more.end());
+    const Outcome refused = run(arguments);
+    CAPTURE(refused.printed);
+    CHECK(refused.code == 2);
+    CHECK(refused.printed.find(row.message) != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(home + "/ca"));
+  }
+}
+
+TEST_CASE("a wrong config is told with file, path and range, by check-config and serve alike") {
+  const Installation made;
+
+  struct Row {
+    std::string setting, message;
+  };
+
+  const Row rows[] = {
+      {"validators.http01.port=70000",
+       "gatehouse: gatehouse.json: validators.http01.port: 70000 is not a port (1..65535)\n"},
+      {"profiles.default.validity=90 days", "gatehouse: gatehouse.json: profiles.default.validity"},
+      {"profiles.default.challenge_types=[\"carrier-pigeon-01\"]", "carrier-pigeon-01"},
+      {"backends.local.type=abacus", "backends.local.type"},
+      {"no_such=1", "no_such"},
+      {"nonsense", "--set nonsense"},
+  };
+  for (const Row& row : rows) {
+    for (const std::string command : {"check-config", "serve"}) {
+      const Outcome refused = run({command, "--config", made.config(), "--set", row.setting});
+      CAPTURE(command);
+      CAPTURE(refused.printed);
+      CHECK(refused.code == 2);
+      CHECK(refused.printed.starts_with("gatehouse: "));
+      CHECK(refused.printed.find(row.message) != std::string::npos);
+      CHECK(std::ranges::count(refused.printed, '\n') == 1);
+    }
+  }
+  const Outcome missing = run({"serve", "--config", made.home() + "/other.json"});
+  CHECK(missing.code == 2);
+  CHECK(missing.printed.find("other.json") != std::string::npos);
+}
+
+TEST_CASE("serve refuses a key that others can read") {
+  const Installation made;
+  REQUIRE(::chmod((made.home() + "/ca/issuer.key").c_str(), 0644) == 0);
+  const Outcome refused = run({"serve", "--config", made.config(), "--set",
+                               R"(listeners={"acme":[{"address":"127.0.0.1","port":)" +
+                                   free_port() + R"(}],"public":[],"operations":[]})"});
+  CAPTURE(refused.printed);
+  CHECK(refused.code == 2);
+  CHECK(refused.printed.find("issuer.key") != std::string::npos);
+}
+
+TEST_CASE("serve serves, reloads at SIGHUP and ends at SIGTERM") {
+  const Installation made;
+  const std::string port = free_port();
+  const std::string operations = free_port();
+  const auto serve = [&] {
+    return std::vector<std::string>{
+        "serve", "--config", made.config(), "--set",
+        R"(listeners={"acme":[{"address":"127.0.0.1","port":)" + port +
+            R"(}],"public":[],"operations":[{"address":"127.0.0.1","port":)" + operations + "}]}"};
+  };
+  Program server(serve());
+  REQUIRE_MESSAGE(server.prints("server.ready"), server.printed());
+  for (const char* line : {"OpenSSL 3.", "open descriptors", "DNS servers",
+                           "http-01 validates on port 80", "profile default"}) {
+    CAPTURE(line);
+    CHECK(server.printed().find(line) != std::string::npos);
+  }
+  Client client = Client::to({.listener = "operations",
+                              .address = "127.0.0.1",
+                              .port = static_cast<std::uint16_t>(std::stoi(operations)),
+                              .unix_path = ""});
+  CHECK(client.ask("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200);
+
+  // Another server has the database.
+  const Outcome second = run(serve());
+  CHECK(second.code == 2);
+  CHECK(second.printed.starts_with("gatehouse: "));
+
+  const std::string good = read_file(made.config());
+  write_file(made.config(), "{", FileAccess::owner_only, ExistingFile::replace);
+  server.signal(SIGHUP);
+  CHECK(server.prints("reload.refused"));
+  write_file(made.config(), good, FileAccess::owner_only, ExistingFile::replace);
+  server.signal(SIGHUP);
+  CHECK(server.prints("reload.done"));
+
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 0);
+  CHECK(server.printed().find("server.stopped") != std::string::npos);
+
+  // The certificate of its own is kept: nothing is issued at the second start.
+  Program again(serve());
+  REQUIRE_MESSAGE(again.prints("server.ready"), again.printed());
+  CHECK(again.printed().find("own_certificate.ordered") == std::string::npos);
+  again.signal(SIGINT);
+  CHECK(again.wait() == 0);
+}
+
+}  // namespace
+}  // namespace gatehouse::testing

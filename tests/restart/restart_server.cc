@@ -1,0 +1,120 @@
+// A real server to be killed: Host on SQLite on disk, its CA's key behind a recorder, names proven
+// by script. Prints its port when it serves, and stops in order when its standard input ends.
+//
+//   restart_server FOLDER RECORD      FOLDER as ServerFolder leaves it
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "acme-server/app/host.h"
+#include "tests/support/recording_signer.h"
+#include "tests/support/scripted_validator.h"
+
+namespace gatehouse::testing {
+namespace {
+
+// The jobs of a dead process wait for their leases of a minute to end. By this clock a minute takes
+// two seconds.
+class HastyClock final : public Clock {
+ public:
+  Instant now() const override {
+    const auto now = std::chrono::system_clock::now();
+    return std::chrono::floor<std::chrono::seconds>(kOrigin + (now - kOrigin) * kHaste);
+  }
+
+ private:
+  static constexpr int kHaste = 30;
+  // The same in each run, so that time goes on across them.
+  static constexpr std::chrono::sys_days kOrigin =
+      std::chrono::year(2026) / std::chrono::January / 1;
+};
+
+// Records certificates and not CRLs, which are made as often as one likes.
+class RecordCertificates final : public crypto::Signer {
+ public:
+  RecordCertificates(std::unique_ptr<crypto::Signer> signer, const std::string& file)
+      : plain_(*signer), recording_(std::move(signer), file) {}
+
+  Bytes public_key() const override { return recording_.public_key(); }
+
+  Bytes algorithm() const override { return recording_.algorithm(); }
+
+  Bytes sign(ByteView message) override {
+    return is_certificate(message) ? recording_.sign(message) : plain_.sign(message);
+  }
+
+ private:
+  // A TBSCertificate begins with its version as [0], a TBSCertList with a plain INTEGER (RFC 5280
+  // sections 4.1 and 5.1).
+  static bool is_certificate(ByteView tbs) {
+    if (tbs.size() < 2) return true;
+    const std::size_t head = tbs[1] < 0x80 ? 2U : 2U + (tbs[1] & 0x7fU);
+    return tbs.size() <= head || tbs[head] == 0xa0;
+  }
+
+  crypto::Signer& plain_;
+  RecordingSigner recording_;
+};
+
+int run(const std::string& folder, const std::string& record) {
+  config::Config config = config::load_config(folder + "/gatehouse.json", {});
+  config.threads = {.http = 1, .requests = 8, .request_queue = 256, .validation = 4, .issuance = 4};
+  for (auto* kind : {&config.acme, &config.public_files, &config.operations}) {
+    for (config::ListenerConfig& listener : *kind) {
+      listener.listener.address = http::TcpAddress{.address = "127.0.0.1", .port = 0};
+    }
+  }
+  Log log({.format = Log::Format::json, .level = LogLevel::error, .sink = {}});
+  HastyClock hasty;
+  std::vector<config::Config> configs;
+  configs.push_back(std::move(config));
+  app::Host host(
+      std::move(configs), log, {.adjust = [&](std::size_t, const app::Environment& base) {
+        app::Decorators decorate;
+        decorate.signer = [&](std::unique_ptr<crypto::Signer> signer) {
+          return std::unique_ptr<crypto::Signer>(
+              std::make_unique<RecordCertificates>(std::move(signer), record));
+        };
+        decorate.validator = [](std::unique_ptr<validators::Validator>) {
+          return std::unique_ptr<validators::Validator>(std::make_unique<ScriptedValidator>());
+        };
+        return app::Environment{.clock = base.clock,
+                                .job_clock = hasty,
+                                .entropy = base.entropy,
+                                .resolver = base.resolver,
+                                .dialer = base.dialer,
+                                .log = base.log,
+                                .metrics = base.metrics,
+                                .executors = base.executors,
+                                .decorate = decorate};
+      }});
+  host.start();
+  for (const http::ListenerAddress& bound : host.addresses()) {
+    if (bound.listener == "acme.0") std::printf("%d\n", int{bound.port});
+  }
+  std::fflush(stdout);
+  char end = 0;
+  while (::read(STDIN_FILENO, &end, 1) > 0) {
+  }
+  return host.stop() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace gatehouse::testing
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fputs("usage: restart_server FOLDER RECORD\n", stderr);
+    return 2;
+  }
+  try {
+    return gatehouse::testing::run(argv[1], argv[2]);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "restart_server: %s\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,240 @@
+// TestServer: the whole application without sockets or threads, with a CA of its own, time and
+// randomness by script.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "acme-server/app/server.h"
+#include "acme-server/base/executor.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/json.h"
+#include "config/config.h"
+#include "tests/support/acme_client.h"
+#include "tests/support/fake_dialer.h"
+#include "tests/support/fake_resolver.h"
+#include "tests/support/local_ca_files.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/scripted_validator.h"
+#include "tests/support/seeded_entropy.h"
+#include "tests/support/test_database.h"
+
+namespace gatehouse::testing {
+
+inline constexpr const char* kTestBaseUrl = "https://acme.test";
+
+// A folder as `gatehouse init` leaves it: a CA in ca/, and a config.
+class ServerFolder final {
+ public:
+  // `more` is merged over the least that a server without TLS needs.
+  struct Options {
+    bool alternate_root = false;  // ca/alternate.pem: the issuing key under another root
+    std::string at = {};  // a folder of the test's own; else one in memory that goes with it
+  };
+
+  explicit ServerFolder(ManualClock& clock, const Json& more = Json::object())
+      : ServerFolder(clock, more, Options{}) {}
+
+  ServerFolder(ManualClock& clock, const Json& more, const Options& options) : path_(options.at) {
+    if (path_.empty()) path_ = folder_.emplace().path();
+    LocalCaFiles ca(clock);
+    if (options.alternate_root) {
+      const CaFile other = ca.make("Other Root", nullptr);
+      ca.files["alternate.pem"] = ca.certify(ca.issuer, "Test Issuing CA", &other).pem + other.pem;
+    }
+    std::filesystem::create_directory(path() + "/ca");
+    for (const auto& [name, content] : ca.files) {
+      write_file(path() + "/ca/" + name, content, FileAccess::owner_only, ExistingFile::refuse);
+    }
+    root_ = ca.root.certificate;
+    Json document = parse_json(R"({
+      "base_url": "https://acme.test", "public_url": "http://pki.test",
+      "listeners": {"acme": [{"address": "127.0.0.1", "port": 8443, "tls": "off"}]}})");
+    document.merge_patch(more);
+    config_file_ = path() + "/gatehouse.json";
+    write_file(config_file_, print_json_pretty(document), FileAccess::owner_only,
+               ExistingFile::refuse);
+  }
+
+  const std::string& path() const { return path_; }
+
+  const std::string& config_file() const { return config_file_; }
+
+  const crypto::Certificate& root() const { return root_; }
+
+  // What the file says, without waiting for the disk.
+  config::Config config() const {
+    config::Config config = config::load_config(config_file_, {});
+    config.store.synchronous = store::Synchronous::off;
+    return config;
+  }
+
+ private:
+  std::optional<TemporaryFolder> folder_;
+  std::string path_;
+  std::string config_file_;
+  crypto::Certificate root_;
+};
+
+class TestServer final {
+ public:
+  struct Options {
+    Json config = Json::object();  // merged over ServerFolder's
+    std::uint64_t seed = 1;
+    Instant start = kNoon;
+    bool alternate_root = false;   // ca/alternate.pem: the issuing key under another root
+    bool real_validators = false;  // over `resolver` and `dialer`; else all are `validator`
+  };
+
+  TestServer() : TestServer(Options{}) {}
+
+  explicit TestServer(const Options& options)
+      : clock(options.start),
+        job_clock(options.start),
+        entropy(options.seed),
+        folder(clock, options.config, {.alternate_root = options.alternate_root}),
+        environment_{.clock = clock,
+                     .job_clock = job_clock,
+                     .entropy = entropy,
+                     .resolver = resolver,
+                     .dialer = dialer,
+                     .log = log_,
+                     .metrics = metrics_,
+                     .executors = {.requests = executor_,
+                                   .validation = executor_,
+                                   .issuance = executor_,
+                                   .maintenance = executor_,
+                                   .writer = executor_}} {
+    if (!options.real_validators) {
+      environment_.decorate.validator = [this](std::unique_ptr<validators::Validator> real) {
+        auto scripted = std::make_unique<Shared>(std::string(real->challenge_type()), *this);
+        return std::unique_ptr<validators::Validator>(std::move(scripted));
+      };
+    }
+    start();
+  }
+
+  // As after a restart of the process: only the folder lives on.
+  void restart() {
+    server_.reset();
+    start();
+  }
+
+  app::Server& operator*() { return *server_; }
+
+  app::Server* operator->() { return server_.get(); }
+
+  http::Response send(http::Request request) {
+    std::optional<http::Response> response;
+    server_->handler()(std::move(request),
+                       [&](http::Response answer) { response = std::move(answer); });
+    return std::move(response).value();
+  }
+
+  http::Response get(const std::string& listener, const std::string& target) {
+    http::Request request;
+    request.listener = listener;
+    request.method = "GET";
+    request.target = target;
+    request.headers = {{.name = "Host", .value = "acme.test"}};
+    return send(std::move(request));
+  }
+
+  // Until nothing is due any more.
+  void run_jobs() {
+    while (server_->run_due_jobs() > 0) {
+    }
+  }
+
+  void advance(std::chrono::seconds span) {
+    clock.advance(span);
+    job_clock.advance(span);
+  }
+
+  ManualClock clock, job_clock;
+  SeededEntropy entropy;
+  FakeResolver resolver;
+  FakeDialer dialer;
+  ScriptedValidator validator;  // what every validator says
+  ServerFolder folder;
+  bool accept_clock = false;  // at the next restart()
+
+ private:
+  // A validator of one challenge type that answers as `validator` does, whoever owns it.
+  class Shared final : public validators::Validator {
+   public:
+    Shared(std::string type, TestServer& server) : own_(std::move(type)), server_(server) {}
+
+    std::string_view challenge_type() const override { return own_.challenge_type(); }
+
+    bool can_validate(const Identifier& identifier) const override {
+      return own_.can_validate(identifier);
+    }
+
+    validators::ValidationOutcome validate(const validators::ValidationRequest& request,
+                                           Deadline deadline) override {
+      return server_.validator.validate(request, deadline);
+    }
+
+   private:
+    ScriptedValidator own_;
+    TestServer& server_;
+  };
+
+  void start() {
+    config::Config config = folder.config();
+    config.accept_clock = accept_clock;
+    server_ = std::make_unique<app::Server>(std::move(config), environment_);
+    server_->prepare();
+    run_jobs();
+  }
+
+  InlineExecutor executor_;
+  Log log_;
+  Metrics metrics_;
+  app::Environment environment_;
+  std::unique_ptr<app::Server> server_;
+};
+
+// A client of the server, without an account yet.
+inline AcmeClient client_of(TestServer& server) {
+  return {[&server](http::Request request) { return server.send(std::move(request)); },
+          kTestBaseUrl};
+}
+
+// A client with an account.
+inline AcmeClient registered(TestServer& server) {
+  AcmeClient client = client_of(server);
+  if (const Reply reply = client.new_account(); reply.status != 201) {
+    throw std::runtime_error("newAccount: " + reply.body);
+  }
+  return client;
+}
+
+// An order whose authorizations are all valid.
+inline ClientOrder ready_order(TestServer& server, AcmeClient& client,
+                               const std::vector<std::string>& names) {
+  const ClientOrder order = client.new_order(names);
+  client.respond(order);
+  server.run_jobs();
+  return client.get(order);
+}
+
+// An order with its certificate.
+inline ClientOrder issued_order(TestServer& server, AcmeClient& client,
+                                const std::vector<std::string>& names,
+                                const TestKey& key = TestKey::generate(TestKey::Kind::p256)) {
+  const ClientOrder order = ready_order(server, client, names);
+  if (const Reply reply = client.finalize(order, key); reply.status != 200) {
+    throw std::runtime_error("finalize: " + reply.body);
+  }
+  server.run_jobs();
+  return client.get(order);
+}
+
+}  // namespace gatehouse::testing
