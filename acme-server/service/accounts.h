@@ -17,7 +17,7 @@ class Accounts {
   explicit Accounts(Context& context) : context_(context) {}
 
   struct NewAccount {
-    std::vector<std::string> contacts;
+    std::vector<std::string> contacts = {};
     bool terms_agreed = false;
     bool only_return_existing = false;
   };

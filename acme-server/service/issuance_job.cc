@@ -92,18 +92,20 @@ store::AuditEvent event_of_intent(std::string_view kind, const Inquiry& inquiry)
   return event;
 }
 
+// Each of the transactions below ends the run first: a worker that lost its lease is out before it touches anything.
+
 // Nobody but an operator can go on: an alarm, and the job waits for their word. The certificate, if
 // there is one, is not recorded and nobody sees it.
 void park(const Inquiry& inquiry, std::string_view event, const std::string& why) {
   const bool doubt = !inquiry.backend.certificates->repeatable();
   inquiry.context.store.write([&](store::Tx& tx) {
+    inquiry.run.park(tx, why);
     if (doubt) {
       move_on(tx, inquiry, store::IssuanceState::in_doubt);
     }
     store::AuditEvent audit = event_of_intent(event, inquiry);
     audit.details["why"] = why;
     tx.audit().append(audit);
-    inquiry.run.park(tx, why);
   });
   inquiry.context.log.error(event, {{"order", inquiry.order().id},
                                     {"backend", inquiry.issuance().backend},
@@ -153,6 +155,7 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
   const crypto::Certificate leaf = crypto::parse_pem_chain(issued.chain_pem).value().front();
   CertificateRecord certificate = record_of(inquiry, issued, leaf);
   inquiry.context.store.write([&](store::Tx& tx) {
+    inquiry.run.finish(tx);
     certificate.issued_at = tx.now();
     tx.certificates().insert(certificate);
     move_on(tx, inquiry, store::IssuanceState::issued);
@@ -161,7 +164,6 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
     store::AuditEvent valid = event_of("order.valid", inquiry.order(), Actor::server);
     valid.certificate = certificate.id;
     tx.audit().append(valid);
-    inquiry.run.finish(tx);
   });
   inquiry.counters.issued.add();
   inquiry.context.log.info("certificate.issued",
@@ -194,9 +196,9 @@ void conclude(const Inquiry& inquiry, const backends::Pending& pending) {
   const std::chrono::seconds wait =
       std::clamp(pending.ask_again_after, kShortestPoll, kLongestPoll);
   inquiry.context.store.write([&](store::Tx& tx) {
+    inquiry.run.postpone(tx, tx.job_now() + wait, "the CA has not decided yet");
     move_on(tx, inquiry, store::IssuanceState::submitted);
     ACME_CHECK(tx.issuances().set_poll(inquiry.issuance().id, pending.intent.poll));
-    inquiry.run.postpone(tx, tx.job_now() + wait, "the CA has not decided yet");
   });
   inquiry.context.log.info("certificate.pending",
                            {{"order", inquiry.order().id}, {"ask_again_after", wait.count()}});
@@ -204,13 +206,13 @@ void conclude(const Inquiry& inquiry, const backends::Pending& pending) {
 
 void conclude(const Inquiry& inquiry, const backends::Refused& refused) {
   inquiry.context.store.write([&](store::Tx& tx) {
+    inquiry.run.finish(tx);
     move_on(tx, inquiry, store::IssuanceState::refused);
     ACME_CHECK(tx.orders().fail(inquiry.order().id, refused.problem));
     store::AuditEvent event = event_of_intent("certificate.refused", inquiry);
     event.details["problem"] = to_json(refused.problem);
     tx.audit().append(event);
     tx.audit().append(order_failed_event(inquiry.order(), refused.problem));
-    inquiry.run.finish(tx);
   });
   inquiry.counters.refused.add();
   inquiry.context.log.warning("order.invalid", {{"order", inquiry.order().id},

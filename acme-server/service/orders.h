@@ -28,8 +28,8 @@ class Orders {
   };
   struct NewOrder {
     std::vector<RequestedIdentifier> identifiers;
-    std::optional<Instant> not_before, not_after;
-    std::string profile;        // "": the default one
+    std::optional<Instant> not_before = {}, not_after = {};
+    std::string profile = {};   // "": the default one
   };
   // Repeated identifiers count once. Rejects with one subproblem per bad identifier (compound when the types differ,
   // else their own type): unsupportedIdentifier, malformed, rejectedIdentifier (policy; or no enabled validator of the

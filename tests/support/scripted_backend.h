@@ -31,10 +31,9 @@ namespace gatehouse::testing {
 // unless told otherwise. Safe to call from any thread.
 class ScriptedBackend final : public backends::CertificateBackend, public backends::CrlSigner {
  public:
+  // `fail` throws before anything is signed.
   enum class Step { issue, pend, refuse, doubt, fail };
 
-  // `fail` throws before anything is signed; `lose_answer` signs and then throws: the CA did it, we
-  // do not know.
   struct Call {
     bool resumed = false;
     std::string request, serial;

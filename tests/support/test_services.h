@@ -1,0 +1,259 @@
+// TestServices: the use cases and jobs over a real database, with a scripted CA and scripted
+// validators. What is in it besides the database dies with restart(), as a process does.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/executor.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/signer.h"
+#include "acme-server/service/accounts.h"
+#include "acme-server/service/challenges.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/issuance_job.h"
+#include "acme-server/service/job_runner.h"
+#include "acme-server/service/orders.h"
+#include "acme-server/service/validation_job.h"
+#include "acme-server/store/sql/open.h"
+#include "tests/support/scripted_backend.h"
+#include "tests/support/scripted_validator.h"
+#include "tests/support/seeded_entropy.h"
+#include "tests/support/test_database.h"
+
+namespace gatehouse::testing {
+
+// A private key as clients have one, its public half in the three forms we compare.
+struct TestKey {
+  TestKey()
+      : signer(crypto::load_signer(crypto::generate_private_key(crypto::NewKey::p256), Secret())) {
+    spki = signer->public_key();
+    jwk = crypto::jwk_of_spki(spki).value();
+    sha256 = crypto::spki_sha256_of(spki);
+  }
+
+  // A CSR for `names`, in its subjectAltName.
+  Bytes csr(const std::vector<std::string>& names) const {
+    return crypto::make_csr(*signer, names, {});
+  }
+
+  std::unique_ptr<crypto::Signer> signer;
+  Bytes spki;
+  crypto::Jwk jwk;
+  std::string sha256;
+};
+
+// Everything that a process has, and a restart makes anew.
+struct ServiceProcess {
+  ServiceProcess(service::Context given, Executor& lane)
+      : context(std::move(given)),
+        accounts(context),
+        orders(context),
+        authorizations(context),
+        challenges(context),
+        validation(context),
+        issuance(context),
+        runner(context) {
+    runner.add(validation, lane);
+    runner.add(issuance, lane);
+  }
+
+  service::Context context;
+  service::Accounts accounts;
+  service::Orders orders;
+  service::Authorizations authorizations;
+  service::Challenges challenges;
+  service::ValidationJob validation;
+  service::IssuanceJob issuance;
+  service::JobRunner runner;
+};
+
+class TestServices final {
+ public:
+  struct Options {
+    bool repeatable = true;
+    std::uint64_t seed = 1;
+    service::Policy policy = default_policy();
+    TestStore::Wrap wrap = [](std::unique_ptr<sql::Database> database) { return database; };
+    Log::Sink log = {};
+  };
+
+  // Both challenge types enabled, so that wildcards can be ordered.
+  static service::Policy default_policy() {
+    service::Policy policy;
+    policy.profiles.at("default").challenge_types = {"http-01", "dns-01"};
+    return policy;
+  }
+
+  TestServices() : TestServices(Options{}) {}
+
+  explicit TestServices(Options options)
+      : entropy(options.seed),
+        store(options.wrap),
+        log_(options.log ? Log({.sink = options.log}) : Log()),
+        policy(std::move(options.policy)) {
+    auto http = std::make_unique<ScriptedValidator>("http-01");
+    auto dns = std::make_unique<ScriptedValidator>("dns-01");
+    http01 = http.get();
+    dns01 = dns.get();
+    validators_.add(std::move(http));
+    validators_.add(std::move(dns));
+    auto made = std::make_unique<ScriptedBackend>(
+        entropy, ScriptedBackend::Options{.repeatable = options.repeatable});
+    ca = made.get();
+    backends_.add({.name = "local", .certificates = std::move(made), .crls = ca});
+    start();
+  }
+
+  service::Accounts& accounts() { return process_->accounts; }
+
+  service::Orders& orders() { return process_->orders; }
+
+  service::Authorizations& authorizations() { return process_->authorizations; }
+
+  service::Challenges& challenges() { return process_->challenges; }
+
+  service::JobRunner& runner() { return process_->runner; }
+
+  service::Context& context() { return process_->context; }
+
+  // As after a crash: a new store and new services over what is durable.
+  void restart() {
+    process_.reset();
+    store.reopen();
+    start();
+  }
+
+  void advance(std::chrono::seconds span) {
+    store.clock.advance(span);
+    store.job_clock.advance(span);
+  }
+
+  // Runs what is due until nothing is, at most `rounds` times.
+  void run_jobs(int rounds = 50) {
+    while (rounds-- > 0 && runner().run_due_once() > 0) {
+    }
+  }
+
+  Account new_account(const TestKey& key = TestKey(), const std::string& directory = "default") {
+    return accounts()
+        .find_or_create(DirectoryId(directory), key.jwk, {.terms_agreed = true})
+        .account;
+  }
+
+  service::OrderView new_order(const Account& account, const std::vector<std::string>& names) {
+    service::Orders::NewOrder request;
+    for (const std::string& name : names) {
+      request.identifiers.push_back({.type = "dns", .value = name});
+    }
+    return orders().create(account, request);
+  }
+
+  // Says that the first challenge of each pending authorization is ready.
+  void respond(const Account& account, const service::OrderView& view) {
+    for (const AuthorizationId& id : view.order.authorizations) {
+      const Authorization authorization = authorizations().get(account, id).value();
+      if (authorization.status == AuthorizationStatus::pending) {
+        challenges().respond(account, authorization.challenges.front().id);
+      }
+    }
+  }
+
+  service::OrderView ready_order(const Account& account, const std::vector<std::string>& names) {
+    const service::OrderView view = new_order(account, names);
+    respond(account, view);
+    run_jobs();
+    return orders().get(account, view.order.id).value();
+  }
+
+  // A finalized order whose job has not run.
+  service::OrderView processing_order(const Account& account,
+                                      const std::vector<std::string>& names) {
+    const service::OrderView view = ready_order(account, names);
+    return orders().finalize(account, view.order.id, TestKey().csr(names)).value();
+  }
+
+  service::OrderView show(const Account& account, const service::OrderView& view) {
+    return orders().get(account, view.order.id).value();
+  }
+
+  std::vector<store::Issuance> issuances(const OrderId& order) {
+    return store->read([&](store::Tx& tx) { return tx.issuances().all_of(order); });
+  }
+
+  std::vector<std::string> audit_kinds(const OrderId& order) {
+    std::vector<std::string> kinds;
+    for (const store::AuditRow& row :
+         store->read([&](store::Tx& tx) { return tx.audit().of_order(order); })) {
+      kinds.push_back(row.event.kind);
+    }
+    return kinds;
+  }
+
+  bool has_job(const OrderId& order) {
+    return store->read([&](store::Tx& tx) {
+      return tx.jobs().exists(store::JobKind::issue_certificate, order.str());
+    });
+  }
+
+  std::vector<store::ParkedJob> parked() {
+    return store->read([](store::Tx& tx) { return tx.jobs().parked(); });
+  }
+
+  SeededEntropy entropy;
+  TestStore store;
+
+ private:
+  Log log_;
+
+ public:
+  service::PolicyInForce policy;
+  ScriptedValidator* http01 = nullptr;
+  ScriptedValidator* dns01 = nullptr;
+  ScriptedBackend* ca = nullptr;
+
+ private:
+  void start() {
+    process_ = std::make_unique<ServiceProcess>(
+        service::Context{.store = *store,
+                         .clock = store.clock,
+                         .job_clock = store.job_clock,
+                         .entropy = entropy,
+                         .log = log_,
+                         .metrics = store.metrics,
+                         .policy = policy,
+                         .validators = validators_,
+                         .backends = backends_,
+                         .wake = [] {},
+                         .account_url =
+                             [](const DirectoryId& directory, const AccountId& account) {
+                               return "https://acme.test/acme/" + directory.str() + "/account/" +
+                                      account.str();
+                             }},
+        lane_);
+  }
+
+  validators::ValidatorSet validators_;
+  backends::BackendSet backends_;
+  InlineExecutor lane_;
+  std::unique_ptr<ServiceProcess> process_;
+};
+
+// The problem that `call` rejects with; a test failure of its own kind when it does not.
+template <class Call>
+Problem rejection_of(Call&& call) {
+  try {
+    call();
+  } catch (const RequestRejected& rejected) {
+    return rejected.problem();
+  }
+  return {.type = ProblemType::unspecified, .detail = "nothing was rejected"};
+}
+
+}  // namespace gatehouse::testing
