@@ -147,7 +147,8 @@ void CrlJob::enqueue_all() {
 void CrlJob::make_missing() {
   for (const Target& target : targets()) {
     const bool missing = context_.store.read([&](store::Tx& tx) {
-      return !tx.crls().in_force(target.shard.issuer, target.shard.url).has_value();
+      const auto crl = tx.crls().in_force(target.shard.issuer, target.shard.url);
+      return !crl || crl->next_update <= tx.now();
     });
     if (missing) publish(target, [](store::Tx&) {});
   }

@@ -27,7 +27,7 @@ class CrlJob final : public JobHandler {
   // Makes sure that every shard of every backend has its job: at start.
   void enqueue_all();
 
-  // Makes, now, the CRL of every shard that has none in force: for the first start, before
+  // Makes, now, the CRL of every shard that has none, or one past its nextUpdate: at start, before
   // listeners open. Throws when one cannot be made.
   void make_missing();
 

@@ -149,6 +149,9 @@ TEST_CASE("make_missing throws when a shard's CRL cannot be made, and keeps thos
   const auto first = f.in_force();
   f.job.make_missing();
   CHECK(f.in_force()->number == first->number);
+  f.services.store.clock.set(first->next_update);
+  f.job.make_missing();  // a server that was down for too long
+  CHECK(f.in_force()->number > first->number);
 }
 
 TEST_CASE("a CRL names its distribution point, its dates and a number above the one before") {
