@@ -1,6 +1,10 @@
 // Http01 over real sockets: c-ares, TCP and TLS on loopback.
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/socket_dialer.h"
 #include "tests/support/dns_server.h"
@@ -104,6 +108,31 @@ TEST_CASE("a redirect to a site whose certificate has expired passes") {
   const auto outcome =
       world.validate({.port = plain.port(), .redirect_ports = {secure.port()}}, kLoopback);
   CHECK_FALSE(outcome.problem);
+}
+
+TEST_CASE("one validator serves many threads") {
+  World world;
+  LoopbackServer server([&](int fd) {
+    LoopbackServer::read_request(fd);
+    LoopbackServer::send_all(fd, "HTTP/1.1 200 OK\r\n\r\n" + kKeyAuthorization);
+  });
+  Http01 validator({.port = server.port(), .redirect_ports = {}}, world.egress);
+  std::atomic<int> proven = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 16; ++i) {
+    threads.emplace_back([&, i] {
+      const auto outcome = validator.validate(
+          {.identifier = {IdentifierType::dns, "n" + std::to_string(i) + ".test"},
+           .token = "token",
+           .key_authorization = i % 2 == 0 ? kKeyAuthorization : "another",
+           .account_url = "",
+           .addresses = kLoopback},
+          Deadline::in(std::chrono::seconds(60)));
+      if (!outcome.problem) ++proven;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(proven == 8);
 }
 
 }  // namespace gatehouse::validators
