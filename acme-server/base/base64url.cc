@@ -3,6 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "acme-server/base/bytes.h"
 
 namespace gatehouse {
 namespace {

@@ -1,5 +1,7 @@
 #include "acme-server/base/check.h"
 
+#include <string>
+
 namespace gatehouse {
 
 void check_failed(const char* condition, const char* file, int line) {

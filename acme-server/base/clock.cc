@@ -1,5 +1,7 @@
 #include "acme-server/base/clock.h"
 
+#include <chrono>
+
 namespace gatehouse {
 
 Instant SystemClock::now() const {

@@ -5,12 +5,15 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
 #include <limits>
-#include <stdexcept>
+#include <span>
+#include <string>
+#include <system_error>
 
 #include "acme-server/base/base64url.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 
 namespace gatehouse {
 
@@ -21,8 +24,7 @@ void OsEntropy::fill(std::span<std::uint8_t> out) {
       if (errno == EINTR) {
         continue;
       }
-      throw std::runtime_error(std::string("getrandom gives no random octets: ") +
-                               std::strerror(errno));
+      throw std::system_error(errno, std::generic_category(), "getrandom gives no random octets");
     }
     out = out.subspan(static_cast<std::size_t>(got));
   }

@@ -3,7 +3,9 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>

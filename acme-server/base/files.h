@@ -10,7 +10,7 @@
 namespace gatehouse {
 
 // More than any key, chain or CRL of ours (a million revocations take 40 MB), less than what hurts.
-inline constexpr std::size_t kMaxFileBytes = 64 * 1024 * 1024;
+inline constexpr std::size_t kMaxFileBytes = std::size_t{64} * 1024 * 1024;
 
 // The whole file. Throws std::runtime_error that names the path, also when it is larger than
 // `limit`.

@@ -2,6 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "acme-server/base/bytes.h"
 
 namespace gatehouse {
 namespace {

@@ -1,8 +1,18 @@
 #include "acme-server/base/ip_address.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
 
 namespace gatehouse {
 

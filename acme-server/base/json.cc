@@ -1,10 +1,16 @@
 #include "acme-server/base/json.h"
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <numeric>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/text.h"
@@ -201,8 +207,11 @@ class Builder final : public nlohmann::json_sax<Json> {
   std::string path_of(std::size_t depth) const {
     std::string text;
     for (const Frame& frame : std::span(frames_).first(depth)) {
-      text = frame.value.is_array() ? text + "[" + std::to_string(frame.value.size()) + "]"
-                                    : joined_path(text, frame.name);
+      if (frame.value.is_array()) {
+        text += "[" + std::to_string(frame.value.size()) + "]";
+      } else {
+        text = joined_path(text, frame.name);
+      }
     }
     return text;
   }

@@ -7,6 +7,10 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace gatehouse {
 
 void Counter::add(double amount) const {

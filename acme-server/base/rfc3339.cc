@@ -4,8 +4,12 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 
 namespace gatehouse {
 namespace {

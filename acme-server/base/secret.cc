@@ -1,6 +1,7 @@
 #include "acme-server/base/secret.h"
 
 #include <cstring>
+#include <utility>
 
 namespace gatehouse {
 
