@@ -1,7 +1,10 @@
 #include "acme-server/core/authorization.h"
 
 #include <algorithm>
-#include <utility>
+#include <optional>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/core/ids.h"
 
 namespace gatehouse {
 namespace {

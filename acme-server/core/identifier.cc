@@ -3,12 +3,16 @@
 #include <idn2.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 

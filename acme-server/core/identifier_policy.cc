@@ -3,12 +3,16 @@
 #include <libpsl.h>
 
 #include <algorithm>
-#include <span>
+#include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/identifier.h"
 
 namespace gatehouse {
 namespace {

@@ -1,8 +1,12 @@
 #include "acme-server/core/order.h"
 
 #include <algorithm>
+#include <span>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/ids.h"
 
 namespace gatehouse {
 namespace {

@@ -3,9 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/json.h"
+#include "acme-server/core/identifier.h"
 
 namespace gatehouse {
 namespace {

@@ -1,5 +1,7 @@
 #include "acme-server/core/profile.h"
 
+#include <string>
+
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/json.h"
 #include "acme-server/crypto/digest.h"

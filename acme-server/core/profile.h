@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "acme-server/core/identifier_policy.h"
+#include "acme-server/core/identifier_policy.h"  // IWYU pragma: export
 
 namespace gatehouse {
 

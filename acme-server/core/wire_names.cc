@@ -3,8 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
+#include <string_view>
 
 #include "acme-server/base/check.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/order.h"
 
 namespace gatehouse {
 namespace {
