@@ -1,10 +1,19 @@
 #include "acme-server/http/connection.h"
 
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "acme-server/base/check.h"
+#include "acme-server/http/framing.h"
+#include "acme-server/http/http.h"
+#include "acme-server/http/response.h"
+#include "acme-server/http/tls.h"
 
 namespace gatehouse::http {
 

@@ -3,10 +3,22 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include "acme-server/base/check.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
+#include "acme-server/http/http.h"
+#include "acme-server/http/http_options.h"
 
 namespace gatehouse::http {
 

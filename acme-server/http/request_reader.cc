@@ -1,8 +1,18 @@
 #include "acme-server/http/request_reader.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <variant>
+#include <vector>
+
+#include "acme-server/base/expected.h"
+#include "acme-server/http/framing.h"
+#include "acme-server/http/http_options.h"
 
 namespace gatehouse::http {
 

@@ -3,10 +3,16 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <utility>
+#include <memory>
+#include <string>
+#include <string_view>
 
+#include "acme-server/base/clock.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/http/framing.h"
+#include "acme-server/http/http.h"
 
 namespace gatehouse::http {
 

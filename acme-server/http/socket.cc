@@ -12,11 +12,17 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 #include <system_error>
+#include <utility>
+#include <variant>
 
 #include "acme-server/base/match.h"
+#include "acme-server/http/engine.h"
+#include "acme-server/http/http_options.h"
 
 namespace gatehouse::http {
 

@@ -4,13 +4,21 @@
 #include <openssl/x509.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
+#include <memory>
 #include <new>
+#include <span>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
+
+#include "acme-server/http/http.h"
+#include "acme-server/http/http_options.h"
 
 namespace gatehouse::http {
 
