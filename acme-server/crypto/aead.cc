@@ -2,7 +2,15 @@
 
 #include <openssl/crypto.h>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {

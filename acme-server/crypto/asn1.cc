@@ -2,10 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto::asn1 {

@@ -2,15 +2,22 @@
 
 #include <openssl/x509v3.h>
 
-#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/names.h"
-#include "acme-server/crypto/openssl.h"
 #include "acme-server/crypto/public_key.h"
 
 namespace gatehouse::crypto {

@@ -1,5 +1,9 @@
 #include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "acme-server/base/clock.h"
 #include "acme-server/crypto/certificate.h"
 
 namespace gatehouse::crypto {

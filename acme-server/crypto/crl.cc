@@ -2,16 +2,25 @@
 
 #include <openssl/x509v3.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/crypto/asn1.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/der.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/openssl.h"
 #include "acme-server/crypto/public_key.h"
+#include "acme-server/crypto/signer.h"
 
 namespace gatehouse::crypto {
 

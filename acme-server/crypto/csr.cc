@@ -3,10 +3,15 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/crypto/asn1.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/names.h"
-#include "acme-server/crypto/openssl.h"
 #include "acme-server/crypto/public_key.h"
 
 namespace gatehouse::crypto {

@@ -5,9 +5,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/hex.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {

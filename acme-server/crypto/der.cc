@@ -4,10 +4,19 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 
 namespace gatehouse::crypto::der {
 

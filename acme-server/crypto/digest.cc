@@ -3,7 +3,11 @@
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 
+#include <string>
+
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/hex.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {

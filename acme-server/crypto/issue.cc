@@ -2,16 +2,22 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/der.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/crypto/signer.h"
 
 namespace gatehouse::crypto {
 

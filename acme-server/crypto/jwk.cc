@@ -2,9 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "acme-server/crypto/curve.h"
 #include "acme-server/crypto/digest.h"

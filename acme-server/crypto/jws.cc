@@ -1,13 +1,23 @@
 #include "acme-server/crypto/jws.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/json.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
 #include "acme-server/crypto/curve.h"
 #include "acme-server/crypto/der.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/public_key.h"
 
 namespace gatehouse::crypto {

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <bit>
-#include <string_view>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/crypto/curve.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/rsa_weakness.h"
 
 namespace gatehouse::crypto {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "acme-server/base/bytes.h"
-#include "acme-server/crypto/jwk.h"
+#include "acme-server/crypto/jwk.h"  // IWYU pragma: export
 
 namespace gatehouse::crypto {
 

@@ -3,9 +3,18 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
+#include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {

@@ -3,6 +3,9 @@
 #include <openssl/err.h>
 
 #include <array>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 
 namespace gatehouse::crypto {
 

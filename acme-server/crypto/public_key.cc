@@ -5,11 +5,20 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/curve.h"
 #include "acme-server/crypto/der.h"
 #include "acme-server/crypto/jwk.h"
+#include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {

@@ -8,12 +8,21 @@
 #include <openssl/x509.h>
 
 #include <array>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/ip_address.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/crypto/der.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/openssl.h"
 #include "acme-server/crypto/public_key.h"
 

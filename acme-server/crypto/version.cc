@@ -2,6 +2,8 @@
 
 #include <openssl/crypto.h>
 
+#include "acme-server/base/library_version.h"
+
 namespace gatehouse::crypto {
 
 LibraryVersion library_version() {
