@@ -1,9 +1,14 @@
 #include "acme-server/net/address_policy.h"
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "acme-server/base/ip_address.h"
 
 namespace gatehouse::net {
 

@@ -3,18 +3,26 @@
 #include <ares.h>
 #include <poll.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
-#include "acme-server/base/check.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/text.h"
+#include "acme-server/net/dialer.h"
 #include "acme-server/net/dns_message.h"
+#include "acme-server/net/net_options.h"
+#include "acme-server/net/resolver.h"
 
 namespace gatehouse::net {
 

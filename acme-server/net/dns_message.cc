@@ -3,10 +3,20 @@
 #include <ares.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
+#include "acme-server/net/resolver.h"
 
 namespace gatehouse::net {
 

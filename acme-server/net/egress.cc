@@ -2,10 +2,23 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
+#include "acme-server/net/address_policy.h"
+#include "acme-server/net/dialer.h"
+#include "acme-server/net/net_options.h"
+#include "acme-server/net/network_error.h"
+#include "acme-server/net/resolver.h"
 
 namespace gatehouse::net {
 

@@ -1,5 +1,13 @@
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
 
+#include "acme-server/base/expected.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/net/dialer.h"
 
 namespace gatehouse::net {

@@ -2,10 +2,23 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
+#include "acme-server/base/url.h"
+#include "acme-server/net/dialer.h"
+#include "acme-server/net/egress.h"
+#include "acme-server/net/http_response.h"
+#include "acme-server/net/network_error.h"
 #include "acme-server/net/tls_stream.h"
 
 namespace gatehouse::net {

@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
 
-#include "acme-server/base/check.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::net {

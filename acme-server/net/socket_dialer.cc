@@ -5,10 +5,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/net/dialer.h"
 
 namespace gatehouse::net {
 

@@ -5,11 +5,22 @@
 #include <openssl/x509.h>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <span>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
-#include "acme-server/base/text.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/net/dialer.h"
 
 namespace gatehouse::net {
 

@@ -2,6 +2,8 @@
 
 #include <ares.h>
 
+#include "acme-server/base/library_version.h"
+
 namespace gatehouse::net {
 
 LibraryVersion library_version() {
