@@ -12,7 +12,7 @@ case "${1:-}" in
   *) echo "usage: conformance/demo.sh [--once]" >&2; exit 2 ;;
 esac
 
-gatehouse=$PWD/build/release/gatehouse
+gatehouse=${GATEHOUSE:-$PWD/build/release/gatehouse}
 home=$PWD/demo
 acme_port=${DEMO_ACME_PORT:-14000}
 public_port=${DEMO_PUBLIC_PORT:-14080}
