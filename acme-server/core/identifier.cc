@@ -113,7 +113,7 @@ Result dns_identifier(std::string_view name) {
   const std::string_view base = std::string_view(folded).substr(wildcard ? 2 : 0);
   if (base.find('*') != std::string_view::npos) {
     return fault(Kind::malformed, name,
-                 "has a \"*\" that is not the whole leftmost label of a name: write \"*.name\"");
+                 R"(has a "*" that is not the whole leftmost label of a name: write "*.name")");
   }
   if (IpAddress::parse(base)) {
     return fault(Kind::malformed, name, "is an IP address: order it with type \"ip\" (RFC 8738)");
@@ -164,7 +164,7 @@ Result parse_identifier(std::string_view type, std::string_view value) {
     return ip_identifier(value);
   }
   return fault(Kind::unsupported_type, type,
-               "is no identifier type of this server: it takes \"dns\" and \"ip\"");
+               R"(is no identifier type of this server: it takes "dns" and "ip")");
 }
 
 std::string_view to_string(IdentifierType type) {
