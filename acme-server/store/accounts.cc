@@ -1,6 +1,12 @@
 #include "acme-server/store/accounts.h"
 
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "acme-server/core/account.h"
 #include "acme-server/core/wire_names.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

@@ -1,6 +1,17 @@
 #include "acme-server/store/audit.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/json.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

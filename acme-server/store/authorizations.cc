@@ -3,9 +3,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/core/wire_names.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

@@ -1,5 +1,8 @@
 #include "acme-server/store/blocked_keys.h"
 
+#include <string_view>
+
+#include "acme-server/base/clock.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

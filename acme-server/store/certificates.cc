@@ -1,9 +1,17 @@
 #include "acme-server/store/certificates.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <optional>
+#include <vector>
 
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

@@ -1,8 +1,16 @@
 #include "acme-server/store/crls.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

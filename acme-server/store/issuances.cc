@@ -1,6 +1,12 @@
 #include "acme-server/store/issuances.h"
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "acme-server/base/check.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

@@ -1,8 +1,16 @@
 #include "acme-server/store/jobs.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

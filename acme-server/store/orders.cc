@@ -1,7 +1,16 @@
 #include "acme-server/store/orders.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <optional>
+#include <vector>
 
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

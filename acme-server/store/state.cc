@@ -1,5 +1,11 @@
 #include "acme-server/store/state.h"
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {

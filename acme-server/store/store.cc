@@ -4,13 +4,28 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
+#include <iterator>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/executor.h"
 #include "acme-server/base/guarded.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/migrate.h"
+#include "acme-server/store/state.h"
 
 namespace gatehouse::store {
 namespace {

@@ -1,7 +1,14 @@
 #include "acme-server/store/values.h"
 
+#include <cstddef>
+#include <optional>
+#include <string>
+
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/store/sql/database.h"
 
 namespace gatehouse::store {
 namespace {

@@ -41,8 +41,8 @@ struct DiskStore {
   // Past the checkpoint that follows the migrations, and the first COMMIT after it, which syncs the
   // new log's header too.
   void settle() {
-    put("first");
-    put("first");
+    put("first", 1);
+    put("first", 2);  // another value: writing the same again would write nothing
   }
 
   bool has(const std::string& name) {

@@ -210,5 +210,4 @@ CREATE TABLE audit_events (
   details          TEXT NOT NULL,
   hash             TEXT
 );
-CREATE INDEX audit_events_unsealed ON audit_events (id) WHERE sequence IS NULL;
 CREATE INDEX audit_events_by_order ON audit_events (order_id, id) WHERE order_id IS NOT NULL;

@@ -1,5 +1,11 @@
 #include "acme-server/store/sql/database.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
 #include "acme-server/base/check.h"
 
 namespace gatehouse::sql {

@@ -1,10 +1,13 @@
 #include "acme-server/store/sql/migrate.h"
 
 #include <array>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/store/sql/database.h"
 
 namespace gatehouse::sql {
 namespace {

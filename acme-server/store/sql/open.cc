@@ -1,6 +1,10 @@
 #include "acme-server/store/sql/open.h"
 
+#include <memory>
+
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/sqlite.h"
+#include "acme-server/store/store_options.h"
 
 namespace gatehouse::sql {
 

@@ -7,19 +7,25 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/match.h"
+#include "acme-server/store/sql/database.h"
+#include "acme-server/store/store_options.h"
 
 namespace gatehouse::sql {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include "acme-server/base/library_version.h"
+
 namespace gatehouse::sql {
 
 LibraryVersion library_version() {
