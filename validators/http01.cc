@@ -1,11 +1,27 @@
 #include "validators/http01.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "acme-server/base/check.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/net/address_policy.h"
+#include "acme-server/net/egress.h"
+#include "acme-server/net/http_client.h"
+#include "acme-server/net/http_response.h"
 #include "validators/network_problem.h"
 #include "validators/options_reader.h"
+#include "validators/validator.h"
+#include "validators/validators_options.h"
 
 namespace gatehouse::validators {
 

@@ -1,6 +1,11 @@
 #include "validators/network_problem.h"
 
 #include <string>
+#include <string_view>
+
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/net/network_error.h"
 
 namespace gatehouse::validators {
 

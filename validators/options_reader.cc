@@ -1,7 +1,14 @@
 #include "validators/options_reader.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/json.h"
 
 namespace gatehouse::validators {
 

@@ -6,8 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/net/egress.h"
 #include "validators/http01.h"
+#include "validators/validator.h"
 
 namespace gatehouse::validators {
 
