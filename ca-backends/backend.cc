@@ -1,6 +1,9 @@
 #include "ca-backends/backend.h"
 
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/check.h"
 

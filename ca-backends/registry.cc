@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 

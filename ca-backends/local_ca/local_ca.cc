@@ -1,14 +1,38 @@
 #include "ca-backends/local_ca/local_ca.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/deadline.h"
 #include "acme-server/base/hex.h"
+#include "acme-server/base/json.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/issue.h"
+#include "acme-server/crypto/jwk.h"
+#include "acme-server/crypto/signer.h"
+#include "ca-backends/backend.h"
+#include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/local_ca/validity.h"
+#include "ca-backends/registry.h"
 
 namespace gatehouse::backends {
 namespace {
@@ -16,6 +40,7 @@ namespace {
 using crypto::Certificate;
 
 constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 appendix A.1: ub-common-name
+constexpr int kNoPathLength = std::numeric_limits<int>::max();
 constexpr std::string_view kRootCrlFile = "/crl/root.crl";
 
 std::vector<Certificate> read_chain(const BackendContext& context, const std::string& path) {
@@ -64,7 +89,7 @@ std::optional<std::string> why_no_chain(const std::vector<Certificate>& chain,
   }
   if (auto problem = crypto::why_chain_fails(chain, root, now)) return problem;
   for (std::size_t below = 1; below < chain.size(); ++below) {
-    if (chain[below].path_length && std::cmp_less(*chain[below].path_length, below)) {
+    if (std::cmp_less(chain[below].path_length.value_or(kNoPathLength), below)) {
       return "the path length of \"" + chain[below].subject_name +
              "\" leaves no room for the CAs below it";
     }
@@ -116,9 +141,9 @@ std::size_t shard_number(ByteView serial, std::size_t shards) {
 
 }  // namespace
 
-LocalCa::LocalCa(std::string name, const LocalCaOptions& options, const BackendContext& context)
+LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext context)
     : name_(std::move(name)),
-      context_(context),
+      context_(std::move(context)),
       crl_shards_(static_cast<std::size_t>(options.crl_shards)),
       root_crl_path_(options.root_crl) {
   const std::vector<Certificate> root = read_chain(context_, options.root);

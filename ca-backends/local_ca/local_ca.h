@@ -18,7 +18,7 @@ namespace gatehouse::backends {
 // throws std::runtime_error that names the file.
 class LocalCa final : public CertificateBackend, public CrlSigner {
  public:
-  LocalCa(std::string name, const LocalCaOptions& options, const BackendContext& context);
+  LocalCa(std::string name, const LocalCaOptions& options, BackendContext context);
 
   Intent prepare(const IssueRequest& request) override;
 

@@ -1,6 +1,10 @@
 #include "ca-backends/local_ca/local_ca_options.h"
 
 #include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "acme-server/base/json.h"
 
 namespace gatehouse::backends {
 namespace {

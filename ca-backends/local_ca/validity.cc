@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
+#include "acme-server/base/clock.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
 
 namespace gatehouse::backends {
 namespace {
