@@ -2,7 +2,10 @@
 
 #include <optional>
 
+#include "acme-server/core/account.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/store/store.h"
 
 namespace gatehouse::service {
 

@@ -1,18 +1,29 @@
 #include "acme-server/service/accounts.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/service/account_checks.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/store.h"
 
 namespace gatehouse::service {
 namespace {

@@ -2,9 +2,22 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/service/context.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

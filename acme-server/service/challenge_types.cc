@@ -1,6 +1,14 @@
 #include "acme-server/service/challenge_types.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/profile.h"
+#include "validators/validator.h"
 
 namespace gatehouse::service {
 

@@ -2,14 +2,26 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"
 #include "acme-server/service/account_checks.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
 
 namespace gatehouse::service {
 namespace {

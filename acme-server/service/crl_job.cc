@@ -2,10 +2,23 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "acme-server/base/check.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
+#include "acme-server/service/job.h"
+#include "acme-server/store/crls.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

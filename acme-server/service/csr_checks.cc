@@ -9,10 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/identifier.h"
+#include "acme-server/core/order.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/crypto/csr.h"
 
 namespace gatehouse::service {
 namespace {

@@ -1,11 +1,23 @@
 #include "acme-server/service/events.h"
 
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/issuances.h"
 
 namespace gatehouse::service {
 namespace {

@@ -1,13 +1,23 @@
 // Orders::finalize: from a ready order and a CSR to a stored intent (RFC 8555 section 7.4).
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/core/wire_names.h"
+#include "acme-server/crypto/csr.h"
 #include "acme-server/service/account_checks.h"
 #include "acme-server/service/challenge_types.h"
 #include "acme-server/service/csr_checks.h"
@@ -15,6 +25,11 @@
 #include "acme-server/service/issuance.h"
 #include "acme-server/service/order_view.h"
 #include "acme-server/service/orders.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+#include "validators/validator.h"
 
 namespace gatehouse::service {
 namespace {

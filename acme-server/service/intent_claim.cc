@@ -1,20 +1,40 @@
 #include "acme-server/service/intent_claim.h"
 
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/expected.h"
+#include "acme-server/base/log.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/crypto/csr.h"
+#include "acme-server/crypto/key_policy.h"
 #include "acme-server/service/challenge_types.h"
+#include "acme-server/service/context.h"
 #include "acme-server/service/csr_checks.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance.h"
 #include "acme-server/service/issuance_job.h"
+#include "acme-server/service/job.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

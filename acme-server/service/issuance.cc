@@ -1,17 +1,29 @@
 #include "acme-server/service/issuance.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/key_policy.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

@@ -1,6 +1,7 @@
 #include "acme-server/service/issuance_checks.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -11,7 +12,11 @@
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/identifier.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/store/issuances.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

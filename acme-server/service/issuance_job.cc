@@ -1,22 +1,38 @@
 #include "acme-server/service/issuance_job.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/intent_claim.h"
 #include "acme-server/service/issuance.h"
 #include "acme-server/service/issuance_checks.h"
+#include "acme-server/service/job.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

@@ -1,5 +1,11 @@
 #include "acme-server/service/job.h"
 
+#include <chrono>
+#include <string_view>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/store/store.h"
+
 namespace gatehouse::service {
 
 void JobRun::finish(store::Tx& tx) {

@@ -1,15 +1,24 @@
 #include "acme-server/service/job_runner.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/executor.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/job.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
 
 namespace gatehouse::service {
 namespace {

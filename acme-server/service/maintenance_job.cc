@@ -2,13 +2,25 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/log.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/job.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

@@ -1,6 +1,10 @@
 #include "acme-server/service/orders.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,14 +12,27 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/core/wire_names.h"
 #include "acme-server/service/account_checks.h"
 #include "acme-server/service/challenge_types.h"
+#include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/order_view.h"
+#include "acme-server/service/policy_options.h"
 #include "acme-server/service/requested_identifiers.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/store.h"
+#include "validators/validator.h"
 
 namespace gatehouse::service {
 namespace {

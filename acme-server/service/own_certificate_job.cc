@@ -1,17 +1,40 @@
 #include "acme-server/service/own_certificate_job.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
+#include "acme-server/base/secret.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/signer.h"
+#include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance.h"
+#include "acme-server/service/job.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
 
 namespace gatehouse::service {
 namespace {

@@ -1,5 +1,10 @@
 #include "acme-server/service/policy.h"
 
+#include <string>
+
+#include "acme-server/core/profile.h"
+#include "acme-server/service/policy_options.h"
+
 namespace gatehouse::service {
 
 const Profile* Policy::profile(const std::string& name) const {

@@ -6,8 +6,8 @@
 #include <map>
 #include <string>
 
-#include "acme-server/core/profile.h"
-#include "acme-server/crypto/key_policy.h"
+#include "acme-server/core/profile.h"  // IWYU pragma: export
+#include "acme-server/crypto/key_policy.h"  // IWYU pragma: export
 
 namespace gatehouse::service {
 

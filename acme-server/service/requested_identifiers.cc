@@ -5,11 +5,17 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "acme-server/base/expected.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/identifier.h"
 #include "acme-server/core/identifier_policy.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/service/challenge_types.h"
+#include "acme-server/service/orders.h"
+#include "validators/validator.h"
 
 namespace gatehouse::service {
 namespace {

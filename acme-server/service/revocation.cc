@@ -2,12 +2,29 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/service/crl_job.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {

@@ -1,16 +1,34 @@
 #include "acme-server/service/validation_job.h"
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/log.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/service/challenge_types.h"
+#include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/job.h"
 #include "acme-server/service/job_runner.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/store.h"
+#include "validators/validator.h"
 
 namespace gatehouse::service {
 namespace {
