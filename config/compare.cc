@@ -2,9 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <variant>
+#include <vector>
+
+#include "acme-server/http/http_options.h"
+#include "acme-server/net/net_options.h"
+#include "config/config.h"
 
 namespace gatehouse::config {
 

@@ -1,14 +1,23 @@
 #include "config/config.h"
 
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/ip_address.h"
+#include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
+#include "acme-server/http/http_options.h"
+#include "acme-server/net/net_options.h"
 #include "config/fields.h"
 #include "config/listeners.h"
 #include "config/profiles.h"

@@ -2,8 +2,17 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::config {

@@ -1,11 +1,19 @@
 #include "config/listeners.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <set>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "acme-server/base/ip_address.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/url.h"
+#include "acme-server/http/http_options.h"
+#include "config/config.h"
 #include "config/fields.h"
 
 namespace gatehouse::config {

@@ -2,10 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "acme-server/base/ip_address.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/url.h"
+#include "acme-server/service/policy_options.h"
 #include "config/fields.h"
 
 namespace gatehouse::config {
