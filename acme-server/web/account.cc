@@ -66,29 +66,38 @@ http::Response show_account(Api& api, const PostAsGet& proof) {
   return account_response(api, 200, proof.account());
 }
 
+// RFC 8555 section 7.3.2: "The server MUST ignore any updates to the "orders" field,
+// "termsOfServiceAgreed" field (see Section 7.3.3), the "status" field (except as allowed by
+// Section 7.3.6), or any other fields it does not recognize." What 7.3.3 allows is to agree, once
+// the terms have changed.
 http::Response update_account(Api& api, const SignedByAccount& proof) {
   check_own(AccountId(proof.parameter("account")), proof.account());
 
   struct Update {
     std::optional<std::vector<std::string>> contacts;
     bool deactivate = false;
+    bool agree = false;
   };
 
-  // RFC 8555 section 7.3.2: "The server MUST ignore any updates to the "orders" field,
-  // "termsOfServiceAgreed" field (see Section 7.3.3), the "status" field (except as allowed by
-  // Section 7.3.6), or any other fields it does not recognize."
   const auto update = read_payload(proof.payload(), [](const JsonObject& object) {
     const Json* const status = object.find("status");
+    const Json* const agreed = object.find("termsOfServiceAgreed");
     return Update{.contacts = object.optional_strings("contact", kMaxContactsRead),
-                  .deactivate = status != nullptr && *status == "deactivated"};
+                  .deactivate = status != nullptr && *status == "deactivated",
+                  .agree = agreed != nullptr && *agreed == true};
   });
   if (update.deactivate) {
     return account_response(api, 200, api.accounts.deactivate(proof.account()));
   }
+  Account account = proof.account();
   if (update.contacts) {
-    return account_response(api, 200, api.accounts.set_contacts(proof.account(), *update.contacts));
+    account = api.accounts.set_contacts(account, *update.contacts);
   }
-  return account_response(api, 200, proof.account());
+  const std::string terms = api.context.policy.get()->terms_of_service;
+  if (update.agree && !terms.empty() && account.terms_agreed != terms) {
+    account = api.accounts.agree_to_terms(account);
+  }
+  return account_response(api, 200, account);
 }
 
 http::Response list_orders(Api& api, const PostAsGet& proof) {

@@ -218,7 +218,7 @@ http::Response Handler::busy(const http::Request& request) {
     add_acme_headers(request, api_.links.default_directory(), true, response);
   }
   add(response, "X-Content-Type-Options", "nosniff");
-  unrouted_.failed.add();
+  tally_of(request, trace).failed.add();
   return response;
 }
 

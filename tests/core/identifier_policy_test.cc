@@ -28,7 +28,7 @@ struct Row {
 
 void check(std::initializer_list<Row> rows) {
   for (const Row& row : rows) {
-    CAPTURE(row.identifier);
+    INFO(std::string(row.identifier));
     REQUIRE_FALSE(why_unusable(row.policy));
     const auto why = why_refused(named(row.identifier), row.policy);
     CHECK(why.has_value() != row.allowed);

@@ -104,7 +104,7 @@ TEST_CASE("what is no problem of ours is refused with the field's name") {
        "type"},
   };
   for (const Row& row : rows) {
-    CAPTURE(row.text);
+    INFO(std::string(row.text));
     try {
       problem_from_json(parse_json(row.text));
       FAIL("accepted");
