@@ -31,6 +31,7 @@ const BackendType& type_of(const JsonObject& options) {
   const auto found = std::ranges::find(kBackends, name, &BackendType::name);
   if (found != kBackends.end()) return *found;
   std::vector<std::string> known;
+  known.reserve(kBackends.size());
   for (const BackendType& type : kBackends) known.emplace_back(type.name);
   throw JsonError(options.path_of("type") + ": \"" + sanitize(name, 40) +
                   "\" is no type of backend; there is: " + join(known, ", "));
