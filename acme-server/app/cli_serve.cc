@@ -12,16 +12,11 @@
 #include <vector>
 
 #include "acme-server/app/cli.h"
+#include "acme-server/app/config_checks.h"
 #include "acme-server/app/host.h"
-#include "acme-server/app/profile_checks.h"
 #include "acme-server/app/start_report.h"
 #include "acme-server/base/log.h"
-#include "acme-server/net/cares_resolver.h"
-#include "acme-server/net/egress.h"
-#include "acme-server/net/socket_dialer.h"
-#include "ca-backends/registry.h"
 #include "config/config.h"
-#include "validators/registry.h"
 
 namespace gatehouse::app {
 
@@ -110,25 +105,9 @@ int serve(const Arguments& arguments) {
 
 int check_config(const Arguments& arguments) {
   const config::Config config = config::load_config(arguments.config, arguments.settings);
-  const std::string name = config.file.substr(config.folder.size() + 1);
-  try {
-    const JsonObject backends(config.backends, "backends");
-    for (const auto& item : config.backends.items()) {
-      backends::check_backend_options(backends.object(item.key()));
-    }
-    // Made for what their constructors say; nothing is asked of them.
-    OsEntropy entropy;
-    net::CaresResolver resolver(config.resolver, entropy);
-    net::SocketDialer dialer;
-    net::Egress egress(resolver, dialer);
-    check_profiles(config.policy,
-                   validators::make_validators(JsonObject(config.validators, "validators"), egress),
-                   config.backends);
-  } catch (const JsonError& error) {
-    throw JsonError(name + ": " + error.what());
-  }
+  check_parts(config);
   for (const std::string& line : report_server(config, {})) std::cout << line << '\n';
-  std::cout << name << " is good\n";
+  std::cout << config.file << " is good\n";
   return kDone;
 }
 

@@ -1,8 +1,16 @@
-#include "acme-server/app/profile_checks.h"
+#include "acme-server/app/config_checks.h"
 
+#include <filesystem>
+#include <stdexcept>
 #include <string>
 
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
+#include "acme-server/net/cares_resolver.h"
+#include "acme-server/net/egress.h"
+#include "acme-server/net/socket_dialer.h"
+#include "ca-backends/registry.h"
+#include "validators/registry.h"
 
 namespace gatehouse::app {
 
@@ -22,6 +30,26 @@ void check_profiles(const service::Policy& policy, const validators::ValidatorSe
       throw JsonError(path + ".backend: \"" + sanitize(profile.backend, 40) +
                       "\" is not among backends");
     }
+  }
+}
+
+void check_parts(const config::Config& config) {
+  try {
+    const JsonObject backends(config.backends, "backends");
+    for (const auto& item : config.backends.items()) {
+      backends::check_backend_options(backends.object(item.key()));
+    }
+    // Made for what their constructors say; nothing is asked of them.
+    OsEntropy entropy;
+    net::CaresResolver resolver(config.resolver, entropy);
+    net::SocketDialer dialer;
+    net::Egress egress(resolver, dialer);
+    const auto set =
+        validators::make_validators(JsonObject(config.validators, "validators"), egress);
+    check_profiles(config.policy, set, config.backends);
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(std::filesystem::path(config.file).filename().string() + ": " +
+                             error.what());
   }
 }
 

@@ -1,8 +1,9 @@
-// What a policy says against the parts that there are.
+// What a config says against the parts that there are: what its own module cannot know.
 #pragma once
 
 #include "acme-server/base/json.h"
 #include "acme-server/service/policy_options.h"
+#include "config/config.h"
 #include "validators/validator.h"
 
 namespace gatehouse::app {
@@ -11,5 +12,9 @@ namespace gatehouse::app {
 // or names a backend that there is not: such a profile could never issue.
 void check_profiles(const service::Policy& policy, const validators::ValidatorSet& validators,
                     const Json& backends);
+
+// The same, and the options of every validator, backend and the resolver. Opens nothing. Throws
+// JsonError or std::runtime_error beginning with the file's name.
+void check_parts(const config::Config& config);
 
 }  // namespace gatehouse::app

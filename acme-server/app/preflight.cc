@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "acme-server/app/config_checks.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/crypto/certificate.h"
@@ -128,6 +129,7 @@ void preflight(const config::Config& config, const Clock& clock) {
   check_library(sql::library_version(), kSqliteFloor);
   check_library(net::library_version(), kCaresFloor);
   check_clock(clock.now());
+  check_parts(config);
   check_folders(config);
   for (const auto* kind : {&config.acme, &config.public_files, &config.operations}) {
     for (const config::ListenerConfig& listener : *kind) {

@@ -15,9 +15,10 @@ namespace gatehouse::app {
 std::vector<LibraryVersion> library_versions();
 
 // Throws std::runtime_error, in one sentence that names the thing and the next step, when `config`
-// could not be served: a library older than we support, a clock that is plainly wrong, folders that
-// cannot be written, keys that others can read, a listener's key and certificate that do not fit or
-// are out of date, a port in use. Opens nothing for longer than it takes to look.
+// could not be served: an option that no part understands, a library older than we support, a clock
+// that is plainly wrong, folders that cannot be written, keys that others can read, a listener's
+// key and certificate that do not fit or are out of date, a port in use. Opens nothing for longer
+// than it takes to look.
 void preflight(const config::Config& config, const Clock& clock);
 
 // The certificate and key of a listener from its files, checked: the key is the first

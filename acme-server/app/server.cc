@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "acme-server/app/profile_checks.h"
+#include "acme-server/app/config_checks.h"
 #include "acme-server/app/secret_source.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"

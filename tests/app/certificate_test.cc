@@ -43,7 +43,8 @@ TEST_CASE("the certificate has the order's names and the CSR's key, and leads to
         std::set<std::string>{"a.test", "b.test"});
   CHECK(chain[0].ip_addresses == std::vector<std::string>{"10.0.0.1"});
   CHECK(crypto::why_chain_fails(chain, server.folder.root(), server.clock.now()) == std::nullopt);
-  CHECK(reply.links("index") == std::vector<std::string>{"https://acme.test/directory"});
+  CHECK(reply.links("index") ==
+        std::vector<std::string>{"https://acme.test/acme/default/directory"});
 }
 
 TEST_CASE("alternate chains are linked and end elsewhere") {

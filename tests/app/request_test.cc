@@ -83,8 +83,8 @@ TEST_CASE("a signature that does not verify is no request of the account") {
   const TestKey other = TestKey::generate(TestKey::Kind::p256);
   const Reply forged = client.call(
       "POST", client.kid, sign_with_kid(other, client.kid, client.kid, client.nonce(), ""));
-  CHECK(forged.status == 403);
-  CHECK(forged.problem() == "unauthorized");
+  CHECK(forged.status == 400);
+  CHECK(forged.problem() == "malformed");
   const Reply unknown =
       client.call("POST", client.kid,
                   sign_with_kid(client.key, client.kid.substr(0, client.kid.size() - 4) + "AAAA",

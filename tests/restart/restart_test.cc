@@ -12,6 +12,7 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "acme-server/base/base64url.h"
@@ -118,7 +119,7 @@ class StubbornClient final {
 
   // Until it gets an answer.
   template <class Function>
-  auto insist(const Function& function) {
+  std::invoke_result_t<const Function&> insist(const Function& function) {
     for (;;) {
       try {
         return function();
