@@ -57,7 +57,7 @@ const flows = {
   // A client without an account URL signs with the key itself: the certificate's own.
   'revoke-by-key': async () => {
     const client = new acme.Client({ directoryUrl, accountKey: fs.readFileSync(file('leaf.key')) });
-    const url = await client.api.getResourceUrl('revokeCert');
+    const url = await client.http.getResourceUrl('revokeCert');
     const certificate = acme.crypto.getPemBodyAsB64u(leaf());
     const answer = await client.http.signedRequest(url, { certificate, reason: 1 });
     if (answer.status !== 200) throw new Error(`revokeCert answered ${answer.status}: ${JSON.stringify(answer.data)}`);
