@@ -314,4 +314,35 @@ TEST_CASE("the writer checkpoints between groups once the log is long, and not o
   CHECK(std::filesystem::file_size(file + "-wal") > 0);
 }
 
+TEST_CASE("a reader that stays holds up neither commits nor, for long, the log") {
+  TemporaryFolder folder;
+  store::StoreOptions options = test_store_options(folder);
+  options.checkpoint_pages = 10;
+  const std::unique_ptr<sql::Database> database = sql::open(options);
+  const std::unique_ptr<sql::Connection> writer = database->connect_writer();
+  const std::unique_ptr<sql::Connection> reader = database->connect_reader();
+  writer->execute_script("CREATE TABLE t (a TEXT, b BIGINT)");
+  const std::array<sql::Value, 1> values = {std::string(20'000, 'x')};
+  const auto insert = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      writer->begin_write();
+      writer->execute("INSERT INTO t (a) VALUES ($1)", values);
+      writer->commit();
+      writer->housekeep();
+    }
+  };
+  const std::string log = folder.path() + "/test.db-wal";
+  insert(1);
+  reader->begin_read();
+  CHECK(reader->query("SELECT COUNT(*) FROM t", {}).front().integer(0) == 1);
+  insert(100);  // 600 pages: the writer has stopped waiting for it twice or thrice
+  CHECK(reader->query("SELECT COUNT(*) FROM t", {}).front().integer(0) == 1);
+  reader->rollback();
+  insert(1);
+  const auto grown = std::filesystem::file_size(log);
+  CHECK(grown > 2'000'000);
+  insert(100);
+  CHECK(std::filesystem::file_size(log) == grown);  // begun anew, written over
+}
+
 }  // namespace gatehouse::testing

@@ -377,11 +377,11 @@ TEST_CASE("a crash before the COMMIT loses all of it, one after it nothing") {
   TestStore store([&](std::unique_ptr<sql::Database> inner) {
     return std::make_unique<FaultyDatabase>(std::move(inner), plan);
   });
-  for (const auto& [fault, kept] :
-       {std::pair(Fault::crash_before, false), std::pair(Fault::crash_after, true)}) {
+  for (const Fault fault : {Fault::crash_before, Fault::crash_after}) {
+    const bool kept = fault == Fault::crash_after;
     CAPTURE(kept);
     const std::string name = kept ? "after" : "before";
-    plan.set([fault = fault](const CommitPoint&) { return fault; });
+    plan.set([fault](const CommitPoint&) { return fault; });
     CHECK_THROWS_AS(store->write([&](store::Tx& tx) { put(tx, name); }), SimulatedCrash);
     CHECK(plan.crashed());
     CHECK_THROWS_AS(store->write([&](store::Tx& tx) { put(tx, "ghost"); }), SimulatedCrash);

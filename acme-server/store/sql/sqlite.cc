@@ -35,8 +35,10 @@ constexpr int kBusyMilliseconds = 5000;
 // How much of the write-ahead log stays on disk after a checkpoint, to be written over.
 constexpr std::string_view kKeptLog = "PRAGMA journal_size_limit = 67108864";
 // A PASSIVE checkpoint stops at the oldest reader's snapshot. When the log is this many times its
-// limit that has gone on for too long, and the writer waits for the readers there are.
+// limit that has gone on for too long, and the writer waits for the readers there are, this long:
+// ours are done by then. One that is not (a backup) is asked again when the log has doubled.
 constexpr int kPatience = 8;
+constexpr int kReaderMilliseconds = 200;
 // Of a statement, in messages: enough to find it.
 constexpr std::size_t kSqlSample = 60;
 
@@ -146,11 +148,13 @@ class SqliteConnection final : public Connection {
   Shared shared_;
   DatabaseHandle handle_;
   std::unordered_map<std::string, StatementHandle, TextHash, std::equal_to<>> statements_;
+  int patience_pages_;           // a log this long is worth waiting for readers
   int log_pages_ = 0;            // of the write-ahead log, after our last commit
   bool in_transaction_ = false;  // as we were told; SQLite may have thrown it away since
 };
 
-SqliteConnection::SqliteConnection(Shared shared, Role role) : shared_(std::move(shared)) {
+SqliteConnection::SqliteConnection(Shared shared, Role role)
+    : shared_(std::move(shared)), patience_pages_(shared_.checkpoint_pages * kPatience) {
   // NOMUTEX: one thread at a time uses a connection. Never CREATE: the file is there, mode 0600.
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   sqlite3* handle = nullptr;
@@ -372,13 +376,19 @@ void SqliteConnection::housekeep() {
   if (log_pages_ < shared_.checkpoint_pages) {
     return;
   }
-  const int mode = log_pages_ / kPatience < shared_.checkpoint_pages ? SQLITE_CHECKPOINT_PASSIVE
-                                                                     : SQLITE_CHECKPOINT_FULL;
+  const bool wait = log_pages_ >= patience_pages_;
+  sqlite3_busy_timeout(handle_.get(), wait ? kReaderMilliseconds : 0);
   int in_log = 0;
   int done = 0;
-  const int code = sqlite3_wal_checkpoint_v2(handle_.get(), "main", mode, &in_log, &done);
+  const int code = sqlite3_wal_checkpoint_v2(
+      handle_.get(), "main", wait ? SQLITE_CHECKPOINT_FULL : SQLITE_CHECKPOINT_PASSIVE, &in_log,
+      &done);
+  sqlite3_busy_timeout(handle_.get(), kBusyMilliseconds);
   if (code == SQLITE_OK && in_log == done) {
     log_pages_ = 0;  // the next commit begins the log anew
+    patience_pages_ = shared_.checkpoint_pages * kPatience;
+  } else if (wait && (code & 0xff) == SQLITE_BUSY) {
+    patience_pages_ = log_pages_ * 2;
   } else if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
     fail(code, "checkpoint");
   }
