@@ -53,7 +53,7 @@ class Guarded {
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  T value_;
+  T value_{};
 };
 
 }  // namespace gatehouse
