@@ -1,4 +1,5 @@
-// Environment: the outside world as one Server sees it. Host makes one for each Server; tests make their own.
+// Environment: the outside world as one Server sees it. Host makes one for each Server; tests make
+// their own.
 #pragma once
 
 #include <functional>
@@ -25,10 +26,11 @@ struct Executors {
   Executor& validation;
   Executor& issuance;
   Executor& maintenance;
-  Executor& writer;       // one thread, this store's alone
+  Executor& writer;  // one thread, this store's alone
 };
 
-// What tests and personalities put round the parts, as they are made. Each default returns what it was given.
+// What tests and personalities put round the parts, as they are made. Each default returns what it
+// was given.
 struct Decorators {
   template <class T>
   using Wrap = std::function<std::unique_ptr<T>(std::unique_ptr<T>)>;
@@ -36,16 +38,16 @@ struct Decorators {
   Wrap<sql::Database> database = [](auto part) { return part; };
   Wrap<crypto::Signer> signer = [](auto part) { return part; };
   Wrap<validators::Validator> validator = [](auto part) { return part; };
-  std::function<std::unique_ptr<backends::CertificateBackend>(const std::string& name,
-                                                              std::unique_ptr<backends::CertificateBackend>)>
+  std::function<std::unique_ptr<backends::CertificateBackend>(
+      const std::string& name, std::unique_ptr<backends::CertificateBackend>)>
       backend = [](const std::string&, auto part) { return part; };
   std::function<http::Handler(http::Handler)> handler = [](auto part) { return part; };
 };
 
 // Everything in it outlives the Server.
 struct Environment {
-  Clock& clock;            // what protocol and certificates say; virtual in a test CA
-  Clock& job_clock;        // leases, backoff, run_at: real even then; tests make both manual
+  Clock& clock;      // what protocol and certificates say; virtual in a test CA
+  Clock& job_clock;  // leases, backoff, run_at: real even then; tests make both manual
   Entropy& entropy;
   net::Resolver& resolver;
   net::Dialer& dialer;

@@ -1,5 +1,5 @@
-// Server: the application as a value. It takes Config and an Environment and gives one HTTP handler and its jobs; it has
-// no listener, no signal, no thread of its own.
+// Server: the application as a value. It takes Config and an Environment and gives one HTTP handler
+// and its jobs; it has no listener, no signal, no thread of its own.
 #pragma once
 
 #include <chrono>
@@ -20,22 +20,23 @@ namespace gatehouse::app {
 
 class Server {
  public:
-  // Opens the store, loads the backends, wires everything; nothing runs yet. Throws JsonError or std::runtime_error whose
-  // text is for the operator. `environment` outlives the Server.
+  // Opens the store, loads the backends, wires everything; nothing runs yet. Throws JsonError or
+  // std::runtime_error whose text is for the operator. `environment` outlives the Server.
   Server(config::Config config, Environment& environment);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // The whole application, for every listener; Request::listener says which: "acme", "public" or "operations". Asynchronous: it
-  // posts to executors.requests; full: 503 with Retry-After.
+  // The whole application, for every listener; Request::listener says which: "acme", "public" or
+  // "operations". Asynchronous: it posts to executors.requests; full: 503 with Retry-After.
   http::Handler handler();
 
-  // Before listeners open: CRLs made, the own certificate issued when it is wanted and missing, jobs enqueued.
-  // Throws what stands in the way.
+  // Before listeners open: CRLs made, the own certificate issued when it is wanted and missing,
+  // jobs enqueued. Throws what stands in the way.
   void prepare();
 
-  // The certificate for listeners that have none from files; after prepare(). `changed` gets each later one.
+  // The certificate for listeners that have none from files; after prepare(). `changed` gets each
+  // later one.
   std::optional<service::TlsIdentity> own_identity();
   void on_own_identity(std::function<void(const service::TlsIdentity&)> changed);
 
@@ -45,8 +46,9 @@ class Server {
   // Called, from any thread, when a job may be due earlier than until_next_job() said.
   void on_wake(std::function<void()> wake);
 
-  // Swaps the policy (profiles, key policies, limits, host lists) for `config`'s, whose other parts must not have changed.
-  // Throws, and changes nothing, when one has, naming it, or when it is not usable.
+  // Swaps the policy (profiles, key policies, limits, host lists) for `config`'s, whose other parts
+  // must not have changed. Throws, and changes nothing, when one has, naming it, or when it is not
+  // usable.
   void reload(const config::Config& config);
 
   // For tests and for operators' commands.

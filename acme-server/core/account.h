@@ -19,7 +19,7 @@ struct Account {
   std::string key_spki_sha256;  // hex: to compare with certificate keys, server-wide
   std::vector<std::string> contacts;
   AccountStatus status = AccountStatus::valid;
-  std::string terms_agreed;     // URL of the terms that were agreed to; empty: none
+  std::string terms_agreed;  // URL of the terms that were agreed to; empty: none
   Instant created;
 
   friend bool operator==(const Account&, const Account&) = default;

@@ -9,24 +9,29 @@
 
 namespace gatehouse {
 
-// Rules of one profile. A denial wins over an allowance; with no allowance of a kind, all of that kind is allowed.
+// Rules of one profile. A denial wins over an allowance; with no allowance of a kind, all of that
+// kind is allowed.
 struct IdentifierPolicy {
-  std::vector<std::string> allowed_dns;   // "corp.example": the name and all below; "*.corp.example": wildcards of it
-  std::vector<std::string> denied_dns;    // same
-  std::vector<std::string> allowed_ip;    // CIDR
+  std::vector<std::string>
+      allowed_dns;  // "corp.example": the name and all below; "*.corp.example": wildcards of it
+  std::vector<std::string> denied_dns;  // same
+  std::vector<std::string> allowed_ip;  // CIDR
   std::vector<std::string> denied_ip;
-  bool allow_ip = true;                   // any ip identifier at all
+  bool allow_ip = true;  // any ip identifier at all
   bool allow_wildcards = true;
-  bool allow_single_label = true;         // "intranet": an internal CA's habit
-  bool public_suffix_rule = false;        // refuse public suffixes and wildcards right below them (libpsl)
+  bool allow_single_label = true;  // "intranet": an internal CA's habit
+  bool public_suffix_rule =
+      false;  // refuse public suffixes and wildcards right below them (libpsl)
 
   friend bool operator==(const IdentifierPolicy&, const IdentifierPolicy&) = default;
 };
 
 // Nothing when `identifier` may be ordered, else the sentence for a rejectedIdentifier problem.
-std::optional<std::string> why_refused(const Identifier& identifier, const IdentifierPolicy& policy);
+std::optional<std::string> why_refused(const Identifier& identifier,
+                                       const IdentifierPolicy& policy);
 
-// What is wrong with the rules themselves (not a suffix, not a CIDR), naming the rule; for check-config.
+// What is wrong with the rules themselves (not a suffix, not a CIDR), naming the rule; for
+// check-config.
 std::optional<std::string> why_unusable(const IdentifierPolicy& policy);
 
 }  // namespace gatehouse

@@ -1,4 +1,5 @@
-// Problem: what a client may read of an error (RFC 7807, RFC 8555 section 6.7), and reject(), which ends a request.
+// Problem: what a client may read of an error (RFC 7807, RFC 8555 section 6.7), and reject(), which
+// ends a request.
 #pragma once
 
 #include <chrono>
@@ -13,8 +14,8 @@
 
 namespace gatehouse {
 
-// The error types of RFC 8555 section 6.7, spelled as they are there. `unspecified` is about:blank, for errors that
-// are HTTP's own (404, 405, 503).
+// The error types of RFC 8555 section 6.7, spelled as they are there. `unspecified` is about:blank,
+// for errors that are HTTP's own (404, 405, 503).
 enum class ProblemType {
   accountDoesNotExist,
   alreadyRevoked,
@@ -59,11 +60,11 @@ struct Subproblem {
 
 struct Problem {
   ProblemType type = ProblemType::serverInternal;
-  std::string detail;                     // a sentence that names the thing and the next step
-  int status = 0;                         // HTTP status; 0: default_status(type)
+  std::string detail;  // a sentence that names the thing and the next step
+  int status = 0;      // HTTP status; 0: default_status(type)
   std::vector<Subproblem> subproblems = {};
-  std::vector<std::string> algorithms = {};  // badSignatureAlgorithm: what is accepted
-  std::string instance = {};              // userActionRequired: the URL to visit
+  std::vector<std::string> algorithms = {};              // badSignatureAlgorithm: what is accepted
+  std::string instance = {};                             // userActionRequired: the URL to visit
   std::optional<std::chrono::seconds> retry_after = {};  // sent as a header, not stored
 
   friend bool operator==(const Problem&, const Problem&) = default;
@@ -71,7 +72,8 @@ struct Problem {
 
 int status_of(const Problem& problem);
 
-// The problem document, also how problems stand in the store. identifier objects as RFC 8555 section 9.7.7 has them.
+// The problem document, also how problems stand in the store. identifier objects as RFC 8555
+// section 9.7.7 has them.
 Json to_json(const Problem& problem);
 // Reads back what to_json made. Throws JsonError.
 Problem problem_from_json(const Json& json);
@@ -80,6 +82,7 @@ Problem problem_from_json(const Json& json);
 class RequestRejected : public std::runtime_error {
  public:
   explicit RequestRejected(Problem problem);
+
   const Problem& problem() const { return problem_; }
 
  private:

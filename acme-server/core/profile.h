@@ -14,27 +14,34 @@ struct Profile {
   std::string name = "default";
   std::string description = "Certificates for TLS servers";
   std::chrono::seconds validity = std::chrono::hours(24 * 90);
-  std::chrono::seconds backdate = std::chrono::hours(1);       // for clients whose clock is behind; under 48 h
-  std::vector<std::string> key_usages = {"digitalSignature"};  // keyEncipherment is added for RSA keys when asked for
+  std::chrono::seconds backdate =
+      std::chrono::hours(1);  // for clients whose clock is behind; under 48 h
+  std::vector<std::string> key_usages = {
+      "digitalSignature"};  // keyEncipherment is added for RSA keys when asked for
   std::vector<std::string> extended_key_usages = {"serverAuth"};
-  std::vector<std::string> key_types = {"rsa", "ec-p256", "ec-p384"};  // of certificates: rsa ec-p256 ec-p384 ec-p521 ed25519
-  bool common_name = false;            // the first dns identifier that fits in 64 characters
-  bool client_dates = true;            // notBefore and notAfter of newOrder are honoured within `validity`; else refused
-  std::vector<std::string> challenge_types = {"http-01"};      // enabled; a type no validator has is refused at start
+  std::vector<std::string> key_types = {
+      "rsa", "ec-p256", "ec-p384"};  // of certificates: rsa ec-p256 ec-p384 ec-p521 ed25519
+  bool common_name = false;          // the first dns identifier that fits in 64 characters
+  bool client_dates =
+      true;  // notBefore and notAfter of newOrder are honoured within `validity`; else refused
+  std::vector<std::string> challenge_types = {
+      "http-01"};  // enabled; a type no validator has is refused at start
   std::chrono::seconds order_lifetime = std::chrono::hours(24 * 7);
   std::chrono::seconds pending_authorization_lifetime = std::chrono::hours(24 * 7);
   std::chrono::seconds valid_authorization_lifetime = std::chrono::hours(24 * 10);
-  bool reuse_authorizations = true;    // a valid one of the same account, identifier and profile serves a new order
+  bool reuse_authorizations =
+      true;  // a valid one of the same account, identifier and profile serves a new order
   std::size_t max_identifiers = 100;
   IdentifierPolicy identifiers;
   // CIDR prefixes for the egress gate; see net/address_policy.h. Text here, parsed there.
   std::vector<std::string> allowed_addresses, denied_addresses;
-  std::string backend = "local";       // which backend issues
+  std::string backend = "local";  // which backend issues
 
   friend bool operator==(const Profile&, const Profile&) = default;
 };
 
-// SHA-256 in hex over everything that decides what a certificate says: what an intent remembers of its profile.
+// SHA-256 in hex over everything that decides what a certificate says: what an intent remembers of
+// its profile.
 std::string hash_of(const Profile& profile);
 
 }  // namespace gatehouse

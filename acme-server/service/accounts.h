@@ -21,37 +21,44 @@ class Accounts {
     bool terms_agreed = false;
     bool only_return_existing = false;
   };
+
   struct Found {
     Account account;
     bool created = false;
   };
-  // Section 7.3, 7.3.1. An account with that key is returned as it is, whatever the request says; a deactivated one is
-  // rejected as unauthorized (401). Rejects: accountDoesNotExist (only_return_existing), userActionRequired (terms),
-  // invalidContact, unsupportedContact, badPublicKey (key policy, blocked key, a certificate of ours has this key).
-  Found find_or_create(const DirectoryId& directory, const crypto::Jwk& key, const NewAccount& request);
+
+  // Section 7.3, 7.3.1. An account with that key is returned as it is, whatever the request says; a
+  // deactivated one is rejected as unauthorized (401). Rejects: accountDoesNotExist
+  // (only_return_existing), userActionRequired (terms), invalidContact, unsupportedContact,
+  // badPublicKey (key policy, blocked key, a certificate of ours has this key).
+  Found find_or_create(const DirectoryId& directory, const crypto::Jwk& key,
+                       const NewAccount& request);
 
   // For request authentication: whatever its status.
   std::optional<Account> get(const DirectoryId& directory, const AccountId& id);
 
-  // Section 7.3.2: replaces the contacts. Rejects as above; unauthorized when deactivated meanwhile.
+  // Section 7.3.2: replaces the contacts. Rejects as above; unauthorized when deactivated
+  // meanwhile.
   Account set_contacts(const Account& account, const std::vector<std::string>& contacts);
   // Section 7.3.3: agrees to the terms in force.
   Account agree_to_terms(const Account& account);
 
-  // Section 7.3.6: deactivates, fails the account's orders that have no outcome and are not being issued, deactivates
-  // nothing else; certificates stay.
+  // Section 7.3.6: deactivates, fails the account's orders that have no outcome and are not being
+  // issued, deactivates nothing else; certificates stay.
   Account deactivate(const Account& account);
 
-  // Section 7.3.5, after the outer and inner JWS were proven: the new key's account changes, or the id of the account
-  // that has the key already (409).
+  // Section 7.3.5, after the outer and inner JWS were proven: the new key's account changes, or the
+  // id of the account that has the key already (409).
   using KeyChange = std::variant<Account, AccountId>;
-  KeyChange change_key(const Account& account, const crypto::Jwk& old_key, const crypto::Jwk& new_key);
+  KeyChange change_key(const Account& account, const crypto::Jwk& old_key,
+                       const crypto::Jwk& new_key);
 
  private:
   Context& context_;
 };
 
-// Checks one contact URL (section 7.3: mailto, one address, no hfields). Rejects invalidContact or unsupportedContact.
+// Checks one contact URL (section 7.3: mailto, one address, no hfields). Rejects invalidContact or
+// unsupportedContact.
 void check_contact(const std::string& contact);
 
 }  // namespace gatehouse::service

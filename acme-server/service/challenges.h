@@ -1,4 +1,5 @@
-// The client says that a challenge is ready (RFC 8555 section 7.5.1): mark it and enqueue its validation.
+// The client says that a challenge is ready (RFC 8555 section 7.5.1): mark it and enqueue its
+// validation.
 #pragma once
 
 #include <chrono>
@@ -13,10 +14,11 @@ namespace gatehouse::service {
 struct ChallengeView {
   Challenge challenge;
   AuthorizationId authorization;
-  std::optional<std::chrono::seconds> retry_after;   // while processing (section 8.2)
+  std::optional<std::chrono::seconds> retry_after;  // while processing (section 8.2)
 };
 
-// How long a client should wait before it asks again about `challenge`; nothing unless it is processing.
+// How long a client should wait before it asks again about `challenge`; nothing unless it is
+// processing.
 std::optional<std::chrono::seconds> retry_after_of(const Challenge& challenge, Instant job_now);
 
 class Challenges {
@@ -25,8 +27,9 @@ class Challenges {
 
   std::optional<ChallengeView> get(const Account& account, const ChallengeId& id);
 
-  // Pending -> processing, with a job. One that is processing or final is returned as it is. Rejects malformed when its
-  // authorization is not pending (expired, deactivated), rateLimited beyond the account's running validations.
+  // Pending -> processing, with a job. One that is processing or final is returned as it is.
+  // Rejects malformed when its authorization is not pending (expired, deactivated), rateLimited
+  // beyond the account's running validations.
   std::optional<ChallengeView> respond(const Account& account, const ChallengeId& id);
 
  private:

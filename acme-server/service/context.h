@@ -1,4 +1,5 @@
-// What every use case and job needs, gathered once by app::Server. Everything outlives the services.
+// What every use case and job needs, gathered once by app::Server. Everything outlives the
+// services.
 #pragma once
 
 #include <functional>
@@ -24,7 +25,7 @@ struct Context {
   PolicyInForce& policy;
   validators::ValidatorSet& validators;
   backends::BackendSet& backends;
-  std::function<void()> wake;   // tells the job runner that a job may be due; after a COMMIT only
+  std::function<void()> wake;  // tells the job runner that a job may be due; after a COMMIT only
   // The account's URL as clients see it (RFC 8657 accounturi), for validators.
   std::function<std::string(const DirectoryId&, const AccountId&)> account_url;
 };

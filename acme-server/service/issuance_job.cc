@@ -108,7 +108,8 @@ store::AuditEvent event_of_intent(std::string_view kind, const Inquiry& inquiry)
   return event;
 }
 
-// Each of the transactions below ends the run first: a worker that lost its lease is out before it touches anything.
+// Each of the transactions below ends the run first: a worker that lost its lease is out before it
+// touches anything.
 
 // Nobody but an operator can go on: an alarm, and the job waits for their word. The certificate, if
 // there is one, is not recorded and nobody sees it.

@@ -9,19 +9,22 @@
 
 namespace gatehouse::service {
 
-// The worker's lease was taken over while it worked: its transaction must not happen. Known to the runner alone.
+// The worker's lease was taken over while it worked: its transaction must not happen. Known to the
+// runner alone.
 class LeaseLost : public std::runtime_error {
  public:
   LeaseLost() : std::runtime_error("the job's lease was lost") {}
 };
 
-// One run of one job. A handler ends it exactly once, inside the transaction that writes its result: then result and end
-// are one. Each end throws LeaseLost when the lease is not ours any more.
+// One run of one job. A handler ends it exactly once, inside the transaction that writes its
+// result: then result and end are one. Each end throws LeaseLost when the lease is not ours any
+// more.
 class JobRun {
  public:
   explicit JobRun(store::Job job) : job_(std::move(job)) {}
 
   const store::Job& job() const { return job_; }
+
   bool ended() const { return ended_; }
 
   void finish(store::Tx& tx);

@@ -1,4 +1,5 @@
-// JobRunner: claims what is due, posts it to its lane, ends it; backoff with jitter for what throws.
+// JobRunner: claims what is due, posts it to its lane, ends it; backoff with jitter for what
+// throws.
 #pragma once
 
 #include <chrono>
@@ -18,11 +19,12 @@ class JobRunner {
   JobRunner(const JobRunner&) = delete;
   JobRunner& operator=(const JobRunner&) = delete;
 
-  // Before the first run. `lane` and `handler` outlive the runner. At most as many jobs as the lane has idle threads are
-  // claimed at a time.
+  // Before the first run. `lane` and `handler` outlive the runner. At most as many jobs as the lane
+  // has idle threads are claimed at a time.
   void add(JobHandler& handler, Executor& lane);
 
-  // Claims and posts what is due now. Returns how many jobs it posted. With inline lanes they have ended when it returns.
+  // Claims and posts what is due now. Returns how many jobs it posted. With inline lanes they have
+  // ended when it returns.
   std::size_t run_due_once();
 
   // How long the scheduler may sleep: until the next run_at, at most 1 s.

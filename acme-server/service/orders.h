@@ -1,4 +1,5 @@
-// Orders: create, read, list, finalize (RFC 8555 section 7.4), and the account's authorizations (section 7.5).
+// Orders: create, read, list, finalize (RFC 8555 section 7.4), and the account's authorizations
+// (section 7.5).
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,7 @@ namespace gatehouse::service {
 struct OrderView {
   Order order;
   OrderStatus status = OrderStatus::pending;
-  std::optional<std::chrono::seconds> retry_after;   // while processing
+  std::optional<std::chrono::seconds> retry_after;  // while processing
 };
 
 class Orders {
@@ -24,31 +25,36 @@ class Orders {
   explicit Orders(Context& context) : context_(context) {}
 
   struct RequestedIdentifier {
-    std::string type, value;    // as sent
+    std::string type, value;  // as sent
   };
+
   struct NewOrder {
     std::vector<RequestedIdentifier> identifiers;
     std::optional<Instant> not_before = {}, not_after = {};
-    std::string profile = {};   // "": the default one
+    std::string profile = {};  // "": the default one
   };
-  // Repeated identifiers count once. Rejects with one subproblem per bad identifier (compound when the types differ,
-  // else their own type): unsupportedIdentifier, malformed, rejectedIdentifier (policy; or no enabled validator of the
-  // profile can prove it: the sentence names the enabled challenge types). Also malformed (none, too many, bad dates),
-  // rateLimited, userActionRequired (new terms). Reuses valid authorizations when the profile says so.
+
+  // Repeated identifiers count once. Rejects with one subproblem per bad identifier (compound when
+  // the types differ, else their own type): unsupportedIdentifier, malformed, rejectedIdentifier
+  // (policy; or no enabled validator of the profile can prove it: the sentence names the enabled
+  // challenge types). Also malformed (none, too many, bad dates), rateLimited, userActionRequired
+  // (new terms). Reuses valid authorizations when the profile says so.
   OrderView create(const Account& account, const NewOrder& request);
 
   std::optional<OrderView> get(const Account& account, const OrderId& id);
 
   struct Page {
     std::vector<OrderId> orders;
-    std::optional<OrderId> next;   // the cursor of the next page
+    std::optional<OrderId> next;  // the cursor of the next page
   };
+
   Page list(const Account& account, const std::optional<OrderId>& after);
 
-  // Nothing when the account has no such order. Rejects: orderNotReady (403), badCSR with the reason (the order stays
-  // ready), or what the backend refuses outright. CSR names = order names as sets; the key passes the key policy, is no
-  // account's, is not blocked; the enabled challenge types still include the one each authorization was proven by.
-  // Then fixes the intent (prepare, outside the transaction) and stores finalization, intent and job together.
+  // Nothing when the account has no such order. Rejects: orderNotReady (403), badCSR with the
+  // reason (the order stays ready), or what the backend refuses outright. CSR names = order names
+  // as sets; the key passes the key policy, is no account's, is not blocked; the enabled challenge
+  // types still include the one each authorization was proven by. Then fixes the intent (prepare,
+  // outside the transaction) and stores finalization, intent and job together.
   std::optional<OrderView> finalize(const Account& account, const OrderId& id, ByteView csr_der);
 
  private:
@@ -59,8 +65,10 @@ class Authorizations {
  public:
   explicit Authorizations(Context& context) : context_(context) {}
 
-  std::optional<Authorization> get(const Account& account, const AuthorizationId& id);   // status as of now, expired included
-  // Section 7.5.2. Idempotent for a deactivated one; rejects malformed for one that is invalid, expired or revoked.
+  std::optional<Authorization> get(
+      const Account& account, const AuthorizationId& id);  // status as of now, expired included
+  // Section 7.5.2. Idempotent for a deactivated one; rejects malformed for one that is invalid,
+  // expired or revoked.
   std::optional<Authorization> deactivate(const Account& account, const AuthorizationId& id);
 
  private:

@@ -12,11 +12,13 @@ namespace gatehouse::service {
 // The snapshot in force. Safe from any thread; who holds a snapshot keeps it while it works.
 class PolicyInForce {
  public:
-  explicit PolicyInForce(Policy policy) : policy_(std::make_shared<const Policy>(std::move(policy))) {}
+  explicit PolicyInForce(Policy policy)
+      : policy_(std::make_shared<const Policy>(std::move(policy))) {}
 
   std::shared_ptr<const Policy> get() const {
     return policy_.with([](const auto& policy) { return policy; });
   }
+
   void replace(Policy policy) {
     auto next = std::make_shared<const Policy>(std::move(policy));
     policy_.with([&](auto& current) { current = std::move(next); });

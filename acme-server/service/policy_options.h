@@ -1,4 +1,5 @@
-// The rules that a directory is run by: which profiles there are, which keys are taken, how validation is paced.
+// The rules that a directory is run by: which profiles there are, which keys are taken, how
+// validation is paced.
 #pragma once
 
 #include <chrono>
@@ -6,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "acme-server/core/profile.h"  // IWYU pragma: export
+#include "acme-server/core/profile.h"       // IWYU pragma: export
 #include "acme-server/crypto/key_policy.h"  // IWYU pragma: export
 
 namespace gatehouse::service {
@@ -15,16 +16,17 @@ struct Policy {
   std::map<std::string, Profile> profiles = {{"default", Profile{}}};
   std::string default_profile = "default";
   crypto::KeyPolicy account_keys, certificate_keys;
-  std::string terms_of_service;                  // URL; empty: none to agree to
+  std::string terms_of_service;  // URL; empty: none to agree to
   std::size_t max_contacts = 10;
-  int validation_attempts = 3;                   // RFC 8555 section 8.2
-  std::chrono::seconds validation_gap{5};        // between attempts
-  std::chrono::seconds validation_timeout{30};   // one attempt, all in all
-  std::chrono::seconds issuance_timeout{30};     // one call of a backend
-  std::chrono::seconds crl_lifetime = std::chrono::hours(24 * 7);   // nextUpdate - thisUpdate
-  std::chrono::seconds crl_interval = std::chrono::hours(24);       // made anew at least this often
-  std::size_t max_orders_pending = 1000;         // per account, unfinished and unexpired: rateLimited beyond
-  std::size_t max_validations_running = 100;     // per account
+  int validation_attempts = 3;                                     // RFC 8555 section 8.2
+  std::chrono::seconds validation_gap{5};                          // between attempts
+  std::chrono::seconds validation_timeout{30};                     // one attempt, all in all
+  std::chrono::seconds issuance_timeout{30};                       // one call of a backend
+  std::chrono::seconds crl_lifetime = std::chrono::hours(24 * 7);  // nextUpdate - thisUpdate
+  std::chrono::seconds crl_interval = std::chrono::hours(24);      // made anew at least this often
+  std::size_t max_orders_pending =
+      1000;  // per account, unfinished and unexpired: rateLimited beyond
+  std::size_t max_validations_running = 100;  // per account
 
   // The named profile, "" being the default one; nullptr when there is none.
   const Profile* profile(const std::string& name) const;

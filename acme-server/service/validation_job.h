@@ -1,5 +1,5 @@
-// validate_challenge: load, ask the Validator with no transaction open, conclude; or postpone the next try of RFC 8555
-// section 8.2.
+// validate_challenge: load, ask the Validator with no transaction open, conclude; or postpone the
+// next try of RFC 8555 section 8.2.
 #pragma once
 
 #include "acme-server/service/context.h"
@@ -12,7 +12,8 @@ class ValidationJob final : public JobHandler {
   explicit ValidationJob(Context& context) : context_(context) {}
 
   store::JobKind kind() const override { return store::JobKind::validate_challenge; }
-  void run(JobRun& run) override;   // subject: the challenge's id
+
+  void run(JobRun& run) override;  // subject: the challenge's id
 
  private:
   Context& context_;

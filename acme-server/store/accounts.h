@@ -24,13 +24,15 @@ class Accounts {
   // False, and nothing done, when the directory has an account with that key already.
   bool insert(const Account& account);
   // Each false when the account is not valid any more.
-  bool set_contacts(const DirectoryId& directory, const AccountId& id, const std::vector<std::string>& contacts);
+  bool set_contacts(const DirectoryId& directory, const AccountId& id,
+                    const std::vector<std::string>& contacts);
   bool set_terms_agreed(const DirectoryId& directory, const AccountId& id, std::string_view terms);
   bool deactivate(const DirectoryId& directory, const AccountId& id);
-  // Compare-and-set: from the key with `old_thumbprint`. False when the account has another key by now, is not valid, or
-  // another account of the directory has the new key.
-  bool change_key(const DirectoryId& directory, const AccountId& id, std::string_view old_thumbprint,
-                  std::string_view new_thumbprint, std::string_view new_jwk, std::string_view new_spki_sha256);
+  // Compare-and-set: from the key with `old_thumbprint`. False when the account has another key by
+  // now, is not valid, or another account of the directory has the new key.
+  bool change_key(const DirectoryId& directory, const AccountId& id,
+                  std::string_view old_thumbprint, std::string_view new_thumbprint,
+                  std::string_view new_jwk, std::string_view new_spki_sha256);
 
   // Whether any account of any directory, of any status, has this key (RFC 8555 section 11.1).
   bool any_has_key(std::string_view spki_sha256);

@@ -18,27 +18,28 @@ namespace gatehouse::store {
 
 // What happened, to what, by whom. Never holds a secret.
 struct AuditEvent {
-  std::string kind;                        // "order.created", "certificate.issued"
-  std::string actor;                       // "account:<id>", "server", "operator:<uid>"
+  std::string kind;   // "order.created", "certificate.issued"
+  std::string actor;  // "account:<id>", "server", "operator:<uid>"
   std::optional<DirectoryId> directory;
   std::optional<AccountId> account;
   std::optional<OrderId> order;
   std::optional<AuthorizationId> authorization;
   std::optional<CertificateId> certificate;
-  Json details = Json::object();           // the rest: serial, names, problem, trail
+  Json details = Json::object();  // the rest: serial, names, problem, trail
 };
 
 struct AuditRow {
-  std::int64_t sequence = 0;               // from 1, without gaps once sealed
+  std::int64_t sequence = 0;  // from 1, without gaps once sealed
   Instant at;
   AuditEvent event;
-  std::string hash;                        // hex SHA-256 over the previous hash and this row; empty: not sealed yet
+  std::string hash;  // hex SHA-256 over the previous hash and this row; empty: not sealed yet
 };
 
-// Numbers rows in the order of their arrival until they are sealed: the process's number, counted up in the database at
-// each start, then a count. No two processes share one, and none waits for another.
+// Numbers rows in the order of their arrival until they are sealed: the process's number, counted
+// up in the database at each start, then a count. No two processes share one, and none waits for
+// another.
 using ArrivalCounter = std::atomic<std::int64_t>;
-inline constexpr int kArrivalBits = 32;    // of the count; above them the process's number
+inline constexpr int kArrivalBits = 32;  // of the count; above them the process's number
 
 class Audit {
  public:
@@ -54,8 +55,9 @@ class Audit {
   std::vector<AuditRow> of_order(const OrderId& order);
   std::vector<AuditRow> list(std::int64_t after_sequence, std::size_t limit);
 
-  // Nothing when every hash follows from the row and the hash before it; else a sentence naming the first row that breaks.
-  // Rows cut off at the end leave no trace in the chain: compare the last hash with one kept elsewhere.
+  // Nothing when every hash follows from the row and the hash before it; else a sentence naming the
+  // first row that breaks. Rows cut off at the end leave no trace in the chain: compare the last
+  // hash with one kept elsewhere.
   std::optional<std::string> why_broken();
 
  private:

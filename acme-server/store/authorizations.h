@@ -26,18 +26,20 @@ class Authorizations {
   // Exactly the order's, in the order's order.
   std::vector<Authorization> of_order(const OrderId& order);
 
-  // A valid one of the account for this identifier that stays so until `until`, made under `profile`: for reuse.
-  std::optional<Authorization> reusable(const AccountId& account, const Identifier& identifier, bool wildcard,
-                                        const std::string& profile, Instant until);
-  // Whether the account holds a valid one for `identifier` at `now` (RFC 8555 section 7.6); a wildcard identifier needs
-  // one made for the wildcard.
+  // A valid one of the account for this identifier that stays so until `until`, made under
+  // `profile`: for reuse.
+  std::optional<Authorization> reusable(const AccountId& account, const Identifier& identifier,
+                                        bool wildcard, const std::string& profile, Instant until);
+  // Whether the account holds a valid one for `identifier` at `now` (RFC 8555 section 7.6); a
+  // wildcard identifier needs one made for the wildcard.
   bool has_valid(const AccountId& account, const Identifier& identifier, Instant now);
 
-  // How many challenges of the account are processing in authorizations that are pending at `now`: for its limit.
+  // How many challenges of the account are processing in authorizations that are pending at `now`:
+  // for its limit.
   std::int64_t count_processing(const AccountId& account, Instant now);
 
-  // Compare-and-set: writes what differs between the two, if the row and its challenges still are as `before`. False when
-  // they are not.
+  // Compare-and-set: writes what differs between the two, if the row and its challenges still are
+  // as `before`. False when they are not.
   bool update(const Authorization& before, const Authorization& after);
 
  private:

@@ -22,8 +22,10 @@ class Certificates {
   std::optional<CertificateRecord> of(const AccountId& account, const CertificateId& id);
   std::optional<CertificateRecord> get(const CertificateId& id);
   std::optional<CertificateRecord> by_serial(const IssuerId& issuer, std::string_view serial);
-  // The newest unrevoked one of origin "server" of this directory that covers exactly `identifiers`; none: none.
-  std::optional<CertificateRecord> own(const DirectoryId& directory, const std::vector<Identifier>& identifiers);
+  // The newest unrevoked one of origin "server" of this directory that covers exactly
+  // `identifiers`; none: none.
+  std::optional<CertificateRecord> own(const DirectoryId& directory,
+                                       const std::vector<Identifier>& identifiers);
 
   // False when it is revoked already.
   bool revoke(const CertificateId& id, const Revocation& revocation);
@@ -33,7 +35,9 @@ class Certificates {
     Instant at;
     int reason;
   };
-  // Those of one CRL shard that expire at or after `expired_since`, in order of their serials, one at a time.
+
+  // Those of one CRL shard that expire at or after `expired_since`, in order of their serials, one
+  // at a time.
   void revoked(const IssuerId& issuer, std::string_view crl_url, Instant expired_since,
                const std::function<void(const Revoked&)>& each);
 

@@ -16,11 +16,11 @@ namespace gatehouse::store {
 
 struct CrlRecord {
   IssuerId issuer;
-  std::string url;               // the shard: its distribution point
-  std::string file;              // the path it is served under
+  std::string url;   // the shard: its distribution point
+  std::string file;  // the path it is served under
   std::int64_t number = 0;
   Instant this_update, next_update;
-  Bytes der;                     // stored as base64url
+  Bytes der;  // stored as base64url
 };
 
 class Crls {
@@ -30,7 +30,8 @@ class Crls {
   std::optional<CrlRecord> in_force(const IssuerId& issuer, std::string_view url);
   std::optional<CrlRecord> by_file(std::string_view file);
 
-  // max(last number of this shard + 1, Unix time in microseconds): no restore can lower it while the clock is right.
+  // max(last number of this shard + 1, Unix time in microseconds): no restore can lower it while
+  // the clock is right.
   std::int64_t next_number(const IssuerId& issuer, std::string_view url, Instant now);
 
   // False, and nothing done, when the one in force has this number or a higher one.

@@ -13,20 +13,21 @@
 
 namespace gatehouse::store {
 
-// prepared -> submitted -> issued | refused | in_doubt; prepared -> abandoned, its serial never used.
+// prepared -> submitted -> issued | refused | in_doubt; prepared -> abandoned, its serial never
+// used.
 enum class IssuanceState { prepared, submitted, issued, refused, in_doubt, abandoned };
 
 struct Issuance {
   IssuanceId id;
   OrderId order;
-  std::string backend;           // who resumes it, whatever the config says by then
+  std::string backend;  // who resumes it, whatever the config says by then
   IssuerId issuer;
-  std::string serial;            // hex; empty when the CA chooses it; else unique with issuer
+  std::string serial;  // hex; empty when the CA chooses it; else unique with issuer
   std::string profile;
-  std::string profile_hash;      // core: hash_of(Profile)
-  std::string key_policy_hash;   // crypto: hash_of(KeyPolicy)
-  std::string spki_sha256;       // of the key to be certified
-  std::string request, poll;     // the backend's Intent
+  std::string profile_hash;     // core: hash_of(Profile)
+  std::string key_policy_hash;  // crypto: hash_of(KeyPolicy)
+  std::string spki_sha256;      // of the key to be certified
+  std::string request, poll;    // the backend's Intent
   std::string crl_url;
   Instant not_before, not_after;
   Instant created;
@@ -52,7 +53,8 @@ class Issuances {
   // What Pending left for resume().
   bool set_poll(const IssuanceId& id, std::string_view poll);
 
-  // Whether a certificate with this key was issued, is being issued or may have been: such a key becomes no account's.
+  // Whether a certificate with this key was issued, is being issued or may have been: such a key
+  // becomes no account's.
   bool any_has_key(std::string_view spki_sha256);
 
   // How many are in `state`: for metrics and readiness.

@@ -16,18 +16,24 @@
 namespace gatehouse::store {
 
 // What there is to do. Spelled in the store by to_string().
-enum class JobKind { validate_challenge, issue_certificate, publish_crl, own_certificate, maintenance };
+enum class JobKind {
+  validate_challenge,
+  issue_certificate,
+  publish_crl,
+  own_certificate,
+  maintenance
+};
 std::string_view to_string(JobKind kind);
 
 struct Job {
   std::string id;
   JobKind kind = JobKind::maintenance;
-  std::string subject;             // challenge, order, CRL shard…; unique with kind
-  std::int64_t generation = 0;     // bumped by each wish for the job while it is there
-  std::int64_t attempts = 0;       // failures (throws) so far
-  std::string lease_token;         // in every write that the job's worker makes at its end
-  std::string note;                // what a postponed job remembers for itself, or why it is parked
-  Instant claimed;                 // when this run was claimed
+  std::string subject;          // challenge, order, CRL shard…; unique with kind
+  std::int64_t generation = 0;  // bumped by each wish for the job while it is there
+  std::int64_t attempts = 0;    // failures (throws) so far
+  std::string lease_token;      // in every write that the job's worker makes at its end
+  std::string note;             // what a postponed job remembers for itself, or why it is parked
+  Instant claimed;              // when this run was claimed
 };
 
 struct ParkedJob {
@@ -39,21 +45,23 @@ class Jobs {
  public:
   explicit Jobs(sql::Connection& connection) : connection_(connection) {}
 
-  // Wishes for a job at `run_at` (job clock). When it is there already its generation is bumped, and an unleased one that
-  // would run later runs at `run_at`. `id` is for a new row.
+  // Wishes for a job at `run_at` (job clock). When it is there already its generation is bumped,
+  // and an unleased one that would run later runs at `run_at`. `id` is for a new row.
   void enqueue(std::string id, JobKind kind, std::string_view subject, Instant run_at);
 
-  // Takes up to `limit` due jobs of `kind`, those due longest, and leases them until `lease_until` under `lease_token`, in
-  // one statement.
-  std::vector<Job> claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until, std::string_view lease_token);
+  // Takes up to `limit` due jobs of `kind`, those due longest, and leases them until `lease_until`
+  // under `lease_token`, in one statement.
+  std::vector<Job> claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until,
+                             std::string_view lease_token);
 
-  // The four ends of a run. Each false when the lease is not the worker's any more: then it must undo what it did, by
-  // throwing. finish() deletes the job, or makes it due again when it was wished for during the run; so does postpone(),
-  // which else has it run at `run_at`. Both set the count of failures back.
+  // The four ends of a run. Each false when the lease is not the worker's any more: then it must
+  // undo what it did, by throwing. finish() deletes the job, or makes it due again when it was
+  // wished for during the run; so does postpone(), which else has it run at `run_at`. Both set the
+  // count of failures back.
   bool finish(const Job& job, Instant now);
   bool postpone(const Job& job, Instant run_at, std::string_view note);
   bool retry(const Job& job, Instant run_at, std::string_view why);  // attempts + 1
-  bool park(const Job& job, std::string_view why);                   // until an operator says otherwise: unpark()
+  bool park(const Job& job, std::string_view why);  // until an operator says otherwise: unpark()
   // Extends the lease of a long job.
   bool renew(const Job& job, Instant lease_until);
   // Whether `job`'s lease still holds: for the transaction that writes its result.

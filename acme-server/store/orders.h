@@ -23,19 +23,21 @@ class Orders {
   // For jobs only.
   std::optional<Order> get(const OrderId& id);
 
-  // Each a compare-and-set, false when it came too late: unfinalized -> finalized; finalized without an outcome ->
-  // certificate; without an outcome -> failed.
+  // Each a compare-and-set, false when it came too late: unfinalized -> finalized; finalized
+  // without an outcome -> certificate; without an outcome -> failed.
   bool finalize(const AccountId& account, const OrderId& id, const Finalization& finalization);
   bool complete(const OrderId& id, const CertificateId& certificate);
   bool fail(const OrderId& id, const Problem& problem);
 
-  // Ids of the account's orders that are not invalid at `now` (RFC 8555 section 7.1.2.1), oldest first, beginning behind
-  // `after` (none: from the start), at most `limit`.
-  std::vector<OrderId> list(const AccountId& account, const std::optional<OrderId>& after, std::size_t limit, Instant now);
+  // Ids of the account's orders that are not invalid at `now` (RFC 8555 section 7.1.2.1), oldest
+  // first, beginning behind `after` (none: from the start), at most `limit`.
+  std::vector<OrderId> list(const AccountId& account, const std::optional<OrderId>& after,
+                            std::size_t limit, Instant now);
 
   // Orders of the account that have no outcome: for cancelling them with the account.
   std::vector<OrderId> without_outcome(const AccountId& account);
-  // How many of them can still get one at `now`: finalized, or not expired. For the account's limit.
+  // How many of them can still get one at `now`: finalized, or not expired. For the account's
+  // limit.
   std::int64_t count_open(const AccountId& account, Instant now);
   // Finalized orders without an outcome, all accounts: each must have a job. At start and in tests.
   std::vector<OrderId> processing();

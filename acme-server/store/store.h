@@ -1,4 +1,5 @@
-// Store: transactions over one database. Concrete on purpose: the seam for tests and drivers is sql::Database.
+// Store: transactions over one database. Concrete on purpose: the seam for tests and drivers is
+// sql::Database.
 #pragma once
 
 #include <chrono>
@@ -28,33 +29,45 @@
 
 namespace gatehouse::store {
 
-// One transaction. Exists only inside Store::read and Store::write. The table classes are views on it: cheap, made on
-// the spot, not kept.
+// One transaction. Exists only inside Store::read and Store::write. The table classes are views on
+// it: cheap, made on the spot, not kept.
 class Tx {
  public:
-  // The transaction's one time, by the Clock: what protocol and certificates say. Never goes backwards within a process.
+  // The transaction's one time, by the Clock: what protocol and certificates say. Never goes
+  // backwards within a process.
   Instant now() const { return now_; }
+
   // The same moment by the job clock: leases, backoff, run_at.
   Instant job_now() const { return job_now_; }
 
   Accounts accounts() { return Accounts(connection_); }
+
   Orders orders() { return Orders(connection_); }
+
   Authorizations authorizations() { return Authorizations(connection_); }
+
   Certificates certificates() { return Certificates(connection_); }
+
   Issuances issuances() { return Issuances(connection_); }
+
   Jobs jobs() { return Jobs(connection_); }
+
   Crls crls() { return Crls(connection_); }
+
   BlockedKeys blocked_keys() { return BlockedKeys(connection_); }
+
   State state() { return State(connection_); }
+
   // Events of this transaction; sealed into the hash chain at COMMIT.
   Audit audit() { return Audit(connection_, now_, arrivals_); }
 
-  // Runs `task` on the caller's thread after the COMMIT, and not at all without one (so never in a read): wake-ups. It
-  // does not throw.
+  // Runs `task` on the caller's thread after the COMMIT, and not at all without one (so never in a
+  // read): wake-ups. It does not throw.
   void after_commit(std::function<void()> task) { after_commit_.push_back(std::move(task)); }
 
  private:
   friend class Store;
+
   Tx(sql::Connection& connection, Instant now, Instant job_now, ArrivalCounter& arrivals)
       : connection_(connection), now_(now), job_now_(job_now), arrivals_(arrivals) {}
 
@@ -66,12 +79,13 @@ class Tx {
 
 // Safe to call from any thread. Everything it is given outlives it.
 //
-// write(): all closures run on the one writer, each in a savepoint of its own; those that wait together share one COMMIT,
-// hence one fsync. Each caller is told of its own outcome after that COMMIT: the value, or the exception its closure threw
-// (its savepoint is then rolled back, its neighbours are not touched). When the COMMIT fails, every member of the group gets
-// the DatabaseError. When more wait than the queue takes, or the executor takes no more, the write fails with a DatabaseError
-// before it began. A closure touches only its Tx; it may run again from its top on a database that has conflicts.
-// A read or write inside a closure is a LogicError.
+// write(): all closures run on the one writer, each in a savepoint of its own; those that wait
+// together share one COMMIT, hence one fsync. Each caller is told of its own outcome after that
+// COMMIT: the value, or the exception its closure threw (its savepoint is then rolled back, its
+// neighbours are not touched). When the COMMIT fails, every member of the group gets the
+// DatabaseError. When more wait than the queue takes, or the executor takes no more, the write
+// fails with a DatabaseError before it began. A closure touches only its Tx; it may run again from
+// its top on a database that has conflicts. A read or write inside a closure is a LogicError.
 class Store {
  public:
   struct Options {
@@ -80,11 +94,15 @@ class Store {
     std::size_t queue_limit = 4096;  // closures that wait; a write beyond them fails
   };
 
-  // Opens the connections and applies the migrations. `writer` runs the groups: one thread, or inline in tests.
-  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log, Metrics& metrics,
-        Options options);
-  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log, Metrics& metrics)
+  // Opens the connections and applies the migrations. `writer` runs the groups: one thread, or
+  // inline in tests.
+  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log,
+        Metrics& metrics, Options options);
+
+  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log,
+        Metrics& metrics)
       : Store(database, writer, clock, job_clock, log, metrics, Options{}) {}
+
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

@@ -1,6 +1,7 @@
 // The seam between the store and a database: text, integers and null, nothing else.
 //
-// SQL is written once, with $1-style parameters, in what SQLite and PostgreSQL have in common: TEXT and BIGINT columns.
+// SQL is written once, with $1-style parameters, in what SQLite and PostgreSQL have in common: TEXT
+// and BIGINT columns.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,15 @@ namespace gatehouse::sql {
 // A bound parameter or a column: null, BIGINT, TEXT.
 using Value = std::variant<std::monostate, std::int64_t, std::string>;
 
-inline Value null() { return std::monostate{}; }
+inline Value null() {
+  return std::monostate{};
+}
+
 template <class Number>
   requires std::is_integral_v<Number>
-Value value_of(Number number) { return static_cast<std::int64_t>(number); }
+Value value_of(Number number) {
+  return static_cast<std::int64_t>(number);
+}
 
 // One row of a result. Asking for the wrong type or a column that is not there is a LogicError.
 class Row {
@@ -46,26 +52,30 @@ class DatabaseError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// A unique or foreign key said no. Within a transaction that may go on (SQLite's savepoint, or before any PostgreSQL
-// statement failed); who inserts what may be there already catches it, or better uses ON CONFLICT DO NOTHING.
+// A unique or foreign key said no. Within a transaction that may go on (SQLite's savepoint, or
+// before any PostgreSQL statement failed); who inserts what may be there already catches it, or
+// better uses ON CONFLICT DO NOTHING.
 class ConstraintError : public DatabaseError {
  public:
   using DatabaseError::DatabaseError;
 };
 
-// A serialization conflict: the whole transaction must run again from its top. Thrown by drivers that have such.
+// A serialization conflict: the whole transaction must run again from its top. Thrown by drivers
+// that have such.
 class SerializationError : public DatabaseError {
  public:
   using DatabaseError::DatabaseError;
 };
 
-// The connection was lost during COMMIT: whether it took place is unknown. Never run again by itself.
+// The connection was lost during COMMIT: whether it took place is unknown. Never run again by
+// itself.
 class CommitUnknown : public DatabaseError {
  public:
   using DatabaseError::DatabaseError;
 };
 
-// One connection. Used by one thread at a time. Statements are prepared once per connection and text.
+// One connection. Used by one thread at a time. Statements are prepared once per connection and
+// text.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -81,8 +91,9 @@ class Connection {
   virtual void commit() = 0;
   virtual void rollback() noexcept = 0;
 
-  // A point within a write transaction, to give up what came after it; both ends take it away. False from
-  // in_transaction() after a failure means that the database has thrown the whole transaction away.
+  // A point within a write transaction, to give up what came after it; both ends take it away.
+  // False from in_transaction() after a failure means that the database has thrown the whole
+  // transaction away.
   virtual void savepoint() = 0;
   virtual void release_savepoint() = 0;
   virtual void rollback_to_savepoint() = 0;
@@ -94,8 +105,9 @@ class Connection {
   // "" or " FOR UPDATE SKIP LOCKED": the one place where dialects differ.
   virtual std::string_view skip_locked() const = 0;
 
-  // Between two write transactions, when the callers of the last one have their answers: what the database needs done
-  // now and then, such as a checkpoint. Throws DatabaseError; nothing is lost by that.
+  // Between two write transactions, when the callers of the last one have their answers: what the
+  // database needs done now and then, such as a checkpoint. Throws DatabaseError; nothing is lost
+  // by that.
   virtual void housekeep() = 0;
 };
 

@@ -17,8 +17,9 @@ struct Migration {
 // store/migrations/*.sql, in order.
 std::span<const Migration> embedded_migrations();
 
-// Applies those that `writer`'s database lacks, each in a transaction of its own, and returns the schema's number. Throws
-// DatabaseError naming both numbers when the database is newer than this binary: nothing is changed then.
+// Applies those that `writer`'s database lacks, each in a transaction of its own, and returns the
+// schema's number. Throws DatabaseError naming both numbers when the database is newer than this
+// binary: nothing is changed then.
 int migrate(Connection& writer, std::span<const Migration> migrations);
 
 }  // namespace gatehouse::sql
