@@ -1,12 +1,22 @@
 // Accounts and their lists of orders (RFC 8555 sections 7.3 and 7.1.2.1).
+#include "acme-server/core/account.h"
+
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "acme-server/base/json.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/accounts.h"
+#include "acme-server/service/orders.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
 #include "acme-server/web/payload.h"
+#include "acme-server/web/request_auth.h"
 #include "acme-server/web/resource_json.h"
 #include "acme-server/web/responses.h"
 

@@ -1,5 +1,8 @@
 #include "acme-server/web/api.h"
 
+#include "acme-server/service/context.h"
+#include "acme-server/web/web_options.h"
+
 namespace gatehouse::web {
 
 Api::Api(const WebOptions& web_options, service::Context& service_context)

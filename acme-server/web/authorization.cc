@@ -1,10 +1,18 @@
 // Authorizations (RFC 8555 sections 7.5 and 7.5.2).
+#include "acme-server/core/authorization.h"
+
 #include <chrono>
 #include <optional>
 
 #include "acme-server/base/json.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/challenges.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
 #include "acme-server/web/payload.h"
+#include "acme-server/web/request_auth.h"
 #include "acme-server/web/resource_json.h"
 #include "acme-server/web/responses.h"
 

@@ -7,7 +7,12 @@
 #include <system_error>
 #include <utility>
 
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/http/http.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
+#include "acme-server/web/request_auth.h"
 #include "acme-server/web/responses.h"
 
 namespace gatehouse::web {

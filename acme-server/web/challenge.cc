@@ -1,7 +1,12 @@
 // Challenges (RFC 8555 section 7.5.1).
 #include "acme-server/base/json.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/challenges.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
 #include "acme-server/web/payload.h"
+#include "acme-server/web/request_auth.h"
 #include "acme-server/web/resource_json.h"
 #include "acme-server/web/responses.h"
 

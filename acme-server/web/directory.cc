@@ -1,7 +1,12 @@
 // The directory and newNonce (RFC 8555 sections 7.1.1 and 7.2).
 #include "acme-server/base/json.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/http/http.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
+#include "acme-server/web/request_auth.h"
 #include "acme-server/web/responses.h"
+#include "acme-server/web/router.h"
 
 namespace gatehouse::web {
 namespace {

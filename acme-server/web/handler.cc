@@ -1,13 +1,29 @@
 #include "acme-server/web/handler.h"
 
 #include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/text.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/certificates.h"
+#include "acme-server/service/context.h"
+#include "acme-server/web/hosts.h"
+#include "acme-server/web/links.h"
+#include "acme-server/web/ops.h"
 #include "acme-server/web/problem_json.h"
 #include "acme-server/web/public.h"
 #include "acme-server/web/responses.h"
+#include "acme-server/web/router.h"
 #include "acme-server/web/routes.h"
+#include "acme-server/web/web_options.h"
 
 namespace gatehouse::web {
 namespace {

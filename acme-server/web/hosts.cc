@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
+#include "acme-server/http/http.h"
+#include "acme-server/web/web_options.h"
 
 namespace gatehouse::web {
 namespace {

@@ -6,11 +6,19 @@
 #include <variant>
 
 #include "acme-server/base/json.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/jws.h"
 #include "acme-server/crypto/key_policy.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/accounts.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
 #include "acme-server/web/payload.h"
 #include "acme-server/web/problem_json.h"
+#include "acme-server/web/request_auth.h"
 #include "acme-server/web/resource_json.h"
 #include "acme-server/web/responses.h"
 

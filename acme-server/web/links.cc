@@ -1,8 +1,14 @@
 #include "acme-server/web/links.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "acme-server/base/check.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/web/web_options.h"
 
 namespace gatehouse::web {
 namespace {

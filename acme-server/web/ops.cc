@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "acme-server/base/json.h"
+#include "acme-server/base/metrics.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/http/http.h"
 #include "acme-server/web/problem_json.h"
 #include "acme-server/web/responses.h"
 

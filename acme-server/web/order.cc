@@ -1,15 +1,25 @@
 // Orders (RFC 8555 section 7.4).
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/crypto/csr.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/orders.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
 #include "acme-server/web/payload.h"
 #include "acme-server/web/problem_json.h"
+#include "acme-server/web/request_auth.h"
 #include "acme-server/web/resource_json.h"
 #include "acme-server/web/responses.h"
 

@@ -1,6 +1,13 @@
 #include "acme-server/web/payload.h"
 
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <utility>
+
 #include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/json.h"
 
 namespace gatehouse::web {
 

@@ -1,14 +1,20 @@
 #include "acme-server/web/problem_json.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/http/http.h"
 #include "acme-server/web/responses.h"
 
 namespace gatehouse::web {

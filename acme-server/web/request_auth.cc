@@ -2,17 +2,27 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/crypto/jwk.h"
+#include "acme-server/crypto/jws.h"
 #include "acme-server/crypto/key_policy.h"
+#include "acme-server/http/http.h"
 #include "acme-server/web/api.h"
+#include "acme-server/web/key_cache.h"
+#include "acme-server/web/router.h"
 
 namespace gatehouse::web {
 namespace {

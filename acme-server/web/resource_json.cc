@@ -2,8 +2,16 @@
 
 #include <string>
 
+#include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
 #include "acme-server/core/wire_names.h"
+#include "acme-server/service/orders.h"
+#include "acme-server/web/links.h"
 
 namespace gatehouse::web {
 namespace {

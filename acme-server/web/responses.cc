@@ -2,10 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/base/json.h"
+#include "acme-server/http/http.h"
 
 namespace gatehouse::web {
 

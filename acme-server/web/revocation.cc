@@ -3,10 +3,15 @@
 #include <limits>
 #include <optional>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/json.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/http/http.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
 #include "acme-server/web/payload.h"
+#include "acme-server/web/request_auth.h"
 
 namespace gatehouse::web {
 namespace {

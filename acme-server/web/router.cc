@@ -1,7 +1,12 @@
 #include "acme-server/web/router.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/text.h"

@@ -1,6 +1,10 @@
 #include "acme-server/web/routes.h"
 
+#include "acme-server/http/http.h"
+#include "acme-server/web/api.h"
 #include "acme-server/web/endpoints.h"
+#include "acme-server/web/request_auth.h"
+#include "acme-server/web/router.h"
 
 namespace gatehouse::web {
 namespace {
