@@ -33,6 +33,7 @@ class Handler {
  public:
   Handler(const WebOptions& options, service::Context& context, service::PublicFiles& files,
           Readiness readiness);
+  ~Handler() = default;
   Handler(const Handler&) = delete;
   Handler& operator=(const Handler&) = delete;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,8 +63,8 @@ std::string Hosts::client_of(const http::Request& request) const {
     return client;
   }
   const std::vector<std::string_view> entries = forwarded_for(request);
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    const std::optional<IpAddress> address = IpAddress::parse(*entry);
+  for (const std::string_view entry : std::views::reverse(entries)) {
+    const std::optional<IpAddress> address = IpAddress::parse(entry);
     if (!address) {
       break;
     }

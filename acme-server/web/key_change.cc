@@ -25,8 +25,13 @@
 namespace gatehouse::web {
 namespace {
 
-// The inner JWS, once it is known to be signed by the key that it brings.
-crypto::Jws open_inner(const Api& api, const SignedByAccount& proof) {
+// What the inner JWS says, once it is known to be signed by the key that it brings.
+struct Inner {
+  crypto::Jwk new_key;
+  std::string payload;
+};
+
+Inner open_inner(const Api& api, const SignedByAccount& proof) {
   const crypto::KeyPolicy policy = api.context.policy.get()->account_keys;
   auto parsed = crypto::parse_jws(proof.payload());
   if (!parsed) {
@@ -46,14 +51,15 @@ crypto::Jws open_inner(const Api& api, const SignedByAccount& proof) {
         ProblemType::malformed,
         "The url of the inner JWS is not that of the outer one; send the keyChange URL in both.");
   }
-  if (const std::optional<std::string> why = crypto::why_refused(*inner.jwk, policy)) {
+  crypto::Jwk new_key = *inner.jwk;
+  if (const std::optional<std::string> why = crypto::why_refused(new_key, policy)) {
     reject(ProblemType::badPublicKey, *why);
   }
-  if (!crypto::verify_jws(inner, inner.jwk->type, *crypto::make_public_key(*inner.jwk))) {
+  if (!crypto::verify_jws(inner, new_key.type, *crypto::make_public_key(new_key))) {
     reject(ProblemType::malformed,
            "The signature of the inner JWS does not verify; sign it with the new key.");
   }
-  return inner;
+  return {.new_key = std::move(new_key), .payload = std::move(inner.payload)};
 }
 
 struct Claim {
@@ -76,7 +82,7 @@ Claim read_claim(const std::string& payload) {
 
 http::Response change_key(Api& api, const SignedByAccount& proof) {
   const Account& account = proof.account();
-  const crypto::Jws inner = open_inner(api, proof);
+  const Inner inner = open_inner(api, proof);
   const Claim claim = read_claim(inner.payload);
   if (claim.account != api.links.account(account.directory, account.id)) {
     reject(ProblemType::malformed,
@@ -88,7 +94,7 @@ http::Response change_key(Api& api, const SignedByAccount& proof) {
     reject(ProblemType::malformed, "oldKey is not the account's key.");
   }
   const service::Accounts::KeyChange outcome =
-      api.accounts.change_key(account, claim.old_key, *inner.jwk);
+      api.accounts.change_key(account, claim.old_key, inner.new_key);
   if (const auto* const holder = std::get_if<AccountId>(&outcome)) {
     // "If there is an existing account with the new key […] SHOULD return a 409 (Conflict) response
     // and put the URL for that account in the Location header field".

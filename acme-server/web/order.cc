@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "acme-server/base/bytes.h"
@@ -51,7 +50,7 @@ service::Orders::NewOrder read_new_order(const JsonObject& object) {
       .profile = object.optional_string("profile", kMaxProfileName).value_or("")};
   const Json* const identifiers = object.optional_array("identifiers");
   if (identifiers == nullptr) {
-    throw JsonError("identifiers is missing; send an array of {\"type\", \"value\"}");
+    throw JsonError(R"(identifiers is missing; send an array of {"type", "value"})");
   }
   for (const Json& entry : *identifiers) {
     const JsonObject identifier(entry, "identifiers");

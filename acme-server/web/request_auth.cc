@@ -203,12 +203,13 @@ SignedByKey RequestAuth::prove_key(const Call& call, crypto::Jws jws,
     reject(ProblemType::malformed,
            "The protected header has a kid; this request is signed with its own key, in jwk.");
   }
-  if (const std::optional<std::string> why = crypto::why_refused(*jws.jwk, policy)) {
+  crypto::Jwk key = *jws.jwk;
+  if (const std::optional<std::string> why = crypto::why_refused(key, policy)) {
     reject(ProblemType::badPublicKey, *why);
   }
-  check_signature(jws, {.type = jws.jwk->type, .key = crypto::make_public_key(*jws.jwk)});
+  check_signature(jws, {.type = key.type, .key = crypto::make_public_key(key)});
   check_freshness(call, jws);
-  return {call, std::move(jws)};
+  return {call, std::move(jws), std::move(key)};
 }
 
 PostAsGet RequestAuth::to_reader(const Call& call, SignedByAccount proof) {

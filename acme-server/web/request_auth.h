@@ -60,14 +60,17 @@ class SignedByAccount : public Proof {
 // Signed by `key`, which the request itself brings.
 class SignedByKey : public Proof {
  public:
-  const crypto::Jwk& key() const { return *jws().jwk; }
+  const crypto::Jwk& key() const { return key_; }
 
   const std::string& payload() const { return jws().payload; }
 
  private:
   friend class RequestAuth;
 
-  SignedByKey(const Call& call, crypto::Jws jws) : Proof(call, std::move(jws)) {}
+  SignedByKey(const Call& call, crypto::Jws jws, crypto::Jwk key)
+      : Proof(call, std::move(jws)), key_(std::move(key)) {}
+
+  crypto::Jwk key_;
 };
 
 // Signed by the key of `account`, with an empty payload: the right to read, and no more (RFC 8555

@@ -9,6 +9,7 @@
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"
 #include "acme-server/service/orders.h"
 #include "acme-server/web/links.h"

@@ -43,18 +43,17 @@ void add_retry_after(http::Response& response, std::chrono::seconds wait) {
 }
 
 std::string http_date(Instant instant) {
-  using namespace std::chrono;
   static constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed",
                                                        "Thu", "Fri", "Sat"};
   static constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const auto day = floor<days>(instant);
-  const year_month_day date(day);
-  const hh_mm_ss time(instant - day);
+  const auto day = std::chrono::floor<std::chrono::days>(instant);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(instant - day);
   std::array<char, 64> text{};
   const int length = std::snprintf(
       text.data(), text.size(), "%s, %02u %s %04d %02d:%02d:%02d GMT",
-      kDays.at(weekday(day).c_encoding()), static_cast<unsigned>(date.day()),
+      kDays.at(std::chrono::weekday(day).c_encoding()), static_cast<unsigned>(date.day()),
       kMonths.at(static_cast<unsigned>(date.month()) - 1), static_cast<int>(date.year()),
       static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
       static_cast<int>(time.seconds().count()));

@@ -68,7 +68,7 @@ void Router::get(std::string_view pattern, OpenEndpoint endpoint) {
   route.get = std::move(endpoint.run);
 }
 
-void Router::post(std::string_view pattern, ProvenEndpoint endpoint) {
+void Router::post(std::string_view pattern, const ProvenEndpoint& endpoint) {
   Route& route = route_for(pattern);
   ACME_CHECK(!route.post);
   route.post = endpoint.run();
@@ -95,6 +95,7 @@ Router::Match Router::match(std::string_view method, std::string_view path) cons
 
 std::vector<std::string> Router::patterns() const {
   std::vector<std::string> patterns;
+  patterns.reserve(routes_.size());
   for (const Route& route : routes_) {
     patterns.push_back(route.pattern);
   }

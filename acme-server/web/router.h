@@ -52,7 +52,7 @@ class Router {
   // `pattern` has names in braces for whole segments: "/order/{order}/finalize". They match ids
   // (is_url_id).
   void get(std::string_view pattern, OpenEndpoint endpoint);  // HEAD too
-  void post(std::string_view pattern, ProvenEndpoint endpoint);
+  void post(std::string_view pattern, const ProvenEndpoint& endpoint);
 
   static constexpr std::size_t kNoRoute = static_cast<std::size_t>(-1);
 
