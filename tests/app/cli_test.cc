@@ -14,6 +14,7 @@
 
 #include "acme-server/base/files.h"
 #include "acme-server/http/socket.h"
+#include "tests/support/paths.h"
 #include "tests/support/socket_acme.h"
 #include "tests/support/test_database.h"
 
@@ -24,7 +25,7 @@ namespace {
 class Program final {
  public:
   explicit Program(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), GATEHOUSE_BINARY_DIR "/gatehouse");
+    arguments.insert(arguments.begin(), binary_directory() + "/gatehouse");
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);

@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "config/fields.h"
+#include "tests/support/paths.h"
 
 namespace gatehouse::config {
 namespace {
 
 std::string read(const std::string& name) {
-  std::ifstream file(std::string(GATEHOUSE_SOURCE_DIR) + "/config/" + name);
+  std::ifstream file(testing::source_directory() + "/config/" + name);
   REQUIRE(file);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/paths.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -165,7 +167,7 @@ using Includes = std::map<std::string, std::vector<std::string>>;
 
 // What each .h and .cc of the product includes, by path from the root.
 Includes read_product() {
-  const fs::path root = GATEHOUSE_SOURCE_DIR;
+  const fs::path root = gatehouse::testing::source_directory();
   Includes product;
   for (const char* part : {"acme-server", "validators", "ca-backends", "config"}) {
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / part)) {

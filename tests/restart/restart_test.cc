@@ -21,6 +21,7 @@
 #include "acme-server/crypto/digest.h"
 #include "acme-server/store/sql/open.h"
 #include "tests/restart/killable_server.h"
+#include "tests/support/paths.h"
 #include "tests/support/socket_acme.h"
 #include "tests/support/test_server.h"
 
@@ -242,12 +243,12 @@ TEST_CASE("kill -9 under load loses nothing and issues nothing twice") {
   std::mt19937 random(seed);
 
   ManualClock clock(from_unix(::time(nullptr)));
-  const std::string on_disk = GATEHOUSE_BINARY_DIR "/restart";
+  const std::string on_disk = binary_directory() + "/restart";
   std::filesystem::remove_all(on_disk);  // left behind by a failure, to be looked at
   make_private_folder(on_disk);
   const ServerFolder folder(clock, Json::object(), {.at = on_disk});
   const std::string record = folder.path() + "/signed";
-  KillableServer server(GATEHOUSE_BINARY_DIR "/restart_server", folder.path(), record);
+  KillableServer server(binary_directory() + "/restart_server", folder.path(), record);
   server.start();
   int kills = 0;
   {

@@ -18,6 +18,7 @@
 
 #include "acme-server/store/sql/migrate.h"
 #include "tests/store/contract.h"
+#include "tests/support/paths.h"
 #include "tests/support/recording_database.h"
 
 namespace gatehouse::testing {
@@ -185,7 +186,7 @@ TEST_CASE("the contract cases run every statement of the store") {
   const auto statements = recorded_statements();
   std::size_t found = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(
-           std::string(GATEHOUSE_SOURCE_DIR) + "/acme-server/store")) {
+           source_directory() + "/acme-server/store")) {
     if (entry.path().extension() != ".cc") {
       continue;
     }
