@@ -227,7 +227,7 @@ TEST_CASE("only the first answer counts, from whatever thread") {
     auto [request, respond] = held.next();
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
-      threads.emplace_back([respond = respond, i] { respond(text_response(std::to_string(i))); });
+      threads.emplace_back([answer = respond, i] { answer(text_response(std::to_string(i))); });
     }
     threads.clear();
     CHECK(client.receive().body.size() == 1);
