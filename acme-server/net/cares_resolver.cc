@@ -34,6 +34,10 @@ constexpr std::size_t kMaxServers = 16;  // glibc itself reads three
 // and the second fragment forged (Brandt et al., CCS 2018; also DNS Flag Day 2020).
 constexpr int kEdnsSize = 1232;
 
+// The second octet of a header's flags, and the bit AD in it (RFC 4035 section 3.2.3).
+constexpr std::size_t kFlagsAt = 3;
+constexpr unsigned char kAuthenticData = 0x20;
+
 using Channel = std::unique_ptr<ares_channeldata, decltype(&ares_destroy)>;
 
 // What a query has come to. Written by c-ares' callback, on the thread that polls.
@@ -225,6 +229,8 @@ Expected<DnsAnswer, DnsError> CaresResolver::ask(const Endpoint& server, const s
   if (created != ARES_SUCCESS || name.find('\0') != std::string::npos)
     return Unexpected{bad_name(name)};
 
+  // RFC 6840 section 5.7: the AD bit in a query asks for the AD bit in its answer.
+  question[kFlagsAt] |= kAuthenticData;
   ares_send(channel.get(), question, size, &on_answer, &outcome);
   poll_until_done(channel.get(), outcome, deadline);
 

@@ -43,6 +43,7 @@ constexpr std::uint16_t kClassInternet = 1;
 struct Header {
   bool response = false;
   bool truncated = false;
+  bool authenticated = false;
   int opcode = 0;
   int rcode = 0;
   std::uint16_t questions = 0;
@@ -152,6 +153,7 @@ std::optional<Header> take_header(Reader& reader) {
   header.response = (*flags & 0x8000) != 0;
   header.opcode = (*flags >> 11) & 0xf;
   header.truncated = (*flags & 0x0200) != 0;
+  header.authenticated = (*flags & 0x0020) != 0;
   header.rcode = *flags & 0xf;
   header.questions = *questions;
   header.answers = *answers;
@@ -295,6 +297,7 @@ Expected<DnsAnswer, DnsError> read_dns_response(ByteView message, const std::str
   }
 
   DnsAnswer answer;
+  answer.authenticated = header->authenticated;
   if (type != RecordType::CNAME) {
     auto aliases = follow_aliases(name, records, reader);
     if (!aliases) {

@@ -34,6 +34,7 @@ struct DnsAnswer {
   std::vector<std::string>
       texts;  // TXT: the strings of a record joined, as RFC 8555 section 8.4 is read everywhere
   std::vector<CaaRecord> caa;
+  bool authenticated = false;  // the resolver says that DNSSEC proves it (the AD bit, RFC 4035)
 };
 
 struct DnsError {
