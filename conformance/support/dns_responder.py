@@ -7,6 +7,8 @@ Control is a line of JSON per connection line, answered by a line, "ok" or "erro
   {"set": {"name": "a.test", "type": "A", "data": ["127.0.0.2"], "ttl": 5}}
   {"set": {"name": "_acme-challenge.a.test", "type": "TXT", "data": ["one", "two"]}}   two records
   {"set": {"name": "a.test", "type": "CAA", "data": ["0 issue \\"ca.test\\""]}}
+  {"add": {"name": "_acme-challenge.a.test", "type": "TXT", "data": ["three"]}}        one more beside them
+  {"remove": {"name": "_acme-challenge.a.test", "type": "TXT", "data": ["one"]}}       that one only
   {"behave": {"name": "b.test", "rcode": "SERVFAIL"}}      NOERROR NXDOMAIN REFUSED SERVFAIL
   {"behave": {"name": "c.test", "delay": 2.5}}             seconds before each answer
   {"behave": {"name": "d.test", "truncate": true}}         TC over UDP, whole over TCP
@@ -42,6 +44,20 @@ class Zone:
         parsed = [rdata(kind, text) for text in data]
         with self._lock:
             self._records[canonical(name), kind] = [(ttl, item) for item in parsed]
+
+    def add(self, name, kind, data, ttl=5):
+        parsed = [(ttl, rdata(kind, text)) for text in data]
+        with self._lock:
+            self._records.setdefault((canonical(name), kind), []).extend(parsed)
+
+    def remove(self, name, kind, data):
+        """Takes these records away; the last one takes its name along. Unknown ones are no error."""
+        gone = [repr(rdata(kind, text)) for text in data]
+        key = canonical(name), kind
+        with self._lock:
+            left = [record for record in self._records.pop(key, []) if repr(record[1]) not in gone]
+            if left:
+                self._records[key] = left
 
     def behave(self, name, behaviour):
         unknown = set(behaviour) - {"rcode", "delay", "truncate"}
@@ -144,6 +160,10 @@ def obey(zone, command):
     (verb, what), = command.items()
     if verb == "set":
         zone.set(what["name"], what["type"], what["data"], what.get("ttl", 5))
+    elif verb == "add":
+        zone.add(what["name"], what["type"], what["data"], what.get("ttl", 5))
+    elif verb == "remove":
+        zone.remove(what["name"], what["type"], what["data"])
     elif verb == "behave":
         zone.behave(what["name"], {key: value for key, value in what.items() if key != "name"})
     elif verb == "clear":

@@ -66,6 +66,22 @@ class DnsResponderTest(unittest.TestCase):
             reply = self.ask("TXT.test", "TXT", tcp=tcp)
             self.assertEqual(sorted(b"".join(r.rdata.data) for r in reply.rr), [b"one", b"x" * 300])
 
+    def test_records_are_added_and_removed_one_by_one(self):
+        def texts():
+            return sorted(b"".join(r.rdata.data) for r in self.ask("more.test", "TXT").rr)
+
+        for text in ("one", "two", "y" * 300):
+            self.assertEqual(self.tell(add={"name": "more.test", "type": "TXT", "data": [text]}), "ok")
+        self.assertEqual(texts(), [b"one", b"two", b"y" * 300])
+        self.assertEqual(self.tell(remove={"name": "More.test.", "type": "TXT", "data": ["y" * 300, "unknown"]}), "ok")
+        self.assertEqual(texts(), [b"one", b"two"])
+        self.tell(remove={"name": "more.test", "type": "TXT", "data": ["one", "two"]})
+        self.assertEqual(texts(), [])
+
+    def test_names_without_records_have_no_caa(self):
+        reply = self.ask("nobody.test", "CAA")
+        self.assertEqual((reply.header.rcode, reply.rr), (RCODE.NOERROR, []))
+
     def test_caa_and_cname_chains(self):
         self.tell(set={"name": "caa.test", "type": "CAA", "data": ['0 issue "ca.test"', '128 tbs "x"']})
         self.tell(set={"name": "alias.test", "type": "CNAME", "data": ["caa.test"]})
