@@ -11,7 +11,7 @@ case "${1:-}" in
   build) wanted="$build" ;;
   test) wanted="$build doctest-dev libpq-dev postgresql-15 python3 python3-dnslib openssl" ;;
   demo) wanted="$demo" ;;
-  clients) wanted="$demo lego nodejs npm" ;;
+  clients) wanted="$demo lego uacme dehydrated acme-tiny nodejs npm" ;;
   lint) wanted="$build doctest-dev libpq-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr" ;;
   *) echo "usage: cmake/setup.sh build|demo|test|clients|lint" >&2; exit 2 ;;
 esac

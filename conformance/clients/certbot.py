@@ -1,71 +1,52 @@
 """certbot, Debian's."""
 
-from pathlib import Path
-
-from conformance.clients.common import Lacks
-from conformance.support.lab import run
-
-PROGRAM = "certbot"
+from conformance.clients import common
+from conformance.clients.common import KEY_COMPROMISE, SUPERSEDED, Issued, run
 
 
-class Client:
-    def __init__(self, lab, home):
-        self.lab = lab
-        self.home = Path(home)
-        self.name = "certbot.test"
-
-    @staticmethod
-    def version():
-        return run([PROGRAM, "--version"]).split()[-1]
+class Client(common.Client):
+    PROGRAM = "certbot"
+    LACKS = {
+        "tls_alpn_01": "certbot has no tls-alpn-01",
+        "ip": "this certbot refuses addresses",
+        "key_rollover": "certbot has no key rollover",
+    }
 
     def _certbot(self, *arguments):
-        return run([PROGRAM, *arguments, "--non-interactive", "--server", self.lab.directory, "--config-dir",
+        return run([self.PROGRAM, *arguments, "--non-interactive", "--server", self.lab.directory, "--config-dir",
                     self.home / "config", "--work-dir", self.home / "work", "--logs-dir", self.home / "logs"],
                    env={"REQUESTS_CA_BUNDLE": str(self.lab.root)}, timeout=120)
 
-    def _issue(self, name, *more):
-        self._certbot("certonly", "--standalone", "--http-01-address", "127.0.0.1", "--http-01-port",
-                      self.lab.http01_port, "--agree-tos", "--email", "ops@certbot.test", "--no-eff-email", "-d", name, *more)
-        live = self.home / "config" / "live" / name
-        serial = self.lab.verify(live / "cert.pem", live / "chain.pem", name)
-        return live, serial
-
-    def register(self):
-        since = self.lab.mark()
+    def create_account(self):
         self._certbot("register", "--agree-tos", "--email", "ops@certbot.test", "--no-eff-email")
-        self.lab.event("account.created", since)
 
-    def issue(self):
-        since = self.lab.mark()
-        _, serial = self._issue(self.name)
-        self.lab.event("certificate.issued", since, serial=serial)
+    def obtain(self, names, challenge):
+        if challenge == "dns-01":
+            hook = self.lab.hook(self.home, "certbot", challenge)
+            how = ["--manual", "--preferred-challenges", "dns", "--manual-auth-hook", f"{hook} add", "--manual-cleanup-hook",
+                   f"{hook} remove"]
+        else:
+            how = ["--standalone", "--http-01-address", "127.0.0.1", "--http-01-port", self.lab.http01_port]
+        name = names[-1]
+        self._certbot("certonly", *how, "--cert-name", name, *(word for one in names for word in ("-d", one)))
+        return self._stored(name)
 
-    def renew(self):
-        live = self.home / "config" / "live" / self.name
-        before = self.lab.serial(live / "cert.pem")
-        self._certbot("renew", "--force-renewal", "--no-random-sleep-on-renew")
-        after = self.lab.verify(live / "cert.pem", live / "chain.pem", self.name)
-        assert after != before, "the renewed certificate is the old one"
+    def _stored(self, name):
+        live = self.home / "config" / "live" / name
+        return Issued(live / "cert.pem", live / "chain.pem", live / "privkey.pem")
 
-    def revoke_by_account(self):
-        leaf = self.home / "config" / "live" / self.name / "cert.pem"
-        since = self.lab.mark()
-        self._certbot("revoke", "--cert-path", leaf, "--reason", "superseded", "--no-delete-after-revoke")
-        self.lab.event("certificate.revoked", since, serial=self.lab.serial(leaf))
-        self.lab.wait_revoked(leaf)
+    def obtain_again(self, issued):
+        self._certbot("renew", "--force-renewal", "--no-random-sleep-on-renew", "--cert-name", self.name)
+        return self._stored(self.name)
 
-    def revoke_by_key(self):
-        live, serial = self._issue("bykey." + self.name)
-        since = self.lab.mark()
-        self._certbot("revoke", "--cert-path", live / "cert.pem", "--key-path", live / "privkey.pem", "--reason",
-                      "keycompromise", "--no-delete-after-revoke")
-        self.lab.event("certificate.revoked", since, serial=serial)
-        self.lab.wait_revoked(live / "cert.pem")
+    def revoke(self, issued):
+        self._certbot("revoke", "--cert-path", issued.leaf, "--reason", "superseded", "--no-delete-after-revoke")
+        return SUPERSEDED
 
-    def key_rollover(self):
-        raise Lacks("certbot has no key rollover")
+    def revoke_with_key(self, issued):
+        self._certbot("revoke", "--cert-path", issued.leaf, "--key-path", issued.key, "--reason", "keycompromise",
+                      "--no-delete-after-revoke")
+        return KEY_COMPROMISE
 
-    def deactivate(self):
-        since = self.lab.mark()
+    def deactivate_account(self):
         self._certbot("unregister")
-        self.lab.event("account.deactivated", since)

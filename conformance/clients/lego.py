@@ -1,62 +1,47 @@
 """lego, Debian's."""
 
-from pathlib import Path
-
-from conformance.clients.common import Lacks
-from conformance.support.lab import run
-
-PROGRAM = "lego"
+from conformance.clients import common
+from conformance.clients.common import SUPERSEDED, Issued, run
 
 
-class Client:
-    def __init__(self, lab, home):
-        self.lab = lab
-        self.home = Path(home)
-        self.name = "lego.test"
-        self.certificates = self.home / "certificates"
+class Client(common.Client):
+    PROGRAM = "lego"
+    LACKS = {
+        "ip": "this lego orders an address as a DNS name",
+        "revoke_by_key": "lego revokes by account only",
+        "key_rollover": "lego's command line has no key rollover",
+        "deactivate": "lego's command line has no deactivation",
+    }
 
-    @staticmethod
-    def version():
-        text = run(["dpkg-query", "-W", "-f", "${Version}", PROGRAM])
-        return text.split("-")[0]
+    def _lego(self, names, challenge, *arguments):
+        how = {
+            "http-01": ["--http", "--http.port", f"127.0.0.1:{self.lab.http01_port}"],
+            "tls-alpn-01": ["--tls", "--tls.port", f"127.0.0.1:{self.lab.tls_alpn_port}"],
+            "dns-01": ["--dns", "exec", "--dns.disable-cp", "--dns.resolvers", self.lab.dns],
+        }[challenge]
+        env = {"LEGO_CA_CERTIFICATES": str(self.lab.root)}
+        if challenge == "dns-01":
+            env |= {"EXEC_PATH": str(self.lab.hook(self.home, "lego", challenge)), "EXEC_POLLING_INTERVAL": "1"}
+        return run([self.PROGRAM, "--server", self.lab.directory, "--email", "ops@lego.test", "--accept-tos", "--path", self.home,
+                    *(word for name in names for word in ("--domains", name)), *how, *arguments], env=env, timeout=120)
 
-    def _lego(self, *arguments):
-        return run([PROGRAM, "--server", self.lab.directory, "--email", "ops@lego.test", "--accept-tos", "--path",
-                    self.home, "--domains", self.name, "--http", "--http.port", f"127.0.0.1:{self.lab.http01_port}",
-                    *arguments], env={"LEGO_CA_CERTIFICATES": str(self.lab.root)}, timeout=120)
+    def _stored(self, name):
+        stem = self.home / "certificates" / name.replace("*", "_")
+        return Issued(stem.with_name(stem.name + ".crt"), stem.with_name(stem.name + ".issuer.crt"),
+                      stem.with_name(stem.name + ".key"))
 
-    def _verify(self):
-        return self.lab.verify(self.certificates / f"{self.name}.crt", self.certificates / f"{self.name}.issuer.crt",
-                               self.name)
+    def create_account(self):
+        # lego registers on its way to the first certificate.
+        self.obtain([f"register.{self.name}"], "http-01")
 
-    def register(self):
-        # lego registers on its way to the first certificate; that certificate is checked by issue().
-        since = self.lab.mark()
-        self._lego("run")
-        self.lab.event("account.created", since)
+    def obtain(self, names, challenge):
+        self._lego(names, challenge, "run")
+        return self._stored(names[0])
 
-    def issue(self):
-        since = self.lab.mark()
-        self._lego("run")
-        self.lab.event("certificate.issued", since, serial=self._verify())
+    def obtain_again(self, issued):
+        self._lego([self.name], "http-01", "renew", "--days", "100000", "--no-random-sleep")
+        return self._stored(self.name)
 
-    def renew(self):
-        before = self._verify()
-        self._lego("renew", "--days", "100000", "--no-random-sleep")
-        assert self._verify() != before, "the renewed certificate is the old one"
-
-    def revoke_by_account(self):
-        leaf = self.certificates / f"{self.name}.crt"
-        since = self.lab.mark()
-        self._lego("revoke", "--keep")
-        self.lab.event("certificate.revoked", since, serial=self.lab.serial(leaf))
-        self.lab.wait_revoked(leaf)
-
-    def revoke_by_key(self):
-        raise Lacks("lego revokes by account only")
-
-    def key_rollover(self):
-        raise Lacks("lego's command line has no key rollover")
-
-    def deactivate(self):
-        raise Lacks("lego's command line has no deactivation")
+    def revoke(self, issued):
+        self._lego([self.name], "http-01", "revoke", "--keep", "--reason", "4")
+        return SUPERSEDED

@@ -3,11 +3,12 @@
 What a client claims is checked here against the server: its event log, its CRL, its root.
 """
 
+import ipaddress
 import json
 import os
 import select
+import shlex
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,21 +16,23 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from conformance.support.ports import PortBlock
+from conformance.support.responders import serve_alpn, serve_tokens
+
 ROOT = Path(__file__).resolve().parents[2]
 RESPONDER = ROOT / "conformance" / "support" / "dns_responder.py"
+HOOK = ROOT / "conformance" / "support" / "hook.py"
 START_SECONDS = 30
 EVENT_SECONDS = 15
+LAST_LINES = 40
+LEFT_OUT = ("time", "event", "level", "listener", "client", "agent", "request", "milliseconds")
+
+
+NO_REASON = "none given"
 
 
 class LabError(Exception):
     """The lab itself failed, or the server does not show what a client claims."""
-
-
-def free_port():
-    """A TCP port that was free a moment ago, on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def run(command, *, env=None, timeout=60, cwd=None):
@@ -39,30 +42,51 @@ def run(command, *, env=None, timeout=60, cwd=None):
                           timeout=timeout, check=False)
     if done.returncode != 0:
         words = " ".join(str(part) for part in command)
-        raise LabError(f"exit status {done.returncode} of: {words}\n{done.stdout[-4000:]}")
+        raise LabError(f"exit status {done.returncode} of: {words}\n{last_lines(done.stdout)}")
     return done.stdout
 
 
+def last_lines(text):
+    """The end of what a client printed, as much as one reads."""
+    return "\n".join(line[:400] for line in text.strip().splitlines()[-LAST_LINES:])
+
+
+def is_address(name):
+    try:
+        ipaddress.ip_address(name)
+        return True
+    except ValueError:
+        return False
+
+
 class Lab:
-    """`with Lab(binary) as lab:` gives directory, root, http01_port and the checks below."""
+    """`with Lab(binary) as lab:` gives directory, root, http01_port, tls_alpn_port and the checks below."""
 
     def __init__(self, binary):
         self.binary = Path(binary)
         self.home = Path(tempfile.mkdtemp(prefix="gatehouse-lab-"))
-        self.acme_port, self.public_port, self.operations_port, self.http01_port = (free_port() for _ in range(4))
+        self.ports = PortBlock()
+        self.acme_port, self.public_port, self.operations_port = (self.ports.take() for _ in range(3))
+        self.http01_port, self.tls_alpn_port = self.ports.take(), self.ports.take()
         self.base_url = f"https://localhost:{self.acme_port}"
         self.directory = f"{self.base_url}/directory"
         self.public_url = f"http://127.0.0.1:{self.public_port}"
         self.root = self.home / "ca" / "root.pem"
         self.issuer = self.home / "ca" / "issuer.pem"
         self.log = self.home / "server.log"
+        self.tokens = self.home / "tokens"
+        self.alpn_certificates = self.home / "alpn"
         self._processes = []
+        self._responders = []
 
     def __enter__(self):
         try:
             run([self.binary, "init", "--directory", self.home, "--base-url", self.base_url, "--public-url",
                  self.public_url, "--name", "Gatehouse Lab"])
-            self.dns = self._start_responder()
+            self.tokens.mkdir()
+            self.alpn_certificates.mkdir()
+            self.dns, self.dns_control = self._start_responder()
+            (self.home / "control").write_text(self.dns_control)
             self._start_server()
         except BaseException:
             self.__exit__(None, None, None)
@@ -70,25 +94,60 @@ class Lab:
         return self
 
     def __exit__(self, *_):
+        for responder in self._responders:
+            responder.close()
         for process in reversed(self._processes):
-            process.terminate()
-        for process in self._processes:
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self.end(process)
+        self.ports.close()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def _start_responder(self):
-        process = subprocess.Popen(["/usr/bin/python3", str(RESPONDER), "--port", "0", "--default-address", "127.0.0.1"],
-                                   stdout=subprocess.PIPE, text=True)
+    def spawn(self, command, log, **more):
+        """Starts a process that ends with the lab, at the latest."""
+        with log.open("ab") as output:
+            process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output,
+                                       stderr=output, **more)
         self._processes.append(process)
-        ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
-        line = process.stdout.readline().strip() if ready else ""
-        if not line.startswith("listening on "):
-            raise LabError(f"the DNS responder did not start: {line!r}")
-        return line.removeprefix("listening on ")
+        return process
+
+    @staticmethod
+    def end(process):
+        """Ends a process that was started here, politely at first."""
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _start_responder(self):
+        """Returns where DNS is answered and where the answers are set."""
+        process = subprocess.Popen(["/usr/bin/python3", str(RESPONDER), "--port", str(self.ports.take()), "--control",
+                                    "--default-address", "127.0.0.1"], stdout=subprocess.PIPE, bufsize=0)
+        self._processes.append(process)
+        addresses = []
+        for prefix in ("listening on ", "control on "):
+            ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+            line = process.stdout.readline().decode().strip() if ready else ""
+            if not line.startswith(prefix):
+                raise LabError(f"the DNS responder did not start: {line!r}")
+            addresses.append(line.removeprefix(prefix))
+        return addresses
+
+    def serve_tokens(self):
+        """Answers http-01 from now on with the files in `tokens`."""
+        self._responders.append(serve_tokens(self.tokens, self.http01_port))
+
+    def serve_alpn(self):
+        """Answers tls-alpn-01 from now on with the certificates in `alpn_certificates`."""
+        self._responders.append(serve_alpn(self.alpn_certificates, self.tls_alpn_port))
+
+    def hook(self, folder, dialect, challenge):
+        """A program in `folder` that a client may call to have `challenge` answered here; see hook.py."""
+        program = folder / f"hook-{challenge}"
+        words = ["/usr/bin/python3", HOOK, dialect, challenge, self.home]
+        program.write_text(f"#!/bin/sh\nexec {shlex.join(str(word) for word in words)} \"$@\"\n")
+        program.chmod(0o755)
+        return program
 
     def _start_server(self):
         def tcp(port):
@@ -106,11 +165,8 @@ class Lab:
         command = [self.binary, "serve", "--config", self.home / "gatehouse.json"]
         for path, value in settings.items():
             command += ["--set", f"{path}={value}"]
-        with self.log.open("wb") as log:
-            process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
-                                       stdin=subprocess.DEVNULL)
-        self._processes.append(process)
-        self._until(lambda: self._ready(process), START_SECONDS, "the server to become ready")
+        process = self.spawn(command, self.log)
+        self.until(lambda: self._ready(process), START_SECONDS, "the server to become ready")
 
     def _ready(self, process):
         if process.poll() is not None:
@@ -121,19 +177,37 @@ class Lab:
         except (urllib.error.URLError, OSError):
             return False
 
-    def _until(self, condition, seconds, what):
+    @staticmethod
+    def until(condition, seconds, what):
+        """The first true value of `condition`, asked until then; LabError after `seconds`."""
         end = time.monotonic() + seconds
         while True:
             result = condition()
             if result:
                 return result
             if time.monotonic() > end:
-                raise LabError(f"waited {seconds} s in vain for {what}\n{self.log.read_text()[-3000:]}")
+                raise LabError(f"waited {seconds} s in vain for {what}")
             time.sleep(0.05)
 
     def mark(self):
         """A place in the event log, for event()."""
         return self.log.stat().st_size
+
+    def log_since(self, since):
+        """What the server logged behind `since`, a line per event, for people."""
+        with self.log.open("rb") as log:
+            log.seek(since)
+            lines = [self._readable(line.decode(errors="replace").strip()) for line in log]
+        return "\n".join(lines[-LAST_LINES:])
+
+    @staticmethod
+    def _readable(line):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return line
+        rest = " ".join(f"{key}={value}" for key, value in event.items() if key not in LEFT_OUT and value != "")
+        return f"{event.get('time', '')} {event.get('event', '')} {rest}"
 
     def event(self, name, since, **fields):
         """The first event `name` behind `since` with these fields; waits for it a little, LabError without it."""
@@ -150,19 +224,20 @@ class Lab:
                         return event
             return None
 
-        return self._until(find, EVENT_SECONDS, f"the event {name} {fields or ''}")
+        return self.until(find, EVENT_SECONDS, f"the event {name} {fields or ''}")
 
     def verify(self, leaf, chain, name):
-        """Fails unless openssl takes `leaf` for `name` with `chain` under our root. Returns its serial, hex."""
-        run(["openssl", "verify", "-CAfile", self.root, "-untrusted", chain, "-verify_hostname", name, leaf])
+        """Fails unless openssl takes `leaf` for `name`, a DNS name or an address, with `chain` under our root. Returns its serial."""
+        kind = "-verify_ip" if is_address(name) else "-verify_hostname"
+        run(["openssl", "verify", "-CAfile", self.root, "-untrusted", chain, kind, name, leaf])
         return self.serial(leaf)
 
     @staticmethod
     def serial(leaf):
         return run(["openssl", "x509", "-in", leaf, "-noout", "-serial"]).strip().removeprefix("serial=").lower()
 
-    def revoked_serials(self, leaf):
-        """The serials on the CRL that `leaf` points at, after openssl has verified it."""
+    def revoked(self, leaf):
+        """What is on the CRL that `leaf` points at, after openssl has verified it: the reason's name by serial."""
         text = run(["openssl", "x509", "-in", leaf, "-noout", "-ext", "crlDistributionPoints"])
         url = next(word.removeprefix("URI:") for word in text.split() if word.startswith("URI:"))
         crl = self.home / "fetched.crl"
@@ -171,9 +246,16 @@ class Lab:
         checked = run(["openssl", "crl", "-inform", "DER", "-in", crl, "-CAfile", self.issuer, "-noout", "-text"])
         if "verify OK" not in checked:
             raise LabError(f"the CRL at {url} does not verify")
-        return {line.split(":", 1)[1].strip().lower() for line in checked.splitlines() if "Serial Number:" in line}
+        reasons = {}
+        for entry in checked.split("Serial Number:")[1:]:
+            lines = [line.strip() for line in entry.splitlines()]
+            coded = [following for line, following in zip(lines, lines[1:]) if line.startswith("X509v3 CRL Reason Code")]
+            reasons[lines[0].lower()] = coded[0] if coded else NO_REASON
+        return reasons
 
-    def wait_revoked(self, leaf):
-        """Fails unless `leaf` appears on the CRL that it points at."""
+    def wait_revoked(self, leaf, reason):
+        """Fails unless `leaf` appears, for `reason` in openssl's words, on the CRL that it points at."""
         serial = self.serial(leaf)
-        self._until(lambda: serial in self.revoked_serials(leaf), EVENT_SECONDS, f"serial {serial} on the CRL")
+        found = self.until(lambda: self.revoked(leaf).get(serial), EVENT_SECONDS, f"serial {serial} on the CRL")
+        if found != reason:
+            raise LabError(f"serial {serial} is on the CRL for the reason {found!r}, not {reason!r}")
