@@ -28,6 +28,8 @@ CLIENTS = {
     "dehydrated": "dehydrated",
     "uacme": "uacme",
     "acme-tiny": "acme_tiny",
+    "Apache mod_md": "mod_md",
+    "caddy": "caddy",
     "lego": "lego",
 }
 

@@ -78,6 +78,7 @@ class Lab:
         self.alpn_certificates = self.home / "alpn"
         self._processes = []
         self._responders = []
+        self._folders = [self.home]
 
     def __enter__(self):
         try:
@@ -99,7 +100,15 @@ class Lab:
         for process in reversed(self._processes):
             self.end(process)
         self.ports.close()
-        shutil.rmtree(self.home, ignore_errors=True)
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def open_folder(self):
+        """A folder that every user can walk to, for as long as the lab lasts."""
+        folder = Path(tempfile.mkdtemp(prefix="gatehouse-lab-"))
+        folder.chmod(0o755)
+        self._folders.append(folder)
+        return folder
 
     def spawn(self, command, log, **more):
         """Starts a process that ends with the lab, at the latest."""
@@ -141,10 +150,11 @@ class Lab:
         """Answers tls-alpn-01 from now on with the certificates in `alpn_certificates`."""
         self._responders.append(serve_alpn(self.alpn_certificates, self.tls_alpn_port))
 
-    def hook(self, folder, dialect, challenge):
+    def hook(self, folder, dialect, challenge, home=None):
         """A program in `folder` that a client may call to have `challenge` answered here; see hook.py."""
         program = folder / f"hook-{challenge}"
-        words = ["/usr/bin/python3", HOOK, dialect, challenge, self.home]
+        copy = shutil.copy(HOOK, folder)  # the client may run as a user that cannot walk to a checkout
+        words = ["/usr/bin/python3", copy, dialect, challenge, home or self.home]
         program.write_text(f"#!/bin/sh\nexec {shlex.join(str(word) for word in words)} \"$@\"\n")
         program.chmod(0o755)
         return program
