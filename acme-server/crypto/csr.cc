@@ -112,10 +112,12 @@ Expected<Csr, std::string> parse_csr(ByteView der) {
   if (!request) return wrong("The CSR is not one PKCS#10 request in DER with nothing behind it");
   const asn1::CertificationRequestInfo& info = *request->info;
 
-  // RFC 2986 section 4.1: "It shall be 0 for this version of the standard".
-  if (ASN1_STRING_type(info.version) != V_ASN1_INTEGER || ASN1_INTEGER_get(info.version) != 0) {
-    return wrong("The CSR's version is not 0");
-  }
+  // RFC 2986 section 4.1: "It shall be 0 for this version of the standard". certbot before 1.29 and
+  // acme-client for Ruby before 2.0.19 write a certificate's v3 there, a 2; nothing hangs on it.
+  const std::int64_t version = ASN1_STRING_type(info.version) == V_ASN1_INTEGER
+                                   ? std::int64_t{ASN1_INTEGER_get(info.version)}
+                                   : -1;
+  if (version != 0 && version != 2) return wrong("The CSR's version is not 0");
   Csr csr;
   csr.der.assign(der.begin(), der.end());
   csr.spki = asn1::encode(info.key, asn1::SubjectPublicKeyInfo::item());

@@ -25,7 +25,7 @@ struct Csr {
 
 // Parses `der` through our own ASN.1 templates, the key left undecoded until its shape has been
 // seen, and verifies the request's own signature (SHA-256/384/512 with RSA or ECDSA, or Ed25519).
-// The error is a sentence for badCSR: trailing bytes, a version other than 0, two
+// The error is a sentence for badCSR: trailing bytes, a version other than 0 or 2, two
 // extensionRequests, a SAN of another type (e-mail, URI, …), a SAN that is not an IA5String without
 // NUL, an iPAddress of other than 4 or 16 octets, a signature that does not verify,
 // basicConstraints CA:TRUE, more than kMaxCsrNames names.

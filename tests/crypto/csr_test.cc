@@ -93,6 +93,15 @@ TEST_CASE("a request may do without names, attributes and subject; core decides"
   CHECK(parse_csr(parts.csr()));
 }
 
+TEST_CASE("a certificate's version 3 in a request is taken as the 0 that is meant") {
+  CsrParts parts;
+  parts.version = der::integer(std::uint64_t{2});
+  const Bytes der = parts.csr();
+  const auto csr = parse_csr(der);
+  REQUIRE(csr);
+  CHECK(csr->der == der);
+}
+
 TEST_CASE("what else a request asks for is neither copied nor refused") {
   CsrParts parts;
   const Bytes usage = make_extension("2.5.29.15", der::named_bits(1U << 5U));
@@ -150,6 +159,7 @@ const std::vector<BadCsr>& bad_csrs() {
   static const Bytes good_names = alternative_names(dns_name("a.test"));
   static const std::vector<BadCsr> rows = {
       {"version 1", [](CsrParts& p) { p.version = der::integer(std::uint64_t{1}); }, "version"},
+      {"version 3", [](CsrParts& p) { p.version = der::integer(std::uint64_t{3}); }, "version"},
       {"version -1", [](CsrParts& p) { p.version = *hex_decode("0201ff"); }, "version"},
       {"version 2^64",
        [](CsrParts& p) { p.version = der::integer(*hex_decode("010000000000000000")); }, "version"},
