@@ -1,5 +1,7 @@
 """What the clients share: the flows, each with its check at the server. A client file says only how its client is called."""
 
+import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,9 @@ from conformance.support.lab import NO_REASON, LabError, is_address, run
 # The columns of the table, in the order in which flows run.
 FLOWS = ("register", "http_01", "ip", "renew", "revoke_by_account", "revoke_by_key", "key_rollover", "deactivate")
 SUPERSEDED, KEY_COMPROMISE, UNSPECIFIED = "Superseded", "Key Compromise", NO_REASON  # as openssl names them
+
+
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"  # where Debian puts servers, and some users do not look
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Client:
     @classmethod
     def missing(cls):
         """Why the client cannot run on this machine; nothing when it can."""
-        return None if shutil.which(cls.PROGRAM) else f"needs {cls.PROGRAM}"
+        return None if shutil.which(cls.PROGRAM, path=PATH) else f"needs {cls.PROGRAM}"
 
     @classmethod
     def prepare(cls):
@@ -185,11 +190,19 @@ class ProgramClient(Client):
         self.program("deactivate")
 
 
+def too_old(tool, least, printed):
+    """Why `tool`, which printed its version, is too old to build a client; nothing when it is not."""
+    found = re.search(r"\d+(\.\d+)+", printed)
+    version = tuple(int(part) for part in found[0].split(".")) if found else ()
+    wanted = ".".join(str(part) for part in least)
+    return None if version >= least else f"needs {tool} {wanted} or newer, found {found[0] if found else printed.strip()}"
+
+
 def package_version(package):
     """The upstream version of an installed Debian package."""
     text = run(["dpkg-query", "-W", "-f", "${Version}", package])
     return text.split(":")[-1].rsplit("-", 1)[0]
 
 
-__all__ = ["FLOWS", "KEY_COMPROMISE", "SUPERSEDED", "UNSPECIFIED", "Client", "Issued", "LabError", "ProgramClient", "is_address",
-           "package_version", "run"]
+__all__ = ["FLOWS", "KEY_COMPROMISE", "PATH", "SUPERSEDED", "UNSPECIFIED", "Client", "Issued", "LabError", "ProgramClient", "is_address",
+           "package_version", "run", "too_old"]

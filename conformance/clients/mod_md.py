@@ -77,7 +77,7 @@ class Client(common.Client):
     @classmethod
     def missing(cls):
         if not (MODULES / "mod_md.so").is_file():
-            return "needs apache2 with mod_md"
+            return "needs apache2-bin"
         return super().missing()
 
     @classmethod
@@ -101,7 +101,7 @@ class Client(common.Client):
         staged = self.home / "md" / "staging" / name / "job.json"
         leaf = self.home / "md" / "domains" / name / "pubcert.secp256r1.pem"
         before = leaf.read_bytes() if leaf.is_file() else b""
-        process = self.lab.spawn([shutil.which(self.PROGRAM), "-f", config, "-DFOREGROUND"], self.home / "output.log")
+        process = self.lab.spawn([shutil.which(self.PROGRAM, path=common.PATH), "-f", config, "-DFOREGROUND"], self.home / "output.log")
 
         def alive():
             if process.poll() is not None:

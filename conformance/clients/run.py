@@ -23,8 +23,11 @@ from conformance.support.lab import Lab  # noqa: E402
 
 # Name in the table -> file. The slowest begin.
 CLIENTS = {
+    "instant-acme": "instant_acme",
+    "Go x/crypto/acme": "go_acme",
     "npm acme-client": "npm_acme_client",
     "certbot": "certbot",
+    "ruby acme-client": "ruby_acme_client",
     "dehydrated": "dehydrated",
     "uacme": "uacme",
     "acme-tiny": "acme_tiny",
