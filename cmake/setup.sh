@@ -11,7 +11,7 @@ case "${1:-}" in
   build) wanted="$build" ;;
   test) wanted="$build doctest-dev libpq-dev postgresql-15 python3 python3-dnslib openssl" ;;
   demo) wanted="$demo" ;;
-  clients) wanted="$demo lego uacme dehydrated acme-tiny nodejs npm" ;;
+  clients) wanted="$demo lego uacme dehydrated acme-tiny caddy apache2-bin ruby-acme-client nodejs npm golang-go cargo-web" ;;
   lint) wanted="$build doctest-dev libpq-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr" ;;
   *) echo "usage: cmake/setup.sh build|demo|test|clients|lint" >&2; exit 2 ;;
 esac
@@ -21,6 +21,8 @@ have() {
   case "$1" in
     nodejs) command -v node >/dev/null && return 0 ;;
     npm) command -v npm >/dev/null && return 0 ;;
+    golang-go) command -v go >/dev/null && return 0 ;;
+    cargo-web) command -v cargo >/dev/null && return 0 ;;
   esac
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
@@ -43,10 +45,37 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "setup: installing ${missing[*]}"
+
+# Only the programs are wanted: services that come along are started neither now, for which Debian asks policy-rc.d, nor at
+# boot. The policy that stood there answers for all others meanwhile and stands there afterwards.
+policy=/usr/sbin/policy-rc.d
+services=()
+for package in "${missing[@]}"; do
+  case "$package" in caddy) services+=(caddy caddy-api) ;; esac
+done
+keep_services_quiet() {
+  trap 'rm -f "$log"; restore_policy' EXIT
+  if [ -e "$policy" ] && ! grep -q "$policy.aside" "$policy"; then "${root[@]}" mv "$policy" "$policy.aside"; fi
+  local names
+  names=$(IFS='|'; echo "${services[*]}")
+  "${root[@]}" tee "$policy" >/dev/null <<SCRIPT
+#!/bin/sh
+case "\${1%.service}" in $names) exit 101 ;; esac
+[ ! -x $policy.aside ] || exec $policy.aside "\$@"
+SCRIPT
+  "${root[@]}" chmod 755 "$policy"
+}
+restore_policy() {
+  if [ -e "$policy.aside" ]; then "${root[@]}" mv "$policy.aside" "$policy"; else "${root[@]}" rm -f "$policy"; fi
+}
+[ "${#services[@]}" -eq 0 ] || keep_services_quiet
 export DEBIAN_FRONTEND=noninteractive
 if ! { "${root[@]}" apt-get update && "${root[@]}" apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
   tail -n 20 "$log" >&2
   echo "setup: apt-get failed (above); nothing was built" >&2
   exit 1
 fi
+for service in "${services[@]}"; do
+  ! command -v systemctl >/dev/null || "${root[@]}" systemctl disable --quiet "$service" 2>/dev/null || true
+done
 echo "setup: done"
