@@ -78,7 +78,8 @@ class BeastParser final : public MessageParser {
 // A listener at work.
 struct ListeningSite {
   ListeningSite(asio::io_context& io, Listener listener, TlsContext context, ListeningSocket bound)
-      : site(std::move(listener.name), std::move(listener.origins), std::move(context)),
+      : site(std::move(listener.name), std::move(listener.origins), std::move(listener.uids),
+             std::move(context)),
         socket(std::move(bound)),
         acceptor(asio::make_strand(io)),
         pause(acceptor.get_executor()) {
@@ -213,6 +214,13 @@ void Core::take_waiting(ListeningSite& listening) {
 
 void Core::admit(Site& site, Accepted accepted) {
   shared.tallies.accepted.add();
+  if (!site.lets_in(accepted.peer)) {
+    shared.tallies.refused.add();
+    shared.log.warning("http.peer_refused",
+                       {{"listener", site.name},
+                        {"uid", accepted.peer.uid ? std::to_string(*accepted.peer.uid) : "none"}});
+    return;
+  }
   if (site.connections >= shared.limits.connections) {
     shared.tallies.refused.add();
     if (site.encrypted) return;  // a handshake for the sake of a refusal is what a flood would like

@@ -2,6 +2,7 @@
 // deadlines, the end. Knows no event loop, only what it asks of one.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -52,17 +53,26 @@ class Connection;
 
 // A listener, as its connections know it.
 struct Site {
-  Site(std::string site_name, std::vector<std::string> site_origins, TlsContext context)
+  Site(std::string site_name, std::vector<std::string> site_origins,
+       std::vector<std::uint32_t> site_uids, TlsContext context)
       : name(std::move(site_name)),
         origins(std::move(site_origins)),
+        uids(std::move(site_uids)),
         encrypted(context != nullptr),
         tls(std::move(context)) {}
 
   const std::string name;
   const std::vector<std::string> origins;
+  const std::vector<std::uint32_t> uids;  // who may connect; empty: anybody
   const bool encrypted;
   Guarded<TlsContext> tls;  // of new connections
   std::atomic<std::size_t> connections = 0;
+
+  // What the kernel says of the other end, never what it says of itself.
+  bool lets_in(const Peer& peer) const {
+    return uids.empty() || (peer.uid && std::ranges::find(uids, *peer.uid) != uids.end());
+  }
+
   Guarded<std::map<std::uint64_t, std::weak_ptr<Connection>>> handshakes;  // the oldest first
 };
 

@@ -48,6 +48,9 @@ struct TcpAddress {
   bool v6_only = false;
 };
 
+// What sun_path holds, its NUL left out (unix(7)).
+inline constexpr std::size_t kMaxUnixPath = 107;
+
 // A socket file, made with `mode` and removed at the end. A dead one from an earlier run is
 // replaced.
 struct UnixAddress {
@@ -66,6 +69,9 @@ struct Listener {
   std::optional<TlsOptions> tls;  // none: plain HTTP
   std::vector<std::string>
       origins;  // "https://acme.example": absolute-form targets taken, RFC 9112 section 3.2.2
+  // Of a unix socket: the users whose processes may connect; others are closed at accept, and
+  // logged. Empty: whoever the file's mode lets.
+  std::vector<std::uint32_t> uids = {};
 };
 
 }  // namespace gatehouse::http

@@ -157,10 +157,10 @@ void remove_dead_socket(const std::string& name, const std::string& path, Socket
 ListeningSocket open_unix(const std::string& name, const UnixAddress& address) {
   sockaddr_un un{};
   un.sun_family = AF_UNIX;
-  if (address.path.empty() || address.path.size() >= sizeof(un.sun_path)) {
+  static_assert(kMaxUnixPath == sizeof(un.sun_path) - 1);
+  if (address.path.empty() || address.path.size() > kMaxUnixPath) {
     fail(name, "\"" + address.path + "\"",
-         "the path of a unix socket has 1 to " + std::to_string(sizeof(un.sun_path) - 1) +
-             " characters");
+         "the path of a unix socket has 1 to " + std::to_string(kMaxUnixPath) + " characters");
   }
   address.path.copy(un.sun_path, sizeof(un.sun_path) - 1);
   SocketAddress to;

@@ -134,6 +134,27 @@ TEST_CASE("a unix socket has its mode, knows its client, and is removed at the e
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
+TEST_CASE("a unix socket closes whoever is not among its users, and says so in the log") {
+  const Folder folder;
+  Listener others = unix_listener(folder.file("others"));
+  others.uids = {getuid() + 1};
+  Listener ours = unix_listener(folder.file("ours"));
+  ours.name = "ours";
+  ours.uids = {getuid() + 1, getuid()};
+  Listener tcp = plain_listener("tcp");  // no user stands behind TCP
+  tcp.uids = {getuid()};
+  Served served(echo, {}, {others, ours, tcp});
+  CHECK(served.connect(0).ended());
+  CHECK(served.connect(0).ended());
+  CHECK(served.connect(1).ask(kGet).status == 200);
+  CHECK(served.connect(2).ended());
+  CHECK(served.logged("http.peer_refused"));
+  CHECK(served.logged("\"uid\":\"" + std::to_string(getuid()) + "\""));
+  CHECK(served.logged("\"uid\":\"none\""));
+  CHECK(served.engine.stats().refused == 3);
+  CHECK(served.engine.stats().handled == 1);
+}
+
 TEST_CASE("a dead socket file is replaced") {
   const Folder folder;
   const auto path = folder.file("control");
