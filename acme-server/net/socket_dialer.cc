@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,6 +23,8 @@
 namespace gatehouse::net {
 
 namespace {
+
+constexpr int kFullBacklogPause = 10;  // ms
 
 // A file descriptor with one owner.
 class Socket {
@@ -152,6 +155,23 @@ Expected<std::unique_ptr<Stream>, DialError> SocketDialer::dial(const Endpoint& 
     socklen_t size = sizeof code;
     if (::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &code, &size) != 0) code = errno;
     if (code != 0) return dial_error(code);
+  }
+  return std::unique_ptr<Stream>(std::make_unique<SocketStream>(std::move(socket)));
+}
+
+Expected<std::unique_ptr<Stream>, DialError> dial_unix(const std::string& path, Deadline deadline) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) return dial_error(ENAMETOOLONG);
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (socket.fd() < 0) return dial_error(errno);
+  while (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    // unix(7): EAGAIN says that the backlog is full; there is nothing to wait for but a moment.
+    if (errno != EAGAIN && errno != EINTR)
+      return dial_error(errno == ENOENT ? ECONNREFUSED : errno);
+    if (deadline.expired()) return dial_error(ETIMEDOUT);
+    ::poll(nullptr, 0, kFullBacklogPause);
   }
   return std::unique_ptr<Stream>(std::make_unique<SocketStream>(std::move(socket)));
 }

@@ -1,5 +1,9 @@
 // SocketDialer, TlsStream and HttpClient against real peers on loopback.
 #include <doctest/doctest.h>
+#include <stdlib.h>
+#include <sys/un.h>
+
+#include <filesystem>
 
 #include "acme-server/net/http_client.h"
 #include "acme-server/net/socket_dialer.h"
@@ -84,6 +88,44 @@ TEST_CASE("what is written arrives, what is answered is read up to the end") {
   REQUIRE(stream);
   REQUIRE_FALSE((*stream)->write(as_bytes("hello\r\n\r\n"), soon()));
   CHECK(read_all(**stream) == "you said hello\r\n\r\n");
+}
+
+TEST_CASE("a unix socket is dialed, and nobody behind it is told from no way to it") {
+  std::string folder = "/tmp/gatehouse-net-XXXXXX";
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  const std::string path = folder + "/socket";
+  const auto kind_of = [](const std::string& at) {
+    const auto stream = dial_unix(at, soon());
+    REQUIRE_FALSE(stream);
+    return stream.error().kind;
+  };
+  CHECK(kind_of(path) == DialError::Kind::refused);
+  CHECK(kind_of(folder + "/" + std::string(200, 'x')) == DialError::Kind::unreachable);
+  CHECK(kind_of("") == DialError::Kind::unreachable);
+
+  const int listening = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::bind(listening, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  CHECK(kind_of(path) == DialError::Kind::refused);  // bound, and nobody listens
+  REQUIRE(::listen(listening, 1) == 0);
+  auto stream = dial_unix(path, soon());
+  REQUIRE(stream);
+  const int accepted = ::accept(listening, nullptr, nullptr);
+  LoopbackServer::send_all(accepted, "hello");
+  ::close(accepted);
+  CHECK(read_all(**stream) == "hello");
+
+  // A backlog of one is full with two; more wait until the deadline.
+  const auto first = dial_unix(path, soon());
+  const auto second = dial_unix(path, soon());
+  REQUIRE(second);
+  const auto third = dial_unix(path, Deadline::in(std::chrono::milliseconds(30)));
+  REQUIRE_FALSE(third);
+  CHECK(third.error().kind == DialError::Kind::timeout);
+  ::close(listening);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("TLS shows the peer's certificate, version and protocol, and trusts nobody") {
