@@ -61,7 +61,7 @@ bool same(const Part& a, const Part& b) {
 }  // namespace
 
 std::optional<std::string> first_fixed_difference(const Config& a, const Config& b) {
-  const std::array<std::pair<std::string_view, bool>, 18> parts = {{
+  const std::array<std::pair<std::string_view, bool>, 19> parts = {{
       {"base_url", a.web.base_url == b.web.base_url},
       {"public_url", a.public_url == b.public_url},
       {"path", a.web.path == b.web.path && a.web.directories == b.web.directories},
@@ -72,6 +72,7 @@ std::optional<std::string> first_fixed_difference(const Config& a, const Config&
       {"listeners.acme", same(a.acme, b.acme)},
       {"listeners.public", same(a.public_files, b.public_files)},
       {"listeners.operations", same(a.operations, b.operations)},
+      {"control.socket", a.control_socket == b.control_socket},
       {"store.path", a.store.database == b.store.database},
       {"store.readers", a.store_readers == b.store_readers},
       {"resolver", same(a.resolver, b.resolver)},

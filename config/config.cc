@@ -182,6 +182,7 @@ Config read_config(const Json& document, const std::string& path) {
              "caa_identities",
              "data_directory",
              "listeners",
+             "control",
              "store",
              "resolver",
              "profiles",
@@ -210,6 +211,7 @@ Config read_config(const Json& document, const std::string& path) {
     config.validators = validators->json();
   const auto backends = root.optional_object("backends");
   config.backends = backends ? backends->json() : default_backends();
+  read_control(root, config);
   read_listeners(root, config);
   return config;
 }

@@ -47,6 +47,7 @@ struct Config {
   std::string data_directory;         // listener keys and the like
   std::string public_url;             // where CDP and AIA point, for good
   std::vector<ListenerConfig> acme, public_files, operations;
+  std::string control_socket;  // where operators' commands reach the server
   web::WebOptions web;
   store::StoreOptions store;
   std::size_t store_readers = 8;  // connections kept for reading

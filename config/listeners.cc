@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -23,6 +25,8 @@ namespace {
 constexpr std::uint16_t kPublicPort = 80;
 constexpr std::uint16_t kOperationsPort = 9402;
 constexpr std::size_t kMaxListeners = 16;  // of one kind: addresses of one machine, not a farm
+
+constexpr std::string_view kControlSocket = "control.sock";  // in the data directory
 
 enum class Kind { acme, public_files, operations };
 
@@ -127,7 +131,7 @@ void read_kind(const JsonObject& listeners, std::string_view name, Kind kind,
 }
 
 void refuse_doubles(const Config& config) {
-  std::set<std::string> seen;
+  std::set<std::string> seen = {config.control_socket};
   for (const auto* kind : {&config.acme, &config.public_files, &config.operations}) {
     for (const ListenerConfig& listener : *kind) {
       if (!seen.insert(describe(listener.listener)).second) {
@@ -167,6 +171,25 @@ void read_listeners(const JsonObject& root, Config& config) {
   }
   if (config.acme.empty()) throw JsonError("listeners.acme: at least one is needed");
   refuse_doubles(config);
+}
+
+void read_control(const JsonObject& root, Config& config) {
+  config.control_socket = (std::filesystem::path(config.data_directory) / kControlSocket).string();
+  const std::optional<JsonObject> control = root.optional_object("control");
+  if (control) {
+    control->only({"socket"});
+    if (const auto socket = control->optional_string("socket", 4096)) {
+      if (socket->empty()) refuse(*control, "socket", "names no file");
+      config.control_socket = resolve_path(config, *socket);
+    }
+  }
+  if (config.control_socket.size() > http::kMaxUnixPath) {
+    throw JsonError("control.socket: " + config.control_socket + " has " +
+                    std::to_string(config.control_socket.size()) +
+                    " characters, a unix socket's path at most " +
+                    std::to_string(http::kMaxUnixPath) +
+                    "; name a shorter one, such as /run/gatehouse/control.sock");
+  }
 }
 
 }  // namespace gatehouse::config

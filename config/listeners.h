@@ -14,6 +14,9 @@ namespace gatehouse::config {
 // listeners on one address, unknown fields.
 void read_listeners(const JsonObject& root, Config& config);
 
+// Fills config.control_socket; after data_directory was read.
+void read_control(const JsonObject& root, Config& config);
+
 // `path` as the config means it: relative to the config file's folder.
 std::string resolve_path(const Config& config, const std::string& path);
 

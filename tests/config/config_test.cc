@@ -43,6 +43,11 @@ TEST_CASE("base_url alone is a whole configuration") {
   CHECK(config.web.base_url == "https://acme.test");
   CHECK(config.public_url == "http://acme.test");
   CHECK(config.store.database == "/etc/gatehouse/gatehouse.db");
+  CHECK(config.control_socket == "/etc/gatehouse/data/control.sock");
+  CHECK(parse(with(R"("data_directory": "/var/lib/gatehouse")")).control_socket ==
+        "/var/lib/gatehouse/control.sock");
+  CHECK(parse(with(R"("control": {"socket": "/run/gatehouse.sock"})")).control_socket ==
+        "/run/gatehouse.sock");
   REQUIRE(config.acme.size() == 1);
   CHECK(config.acme[0].certificate == CertificateSource::own);
   CHECK(std::get<http::TcpAddress>(config.acme[0].listener.address).port == 443);
@@ -150,6 +155,11 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
       {R"("listeners": {"public": [{"address": "::", "tls": "own"}]})", "plain HTTP"},
       {R"("listeners": {"operations": [{"address": "::", "port": 443}]})", "two of them"},
       {R"("listeners": {"acme": [{"unix": "a.sock", "mode": "9"}]})", "octal"},
+      {R"("control": {"socket": ""})", "control.socket: names no file"},
+      {R"("control": {"socket": ")" + std::string(120, 'x') + R"("})",
+       "characters, a unix socket's path at most 107"},
+      {R"("control": {"port": 1})", "control.port"},
+      {R"("listeners": {"acme": [{"unix": "data/control.sock"}]})", "two of them"},
       {R"("profiles": {})", "profiles: is empty"},
       {R"("profiles": {"a b": {}})", "a profile's name"},
       {R"("profiles": {"a": {}, "b": {}})", "default_profile"},
