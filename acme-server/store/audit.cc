@@ -100,12 +100,7 @@ void Audit::seal() {
   if (unsealed.empty()) {
     return;
   }
-  const std::vector<sql::Row> last = connection_.query(
-      "SELECT sequence, hash FROM audit_events WHERE sequence IS NOT NULL "
-      "ORDER BY sequence DESC LIMIT 1",
-      {});
-  std::int64_t sequence = last.empty() ? 0 : last.front().integer(0);
-  std::string hash = last.empty() ? std::string() : last.front().text(1);
+  auto [sequence, hash] = head();
   for (const sql::Row& row : unsealed) {
     const StoredRow stored = stored_row(row);
     ++sequence;
@@ -113,6 +108,17 @@ void Audit::seal() {
     connection_.execute("UPDATE audit_events SET sequence = $1, hash = $2 WHERE id = $3",
                         params(sequence, hash, stored.id));
   }
+}
+
+AuditHead Audit::head() {
+  const std::vector<sql::Row> last = connection_.query(
+      "SELECT sequence, hash FROM audit_events WHERE sequence IS NOT NULL "
+      "ORDER BY sequence DESC LIMIT 1",
+      {});
+  if (last.empty()) {
+    return {};
+  }
+  return {.sequence = last.front().integer(0), .hash = last.front().text(1)};
 }
 
 std::vector<AuditRow> Audit::of_order(const OrderId& order) {

@@ -35,6 +35,14 @@ struct AuditRow {
   std::string hash;  // hex SHA-256 over the previous hash and this row; empty: not sealed yet
 };
 
+// The end of the chain: kept elsewhere, it shows later that nothing was cut off.
+struct AuditHead {
+  std::int64_t sequence = 0;  // 0: no event is sealed yet
+  std::string hash;
+
+  friend bool operator==(const AuditHead&, const AuditHead&) = default;
+};
+
 // Numbers rows in the order of their arrival until they are sealed: the process's number, counted
 // up in the database at each start, then a count. No two processes share one, and none waits for
 // another.
@@ -54,6 +62,8 @@ class Audit {
   // Oldest first; list() gives sealed rows alone.
   std::vector<AuditRow> of_order(const OrderId& order);
   std::vector<AuditRow> list(std::int64_t after_sequence, std::size_t limit);
+
+  AuditHead head();
 
   // Nothing when every hash follows from the row and the hash before it; else a sentence naming the
   // first row that breaks. Rows cut off at the end leave no trace in the chain: compare the last

@@ -48,6 +48,18 @@ std::optional<CrlRecord> Crls::in_force(const IssuerId& issuer, std::string_view
                         params(issuer, url)));
 }
 
+std::optional<CrlHead> Crls::head(const IssuerId& issuer, std::string_view url) {
+  const std::vector<sql::Row> rows = connection_.query(
+      "SELECT number, this_update, next_update FROM crls WHERE issuer = $1 AND url = $2",
+      params(issuer, url));
+  if (rows.empty()) {
+    return std::nullopt;
+  }
+  return CrlHead{.number = rows.front().integer(0),
+                 .this_update = instant_at(rows.front(), 1),
+                 .next_update = instant_at(rows.front(), 2)};
+}
+
 std::optional<CrlRecord> Crls::by_file(std::string_view file) {
   return first(
       connection_.query("SELECT issuer, url, file, number, this_update, next_update, der "

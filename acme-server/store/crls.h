@@ -23,11 +23,18 @@ struct CrlRecord {
   Bytes der;  // stored as base64url
 };
 
+// A CRL in force, without its octets, of which there may be many.
+struct CrlHead {
+  std::int64_t number = 0;
+  Instant this_update, next_update;
+};
+
 class Crls {
  public:
   explicit Crls(sql::Connection& connection) : connection_(connection) {}
 
   std::optional<CrlRecord> in_force(const IssuerId& issuer, std::string_view url);
+  std::optional<CrlHead> head(const IssuerId& issuer, std::string_view url);
   std::optional<CrlRecord> by_file(std::string_view file);
 
   // max(last number of this shard + 1, Unix time in microseconds): no restore can lower it while

@@ -158,6 +158,18 @@ std::vector<ParkedJob> Jobs::parked() {
   return jobs;
 }
 
+std::vector<JobCount> Jobs::counts() {
+  std::vector<JobCount> counts;
+  for (const sql::Row& row : connection_.query(
+           "SELECT kind, COUNT(*), MIN(run_at) FROM jobs WHERE parked = 0 GROUP BY kind "
+           "ORDER BY kind",
+           {})) {
+    counts.push_back(JobCount{
+        .kind = kind_from(row.text(0)), .waiting = row.integer(1), .next = instant_at(row, 2)});
+  }
+  return counts;
+}
+
 bool Jobs::exists(JobKind kind, std::string_view subject) {
   return !connection_
               .query("SELECT id FROM jobs WHERE kind = $1 AND subject = $2",

@@ -41,6 +41,13 @@ struct ParkedJob {
   std::string subject, note;
 };
 
+// What there is of one kind.
+struct JobCount {
+  JobKind kind;
+  std::int64_t waiting = 0;  // or running; parked ones are not among them
+  Instant next;              // when the first is due, or its lease ends
+};
+
 class Jobs {
  public:
   explicit Jobs(sql::Connection& connection) : connection_(connection) {}
@@ -70,6 +77,8 @@ class Jobs {
   // When the next unparked job is due; none: none.
   std::optional<Instant> next_run_at();
   std::vector<ParkedJob> parked();
+  // Of every kind that there is any of.
+  std::vector<JobCount> counts();
   // The operator's word: the parked job is due at `run_at`. False when there is none.
   bool unpark(JobKind kind, std::string_view subject, Instant run_at);
   bool exists(JobKind kind, std::string_view subject);

@@ -21,6 +21,7 @@ store::AuditEvent event(const std::string& kind) {
 }
 
 void event_comes_back_sealed(TestStore& store) {
+  CHECK(store->read([](store::Tx& tx) { return tx.audit().head(); }) == store::AuditHead{});
   store->write([](store::Tx& tx) {
     tx.audit().append(event("first"));
     // Within its own transaction a row is there, without a hash.
@@ -54,6 +55,7 @@ void event_comes_back_sealed(TestStore& store) {
     CHECK(rows[1].at == kNoon + std::chrono::seconds(5));
     CHECK(rows[2].sequence == 3);
     CHECK(rows[2].hash != rows[0].hash);
+    CHECK(tx.audit().head() == store::AuditHead{.sequence = 3, .hash = rows[2].hash});
     CHECK(tx.audit().list(1, 1).front().sequence == 2);
     CHECK(tx.audit().list(3, 1).empty());
     CHECK(tx.audit().of_order(OrderId("order-second")).front().sequence == 3);

@@ -241,6 +241,9 @@ void crl_number_only_rises(TestStore& store) {
     CHECK(crls.put(crl));
     CHECK_FALSE(crls.put(crl));
     CHECK(crls.in_force(issuer, url)->der == crl.der);
+    CHECK(crls.head(issuer, url)->number == crl.number);
+    CHECK(crls.head(issuer, url)->next_update == crl.next_update);
+    CHECK_FALSE(crls.head(issuer, "http://other.test/crl"));
     CHECK(crls.by_file("/crl/0.crl")->number == by_clock);
     CHECK_FALSE(crls.by_file("/crl/1.crl"));
     CHECK(crls.next_number(issuer, url, kNoon) == by_clock + 1);

@@ -172,7 +172,14 @@ void parked_job_waits_for_the_operator(TestStore& store) {
     CHECK(parked.front().subject == "subject");
     CHECK(parked.front().note == "ask the CA about serial 0a");
     CHECK_FALSE(jobs.unpark(JobKind::publish_crl, "subject", kNoon));
+    CHECK(jobs.counts().empty());
     CHECK(jobs.unpark(kKind, "subject", kNoon + hours(1)));
+    jobs.enqueue("3", kKind, "later", kNoon + hours(2));
+    const std::vector<store::JobCount> counts = jobs.counts();
+    REQUIRE(counts.size() == 1);
+    CHECK(counts.front().kind == kKind);
+    CHECK(counts.front().waiting == 2);
+    CHECK(counts.front().next == kNoon + hours(1));
     CHECK_FALSE(jobs.unpark(kKind, "subject", kNoon));
     CHECK(jobs.parked().empty());
     claim_one(tx, kNoon + hours(1), "token-2");

@@ -185,8 +185,8 @@ bool is_statement(const std::string& text) {
 TEST_CASE("the contract cases run every statement of the store") {
   const auto statements = recorded_statements();
   std::size_t found = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(
-           source_directory() + "/acme-server/store")) {
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(source_directory() + "/acme-server/store")) {
     if (entry.path().extension() != ".cc") {
       continue;
     }

@@ -51,8 +51,9 @@ LockFile::LockFile(std::string path, const std::string& what) : path_(std::move(
     if (owner.empty()) {
       throw DatabaseError("cannot lock " + path_ + ": " + reason(error));
     }
-    throw DatabaseError(what + " is in use by " + owner + ", which holds " + path_ +
-                        "; stop it first, or give this one a database of its own");
+    throw LockTaken(what + " is in use by " + owner + ", which holds " + path_ +
+                        "; stop it first, or give this one a database of its own",
+                    owner);
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(descriptor_, 0) != 0 ||
