@@ -7,6 +7,8 @@
 #include <iostream>
 #include <string>
 
+#include "acme-server/app/commands.h"
+#include "acme-server/app/control.h"
 #include "acme-server/app/preflight.h"
 #include "acme-server/core/problem.h"
 
@@ -27,7 +29,7 @@ constexpr const char* kFooter =
     "\n"
     "EXIT STATUS\n"
     "  0  done\n"
-    "  1  it started and failed, or a drain was cut short\n"
+    "  1  it started and failed, the server refused it, or a drain was cut short\n"
     "  2  wrong arguments, a wrong config, or something in the way: nothing was started\n"
     "\n"
     "`gatehouse COMMAND --help` tells more of each command.";
@@ -61,6 +63,7 @@ int run_command_line(int argc, char** argv) {
   add_check_config(program, chosen);
   add_init(program, chosen);
   add_root(program, chosen);
+  add_commands(program, chosen);
   add_version(program, chosen);
   try {
     program.parse(argc, argv);
@@ -72,6 +75,9 @@ int run_command_line(int argc, char** argv) {
   }
   try {
     return chosen();
+  } catch (const CommandFailed& failed) {
+    say(failed.what());
+    return kFailed;
   } catch (const RequestRejected& rejected) {
     say(rejected.problem().detail);
   } catch (const std::exception& error) {

@@ -1,4 +1,5 @@
-// The command line: `gatehouse serve | check-config | init | root crl | version`.
+// The command line: `gatehouse serve | check-config | init | root crl | version`, and the
+// operators' commands of commands.h.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,7 +9,7 @@ namespace gatehouse::app {
 
 // Exit codes of the program.
 inline constexpr int kDone = 0;
-inline constexpr int kFailed = 1;  // it ran and failed
+inline constexpr int kFailed = 1;  // it ran and failed, or the server refused it
 inline constexpr int kRefused =
     2;  // wrong arguments, a wrong config, or preflight said no: nothing has started
 

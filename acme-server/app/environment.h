@@ -26,7 +26,8 @@ struct Executors {
   Executor& validation;
   Executor& issuance;
   Executor& maintenance;
-  Executor& writer;  // one thread, this store's alone
+  Executor& control;  // operators' commands: never behind a flood of requests
+  Executor& writer;   // one thread, this store's alone
 };
 
 // What tests and personalities put round the parts, as they are made. Each default returns what it

@@ -27,10 +27,11 @@ constexpr milliseconds kLongestSleep{1000};
 constexpr std::size_t kLaneQueue = 256;
 // Groups of one store: one runs, one waits (Store::Options::queue_limit bounds what is in them).
 constexpr std::size_t kWriterQueue = 64;
+constexpr std::size_t kControlThreads = 2;  // one long command does not keep the next from running
 
 struct Route {
   http::Handler handler;
-  std::string kind;  // "acme", "public", "operations"
+  std::string kind;  // "acme", "public", "operations", "control"
 };
 
 // A Server with what is its alone.
@@ -53,6 +54,15 @@ struct Identities {
   bool serving = false;
   std::map<std::size_t, service::TlsIdentity> latest;
 };
+
+// For the processes of root and of our own user; anybody else is closed at accept.
+http::Listener control_listener(const Instance& instance) {
+  return {.name = instance.listener_name("control"),
+          .address = http::UnixAddress{.path = instance.config.control_socket, .mode = 0600},
+          .tls = {},
+          .origins = {},
+          .uids = operator_uids()};
+}
 
 http::TlsOptions tls_of(const service::TlsIdentity& identity) {
   http::TlsOptions tls;
@@ -82,7 +92,7 @@ struct Host::Impl {
   OsEntropy entropy;
   net::SocketDialer dialer;
   config::ThreadsConfig threads;
-  WorkerPool requests, validation, issuance, maintenance;
+  WorkerPool requests, validation, issuance, maintenance, control;
   std::vector<std::unique_ptr<Instance>> instances;
   std::unique_ptr<http::Engine> engine;
   std::map<std::string, Route> routes;  // by listener; immutable once the engine has started
@@ -100,7 +110,8 @@ Host::Impl::Impl(std::vector<config::Config> configs, Log& given_log, const Opti
           {.name = "requests", .threads = threads.requests, .queue_limit = threads.request_queue}),
       validation({.name = "validation", .threads = threads.validation, .queue_limit = kLaneQueue}),
       issuance({.name = "issuance", .threads = threads.issuance, .queue_limit = kLaneQueue}),
-      maintenance({.name = "maintenance", .threads = 1, .queue_limit = kLaneQueue}) {
+      maintenance({.name = "maintenance", .threads = 1, .queue_limit = kLaneQueue}),
+      control({.name = "control", .threads = kControlThreads, .queue_limit = kLaneQueue}) {
   const http::Limits limits = configs.front().limits;
   for (std::size_t i = 0; i < configs.size(); ++i) add_server(std::move(configs[i]), i, options);
   engine =
@@ -127,6 +138,7 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
                                        .validation = validation,
                                        .issuance = issuance,
                                        .maintenance = maintenance,
+                                       .control = control,
                                        .writer = *instance.writer}};
   instance.environment =
       std::make_unique<Environment>(options.adjust ? options.adjust(number, base) : base);
@@ -167,6 +179,8 @@ std::vector<http::Listener> Host::Impl::listeners() {
         all.push_back(std::move(listener));
       }
     }
+    all.push_back(control_listener(*instance));
+    add_route(*instance, all.back().name, "control");
   }
   return all;
 }
@@ -251,6 +265,7 @@ bool Host::Impl::stop() {
   validation.drain();
   issuance.drain();
   maintenance.drain();
+  control.drain();
   for (const auto& instance : instances) {
     instance->server.reset();
     instance->writer->drain();
@@ -285,6 +300,7 @@ std::vector<std::string> Host::start() {
   impl_->scheduler =
       std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->schedule(stop); });
   for (const auto& instance : impl_->instances) {
+    instance->server->show_listeners(print_listeners(addresses(instance->number)));
     const auto report = report_server(instance->config, addresses(instance->number));
     lines.insert(lines.end(), report.begin(), report.end());
   }

@@ -1,5 +1,7 @@
 #include "acme-server/app/server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
@@ -24,6 +26,7 @@
 #include "acme-server/service/maintenance_job.h"
 #include "acme-server/service/validation_job.h"
 #include "acme-server/store/sql/open.h"
+#include "acme-server/web/admin.h"
 #include "acme-server/web/handler.h"
 #include "acme-server/web/links.h"
 #include "ca-backends/registry.h"
@@ -148,6 +151,7 @@ struct Server::Impl {
   web::Links links;
   Guarded<Wake> wake;
   Guarded<IdentityListener> identity_listener;
+  Guarded<std::vector<std::string>> listeners;
   service::Context context;
   service::PublicFiles public_files;
   service::ValidationJob validation;
@@ -189,10 +193,15 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
       crls(context, public_files),
       maintenance(context, [this] { return expiring(); }),
       runner(context),
-      web(config.web, context, public_files, [this] { return why_not_ready(); }) {
+      web(config.web, context, public_files, [this] { return why_not_ready(); },
+          {.version = GATEHOUSE_VERSION,
+           .database = database->description(),
+           .started = environment.clock.now(),
+           .operators = operator_uids(),
+           .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}) {
   check_profiles(config.policy, validators, config.backends);
+  make_private_folder(config.data_directory);
   if (wants_own_certificate(config)) {
-    make_private_folder(config.data_directory);
     own_certificate.emplace(
         context,
         service::OwnCertificateOptions{
@@ -324,8 +333,11 @@ http::Handler Server::handler() {
   // The request is parsed by then; everything about it, the database too, is another thread's work.
   http::Handler handler = [this](http::Request request, http::Respond respond) {
     auto shared = std::make_shared<http::Request>(std::move(request));
-    const bool posted = impl_->environment.executors.requests.try_post(
-        [this, shared, respond] { respond(impl_->web.handle(*shared)); });
+    Executors& executors = impl_->environment.executors;
+    Executor& executor =
+        shared->listener == web::kControlListener ? executors.control : executors.requests;
+    const bool posted =
+        executor.try_post([this, shared, respond] { respond(impl_->web.handle(*shared)); });
     if (!posted) respond(impl_->web.busy(*shared));
   };
   return impl_->environment.decorate.handler(std::move(handler));
@@ -368,6 +380,14 @@ void Server::reload(const config::Config& config) {
   check_profiles(config.policy, impl_->validators, config.backends);
   impl_->policy.replace(config.policy);
   impl_->web.replace_hosts(config.web);
+}
+
+void Server::show_listeners(std::vector<std::string> listeners) {
+  impl_->listeners.with([&](auto& shown) { shown = std::move(listeners); });
+}
+
+std::vector<std::uint32_t> operator_uids() {
+  return {0, ::geteuid()};
 }
 
 store::Store& Server::store() {

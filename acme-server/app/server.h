@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,9 @@
 
 namespace gatehouse::app {
 
+// Whose processes may command a server: root's, and those of the user that this process runs as.
+std::vector<std::uint32_t> operator_uids();
+
 class Server {
  public:
   // Opens the store, loads the backends, wires everything; nothing runs yet. Throws JsonError or
@@ -27,8 +31,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // The whole application, for every listener; Request::listener says which: "acme", "public" or
-  // "operations". Asynchronous: it posts to executors.requests; full: 503 with Retry-After.
+  // The whole application, for every listener; Request::listener says which: "acme", "public",
+  // "operations" or "control". Asynchronous: it posts to executors.requests, commands to
+  // executors.control; full: 503 with Retry-After.
   http::Handler handler();
 
   // Before listeners open: CRLs made, the own certificate issued when it is wanted and missing,
@@ -51,7 +56,10 @@ class Server {
   // usable.
   void reload(const config::Config& config);
 
-  // For tests and for operators' commands.
+  // What `gatehouse status` says of the listeners.
+  void show_listeners(std::vector<std::string> listeners);
+
+  // For tests.
   store::Store& store();
 
  private:

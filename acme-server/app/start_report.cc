@@ -67,13 +67,20 @@ std::vector<std::string> report_process(std::size_t descriptor_limit) {
   return {libraries, "at most " + std::to_string(descriptor_limit) + " open descriptors"};
 }
 
+std::vector<std::string> print_listeners(const std::vector<http::ListenerAddress>& addresses) {
+  std::vector<std::string> lines;
+  lines.reserve(addresses.size());
+  for (const http::ListenerAddress& bound : addresses) {
+    lines.push_back(bound.listener + " on " + print(bound));
+  }
+  return lines;
+}
+
 std::vector<std::string> report_server(const config::Config& config,
                                        const std::vector<http::ListenerAddress>& addresses) {
   std::vector<std::string> lines;
   lines.push_back("directory " + config.web.base_url + "/directory");
-  for (const http::ListenerAddress& bound : addresses) {
-    lines.push_back("listener " + bound.listener + " on " + print(bound));
-  }
+  for (const std::string& line : print_listeners(addresses)) lines.push_back("listener " + line);
   lines.push_back("database " + config.store.database);
   lines.push_back("CRLs and issuers at " + config.public_url);
   lines.push_back("DNS servers " + print_resolvers(config.resolver));

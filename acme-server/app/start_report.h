@@ -16,4 +16,7 @@ std::vector<std::string> report_process(std::size_t descriptor_limit);
 std::vector<std::string> report_server(const config::Config& config,
                                        const std::vector<http::ListenerAddress>& addresses);
 
+// "acme.0 on [::]:443".
+std::vector<std::string> print_listeners(const std::vector<http::ListenerAddress>& addresses);
+
 }  // namespace gatehouse::app

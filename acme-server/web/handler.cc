@@ -50,7 +50,7 @@ std::string agent_of(const http::Request& request) {
 }  // namespace
 
 Handler::Handler(const WebOptions& options, service::Context& context, service::PublicFiles& files,
-                 Readiness readiness)
+                 Readiness readiness, ProcessFacts process)
     : context_(context),
       files_(files),
       readiness_(std::move(readiness)),
@@ -61,6 +61,11 @@ Handler::Handler(const WebOptions& options, service::Context& context, service::
       unrouted_(make_tally(kAcmeListener, "none")),
       public_(make_tally(kPublicListener, "file")),
       operations_(make_tally(kOperationsListener, "page")),
+      control_(make_tally(kControlListener, "command")),
+      admin_(context, process, readiness_),
+      operator_auth_(admin_, std::move(process.operators)),
+      commands_(admin_routes(operator_auth_)),
+      command_patterns_(commands_.patterns()),
       hosts_(std::make_shared<const Hosts>(options)) {
   for (const std::string& pattern : patterns_) {
     tallies_.push_back(make_tally(kAcmeListener, pattern));
@@ -105,7 +110,6 @@ http::Response Handler::handle(const http::Request& request) {
    : response.status < 500 ? tally.refused
                            : tally.failed)
       .add();
-  const std::shared_ptr<const Hosts> hosts = hosts_.with([](const auto& h) { return h; });
   context_.log.info("http.request", {{"listener", request.listener},
                                      {"method", sanitize(request.method, 16)},
                                      {"target", sanitize(request.target, kMaxLoggedTarget)},
@@ -113,10 +117,18 @@ http::Response Handler::handle(const http::Request& request) {
                                      {"status", response.status},
                                      {"problem", trace.problem},
                                      {"milliseconds", taken.count() * 1000},
-                                     {"client", hosts->client_of(request)},
+                                     {"client", client_of(request)},
                                      {"agent", agent_of(request)},
                                      {"request", request.id}});
   return response;
+}
+
+// A proxy's word counts where clients come through proxies, never for who commands.
+std::string Handler::client_of(const http::Request& request) const {
+  if (request.listener == kControlListener) {
+    return request.peer.uid ? "uid:" + std::to_string(*request.peer.uid) : "nobody";
+  }
+  return hosts_.with([](const auto& hosts) { return hosts; })->client_of(request);
 }
 
 http::Response Handler::answer(const http::Request& request, Trace& trace) {
@@ -130,10 +142,33 @@ http::Response Handler::answer(const http::Request& request, Trace& trace) {
     if (request.listener == kOperationsListener) {
       return serve_operations(context_.metrics, readiness_, request);
     }
+    if (request.listener == kControlListener) {
+      return answer_control(request, trace);
+    }
     reject({.type = ProblemType::unspecified, .detail = "Nothing is served here.", .status = 404});
   } catch (...) {
     return problem(problem_in_flight(context_.log, context_.entropy, request), trace);
   }
+}
+
+http::Response Handler::answer_control(const http::Request& request, Trace& trace) {
+  Router::Match match = commands_.match(request.method, request.target);
+  if (match.route == Router::kNoRoute) {
+    reject({.type = ProblemType::unspecified,
+            .detail = "This server has no such command; is `gatehouse` of the same version?",
+            .status = 404});
+  }
+  trace.pattern = command_patterns_[match.route];
+  if (match.endpoint == nullptr) {
+    http::Response response = problem({.type = ProblemType::unspecified,
+                                       .detail = "Commands are given with POST.",
+                                       .status = 405},
+                                      trace);
+    add(response, "Allow", commands_.allowed(match.route));
+    return response;
+  }
+  return (*match.endpoint)(
+      {.request = request, .directory = {}, .parameters = std::move(match.parameters)});
 }
 
 http::Response Handler::answer_acme(const http::Request& request, Trace& trace) {
@@ -244,6 +279,9 @@ const Handler::Tally& Handler::tally_of(const http::Request& request, const Trac
   }
   if (request.listener == kOperationsListener) {
     return operations_;
+  }
+  if (request.listener == kControlListener) {
+    return control_;
   }
   return trace.route == Router::kNoRoute ? unrouted_ : tallies_[trace.route];
 }

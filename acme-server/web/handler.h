@@ -14,8 +14,10 @@
 #include "acme-server/http/http.h"
 #include "acme-server/service/certificates.h"
 #include "acme-server/service/context.h"
+#include "acme-server/web/admin.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/hosts.h"
+#include "acme-server/web/operator_auth.h"
 #include "acme-server/web/ops.h"
 #include "acme-server/web/request_auth.h"
 #include "acme-server/web/router.h"
@@ -23,7 +25,7 @@
 
 namespace gatehouse::web {
 
-// The names of listeners that handle() knows.
+// The names of listeners that handle() knows; kControlListener is another.
 inline constexpr std::string_view kAcmeListener = "acme";
 inline constexpr std::string_view kPublicListener = "public";
 inline constexpr std::string_view kOperationsListener = "operations";
@@ -32,7 +34,7 @@ inline constexpr std::string_view kOperationsListener = "operations";
 class Handler {
  public:
   Handler(const WebOptions& options, service::Context& context, service::PublicFiles& files,
-          Readiness readiness);
+          Readiness readiness, ProcessFacts process);
   ~Handler() = default;
   Handler(const Handler&) = delete;
   Handler& operator=(const Handler&) = delete;
@@ -63,8 +65,10 @@ class Handler {
     std::string problem;  // short name of its type; empty: none
   };
 
+  std::string client_of(const http::Request& request) const;
   Tally make_tally(std::string_view listener, std::string_view route);
   http::Response answer(const http::Request& request, Trace& trace);
+  http::Response answer_control(const http::Request& request, Trace& trace);
   http::Response answer_acme(const http::Request& request, Trace& trace);
   http::Response run_acme(const http::Request& request, Trace& trace, DirectoryId& directory);
   http::Response preflight(std::size_t route) const;
@@ -81,7 +85,11 @@ class Handler {
   Router router_;
   std::vector<std::string> patterns_;
   std::vector<Tally> tallies_;  // of routes, by their number
-  Tally unrouted_, public_, operations_;
+  Tally unrouted_, public_, operations_, control_;
+  Admin admin_;
+  OperatorAuth operator_auth_;
+  Router commands_;
+  std::vector<std::string> command_patterns_;
   std::map<ProblemType, Counter> problems_;
   Guarded<std::shared_ptr<const Hosts>> hosts_;
 };

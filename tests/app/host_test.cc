@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -111,7 +113,7 @@ TEST_CASE("a host serves a certificate over TLS that its own CA made") {
   const auto lines = host.start();
   CHECK(lines.front().find("OpenSSL") != std::string::npos);
   const auto addresses = host.addresses();
-  REQUIRE(addresses.size() == 3);
+  REQUIRE(addresses.size() == 4);
 
   const auto context = trusting(world.folder.root());
   AcmeClient client(SocketSender(named(addresses, "acme.0"), context.get(), "acme.test"),
@@ -126,8 +128,21 @@ TEST_CASE("a host serves a certificate over TLS that its own CA made") {
   CHECK(files.ask("GET /root.pem HTTP/1.1\r\nHost: pki.test\r\n\r\n").status == 200);
   CHECK(files.ask("GET /directory HTTP/1.1\r\nHost: acme.test\r\n\r\n").status == 404);
 
+  const http::ListenerAddress control = named(addresses, "control");
+  const std::string command = "POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+  CHECK(Client::to(control).ask(command).body.find("\"ready\":true") != std::string::npos);
+  CHECK(Client::to(control).ask("GET /directory HTTP/1.1\r\nHost: acme.test\r\n\r\n").status ==
+        404);
+  for (const char* other : {"operations.0", "public.0"}) {
+    CHECK(Client::to(named(addresses, other)).ask(command).status == 404);
+  }
+  struct stat info{};
+  REQUIRE(::stat(control.unix_path.c_str(), &info) == 0);
+  CHECK((info.st_mode & 07777) == 0600);
+
   CHECK(host.stop());
   CHECK(host.stop());
+  CHECK_FALSE(std::filesystem::exists(control.unix_path));
   CHECK_THROWS(Client::to(named(addresses, "acme.0")));
 }
 

@@ -168,6 +168,7 @@ TEST_CASE("a request that finds no thread is told to come back") {
                                              .validation = executor,
                                              .issuance = executor,
                                              .maintenance = executor,
+                                             .control = executor,
                                              .writer = executor}};
   app::Server busy(folder.config(), environment);
   AcmeClient client(

@@ -109,6 +109,7 @@ class TestServer final {
                                    .validation = executor_,
                                    .issuance = executor_,
                                    .maintenance = executor_,
+                                   .control = executor_,
                                    .writer = executor_}} {
     if (!options.real_validators) {
       environment_.decorate.validator = [this](std::unique_ptr<validators::Validator> real) {

@@ -20,6 +20,8 @@
 
 namespace gatehouse::testing {
 
+inline constexpr std::uint32_t kOperator = 990;  // the server's own user
+
 inline constexpr std::string_view kBaseUrl = "https://acme.test";
 
 inline web::WebOptions test_web_options() {
@@ -64,7 +66,28 @@ class TestWeb final {
                    const web::WebOptions& web_options = test_web_options())
       : services(std::move(options)),
         files(services.context()),
-        handler(web_options, services.context(), files, [this] { return not_ready; }) {}
+        handler(
+            web_options, services.context(), files, [this] { return not_ready; }, test_process()) {}
+
+  static web::ProcessFacts test_process() {
+    return {.version = "1.2.3",
+            .database = "SQLite",
+            .started = kNoon,
+            .operators = {0, kOperator},
+            .listeners = [] { return std::vector<std::string>{"acme.0 on [::]:443"}; }};
+  }
+
+  // An operator's command, over the control socket.
+  http::Response command(std::string path, const Json& body = Json::object(),
+                         std::optional<std::uint32_t> uid = kOperator) {
+    http::Request request;
+    request.listener = web::kControlListener;
+    request.method = "POST";
+    request.target = std::move(path);
+    request.body = print_json(body);
+    request.peer.uid = uid;
+    return handler.handle(request);
+  }
 
   http::Response send(std::string method, std::string target, std::string body = "",
                       std::vector<http::Header> headers = {}) {

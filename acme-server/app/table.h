@@ -1,0 +1,32 @@
+// Tables for people: columns as wide as what stands in them, two blanks between.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gatehouse::app {
+
+// Prints rows as they come, page by page: the first page sets the widths, later ones widen them.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> titles);
+
+  void add(std::vector<std::string> row);
+
+  // What was added since the last call, as lines; the titles before the first of all.
+  std::string take_page();
+
+  std::size_t rows() const { return rows_; }
+
+ private:
+  std::vector<std::size_t> widths_;
+  std::vector<std::vector<std::string>> page_;
+  std::size_t rows_ = 0;
+};
+
+// Lines of "name  value", the values below one another.
+std::string print_fields(const std::vector<std::pair<std::string, std::string>>& fields);
+
+}  // namespace gatehouse::app

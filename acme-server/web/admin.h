@@ -1,0 +1,53 @@
+// THE TABLE of operators' commands: what the control listener takes, and from whom.
+//
+// Each command is a POST of a JSON object to its own path, answered with JSON, or with a problem
+// whose detail is for the operator. What changes anything writes an audit event by
+// OperatorRequest::actor(). To add one: a handler declared here, one line in admin_routes().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/base/json.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/inventory.h"
+#include "acme-server/web/operator_auth.h"
+#include "acme-server/web/ops.h"
+#include "acme-server/web/router.h"
+
+namespace gatehouse::web {
+
+// The name of the listener that commands come in by; on any other they are no path at all.
+inline constexpr std::string_view kControlListener = "control";
+
+// The process, as only the application knows it.
+struct ProcessFacts {
+  std::string version;   // "0.1.0"
+  std::string database;  // "SQLite 3.40.1 (/var/lib/gatehouse/gatehouse.db)"
+  Instant started;
+  // Whose processes may command: root and the server's own user.
+  std::vector<std::uint32_t> operators = {};
+  // "acme.0 on [::]:443"; called on request threads.
+  std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>(); };
+};
+
+// What the commands work with. Safe from any thread; what it is given outlives it.
+struct Admin {
+  Admin(service::Context& service_context, ProcessFacts process_facts, Readiness why_not_ready);
+
+  service::Context& context;
+  ProcessFacts process;
+  Readiness readiness;
+  service::Inventory inventory;
+};
+
+Router admin_routes(OperatorAuth& auth);
+
+// admin_status.cc
+Json show_status(Admin& admin, const OperatorRequest& request);
+
+}  // namespace gatehouse::web

@@ -1,0 +1,171 @@
+// Operators' commands by the real program: against a running server, and against none.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "acme-server/base/files.h"
+#include "acme-server/base/json.h"
+#include "tests/support/program.h"
+
+namespace gatehouse::testing {
+namespace {
+
+// A server of `made` that takes commands until this is gone.
+class Running {
+ public:
+  explicit Running(const Installation& made, std::vector<std::string> more = {})
+      : server_(arguments(made, std::move(more))) {
+    REQUIRE_MESSAGE(server_.prints("server.ready"), server_.printed());
+  }
+
+  ~Running() { stop(); }
+
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  int stop() {
+    if (stopped_) return 0;
+    stopped_ = true;
+    server_.signal(SIGTERM);
+    return server_.wait();
+  }
+
+  void kill() {
+    stopped_ = true;
+    server_.signal(SIGKILL);
+    CHECK(server_.wait() == -1);
+  }
+
+ private:
+  static std::vector<std::string> arguments(const Installation& made,
+                                            std::vector<std::string> more) {
+    auto all = serve_arguments(made, free_port(), free_port());
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
+  Program server_;
+  bool stopped_ = false;
+};
+
+std::string socket_of(const Installation& made) {
+  return made.home() + "/data/control.sock";
+}
+
+Json json_printed(const Outcome& outcome) {
+  REQUIRE_MESSAGE(outcome.code == 0, outcome.printed);
+  return parse_json(outcome.printed);
+}
+
+TEST_CASE("status tells of a running server, and of an installation without one") {
+  const Installation made;
+  const std::vector<std::string> status = {"status", "--config", made.config()};
+  const std::vector<std::string> as_json = {"status", "--json", "--config", made.config()};
+
+  // No server ever ran: there is nothing to tell, and nothing is made.
+  const Outcome nothing = run(status);
+  CHECK(nothing.code == 2);
+  CHECK(nothing.printed.find("start the server first") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(made.home() + "/gatehouse.db"));
+  {
+    Running server(made);
+    struct stat info{};
+    REQUIRE(::stat(socket_of(made).c_str(), &info) == 0);
+    CHECK((info.st_mode & 07777) == 0600);
+
+    const Outcome shown = run(status);
+    CAPTURE(shown.printed);
+    CHECK(shown.code == 0);
+    for (const char* part : {"server     ready", "acme.0 on 127.0.0.1:", "control on unix:",
+                             "CN=Test Issuing CA", "good until"}) {
+      CAPTURE(part);
+      CHECK(shown.printed.find(part) != std::string::npos);
+    }
+    const Json json = json_printed(run(as_json));
+    CHECK(json["ready"] == true);
+    std::vector<std::string> members;
+    for (const auto& item : json.items()) members.push_back(item.key());
+    CHECK(members == std::vector<std::string>{"version", "now", "started", "uptime_seconds",
+                                              "ready", "not_ready", "listeners", "database",
+                                              "schema", "issuers", "jobs", "parked", "audit"});
+    CHECK(server.stop() == 0);
+  }
+  CHECK_FALSE(std::filesystem::exists(socket_of(made)));
+  const Outcome shown = run(status);
+  CHECK(shown.code == 0);
+  CHECK(shown.printed.find("not running") != std::string::npos);
+  const Json json = json_printed(run(as_json));
+  CHECK(json["ready"] == false);
+  CHECK(json["issuers"][0]["crls"][0]["number"].is_number());
+}
+
+TEST_CASE("a socket file that a killed server left is replaced, a live one is not taken") {
+  const Installation made;
+  {
+    Running server(made);
+    server.kill();
+  }
+  CHECK(std::filesystem::exists(socket_of(made)));
+  // Nobody answers on it: the command goes on without a server.
+  CHECK(run({"status", "--config", made.config()}).code == 0);
+  Running server(made);
+  CHECK(run({"status", "--config", made.config()}).printed.find("ready") != std::string::npos);
+
+  // Another installation that names the same socket.
+  const Installation other;
+  const Outcome refused = [&] {
+    auto arguments = serve_arguments(other, free_port(), free_port());
+    arguments.insert(arguments.end(), {"--set", "control.socket=" + socket_of(made)});
+    return run(arguments);
+  }();
+  CHECK(refused.code == 2);
+  CHECK(refused.printed.find("another process listens there") != std::string::npos);
+  CHECK(run({"status", "--config", made.config()}).code == 0);
+}
+
+TEST_CASE("a command that finds the database taken and no socket says by whom") {
+  const Installation made;
+  Running server(made, {"--set", "control.socket=elsewhere.sock"});
+  const Outcome refused = run({"status", "--config", made.config()});
+  CAPTURE(refused.printed);
+  CHECK(refused.code == 2);
+  CHECK(std::ranges::count(refused.printed, '\n') == 1);
+  CHECK(refused.printed.starts_with("gatehouse: the database "));
+  CHECK(refused.printed.find("is in use by process ") != std::string::npos);
+  CHECK(refused.printed.find("no server answers at " + socket_of(made)) != std::string::npos);
+  // Told where the socket is, it finds the server.
+  CHECK(run({"status", "--config", made.config(), "--set", "control.socket=elsewhere.sock"}).code ==
+        0);
+}
+
+TEST_CASE("what hinders a command is one line and exit code 2") {
+  const Installation made;
+  {
+    Running server(made);
+  }
+  if (::geteuid() == 0) {  // root may open another user's database, and must not
+    REQUIRE(::chown((made.home() + "/gatehouse.db").c_str(), 12345, 12345) == 0);
+    const Outcome refused = run({"status", "--config", made.config()});
+    CHECK(refused.code == 2);
+    CHECK(refused.printed.find("--reuid=12345") != std::string::npos);
+    REQUIRE(::chown((made.home() + "/gatehouse.db").c_str(), 0, 0) == 0);
+  }
+  const Outcome missing = run({"status", "--config", made.home() + "/other.json"});
+  CHECK(missing.code == 2);
+  CHECK(missing.printed.find("other.json") != std::string::npos);
+  write_file(socket_of(made), "a file", FileAccess::owner_only, ExistingFile::replace);
+  CHECK(run({"status", "--config", made.config()}).code == 0);  // nobody listens on a file
+  const Outcome refused = run(serve_arguments(made, free_port(), free_port()));
+  CHECK(refused.code == 2);
+  CHECK(refused.printed.find("no socket is in the way") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace gatehouse::testing
