@@ -161,11 +161,11 @@ std::vector<ParkedJob> Jobs::parked() {
 std::vector<JobCount> Jobs::counts() {
   std::vector<JobCount> counts;
   for (const sql::Row& row : connection_.query(
-           "SELECT kind, COUNT(*), MIN(run_at) FROM jobs WHERE parked = 0 GROUP BY kind "
+           "SELECT kind, MIN(run_at), COUNT(*) FROM jobs WHERE parked = 0 GROUP BY kind "
            "ORDER BY kind",
            {})) {
     counts.push_back(JobCount{
-        .kind = kind_from(row.text(0)), .waiting = row.integer(1), .next = instant_at(row, 2)});
+        .kind = kind_from(row.text(0)), .waiting = row.integer(2), .next = instant_at(row, 1)});
   }
   return counts;
 }

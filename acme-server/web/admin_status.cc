@@ -5,7 +5,6 @@
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/service/inventory.h"
-#include "acme-server/store/jobs.h"
 #include "acme-server/web/admin.h"
 #include "acme-server/web/operator_auth.h"
 #include "acme-server/web/payload.h"
