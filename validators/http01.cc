@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,16 +84,12 @@ std::optional<Problem> judge(const net::HttpAnswer& answer, const ValidationRequ
 }  // namespace
 
 Http01Options Http01::read_options(const JsonObject& json) {
-  constexpr std::int64_t kMaxTimeout =
-      100;  // a lane of validations must not stand still for longer
   json.only({"port", "redirect_ports", "user_agent", "timeout_seconds"});
   Http01Options options;
   options.port = read_port(json, "port").value_or(options.port);
   options.redirect_ports = read_ports(json, "redirect_ports");
   options.user_agent = read_header_text(json, "user_agent").value_or(options.user_agent);
-  if (const auto timeout = json.optional_integer("timeout_seconds", 1, kMaxTimeout)) {
-    options.timeout = std::chrono::seconds(*timeout);
-  }
+  options.timeout = read_timeout(json).value_or(options.timeout);
   return options;
 }
 

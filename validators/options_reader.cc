@@ -1,6 +1,7 @@
 #include "validators/options_reader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxPorts = 32;
 constexpr std::size_t kMaxHeaderText = 200;
+constexpr std::int64_t kMaxTimeout = 100;
 
 std::uint16_t port_of(const Json& value, const std::string& path) {
   const bool fits = value.is_number_integer() && value >= 1 && value <= 65535;
@@ -44,6 +46,12 @@ std::vector<std::uint16_t> read_ports(const JsonObject& json, std::string_view n
     ports.push_back(port_of(value, path + "[" + std::to_string(ports.size()) + "]"));
   }
   return ports;
+}
+
+std::optional<std::chrono::seconds> read_timeout(const JsonObject& json) {
+  const auto timeout = json.optional_integer("timeout_seconds", 1, kMaxTimeout);
+  if (!timeout) return std::nullopt;
+  return std::chrono::seconds(*timeout);
 }
 
 std::optional<std::string> read_header_text(const JsonObject& json, std::string_view name) {

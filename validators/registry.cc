@@ -9,6 +9,7 @@
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "acme-server/net/egress.h"
+#include "validators/dns01.h"
 #include "validators/http01.h"
 #include "validators/validator.h"
 
@@ -34,6 +35,7 @@ constexpr Kind kind(std::string_view name) {
 // One line for each validator.
 constexpr Kind kKinds[] = {
     kind<Http01>("http01"),
+    kind<Dns01>("dns01"),
 };
 
 // Calls `use(kind, options)` for each validator there is, once it is sure that the config names no
@@ -45,7 +47,7 @@ void for_each_kind(const JsonObject& options, Use use) {
   for (const auto& member : options.json().items()) {
     if (std::ranges::find(known, member.key()) == known.end()) {
       throw JsonError(options.path_of(member.key()) +
-                      ": there is no such validator; there is: " + join(known, ", "));
+                      ": there is no such validator; there are: " + join(known, ", "));
     }
   }
   const Json nothing = Json::object();

@@ -20,4 +20,11 @@ struct Http01Options {
   friend bool operator==(const Http01Options&, const Http01Options&) = default;
 };
 
+struct Dns01Options {
+  // Of one try. The resolver's own tries fit in: three of three seconds.
+  std::chrono::seconds timeout = std::chrono::seconds(15);
+
+  friend bool operator==(const Dns01Options&, const Dns01Options&) = default;
+};
+
 }  // namespace gatehouse::validators

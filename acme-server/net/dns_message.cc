@@ -278,7 +278,6 @@ Expected<DnsAnswer, DnsError> read_dns_response(ByteView message, const std::str
       asked_class != kClassInternet) {
     return Unexpected{malformed(name, type, "it answers another question")};
   }
-  if (const auto error = error_of(header->rcode, name, type)) return Unexpected{*error};
   if (header->truncated) {
     return Unexpected{DnsError{
         .kind = DnsError::Kind::truncated,
@@ -308,6 +307,11 @@ Expected<DnsAnswer, DnsError> read_dns_response(ByteView message, const std::str
     answer.aliases = std::move(*aliases);
   }
   const std::string owner = answer.aliases.empty() ? name : answer.aliases.back();
+  // RFC 6604 section 2.1: the code speaks of the name at the end of the chain.
+  if (auto error = error_of(header->rcode, owner, type)) {
+    error->aliases = std::move(answer.aliases);
+    return Unexpected{*error};
+  }
   std::size_t count = 0;
   for (const Record& record : records) {
     if (record.type != static_cast<std::uint16_t>(type) || !same_name(record.owner, owner))
@@ -320,7 +324,8 @@ Expected<DnsAnswer, DnsError> read_dns_response(ByteView message, const std::str
   if (count == 0) {
     return Unexpected{DnsError{
         .kind = DnsError::Kind::no_data,
-        .detail = sanitize(owner, 253) + " has no " + std::string(to_string(type)) + " records"}};
+        .detail = sanitize(owner, 253) + " has no " + std::string(to_string(type)) + " records",
+        .aliases = std::move(answer.aliases)}};
   }
   return answer;
 }

@@ -52,6 +52,8 @@ struct DnsError {
   Kind kind = Kind::servfail;
   std::string
       detail;  // a sentence without a stop: "no resolver answered for the A records of a.test"
+  std::vector<std::string> aliases =
+      {};  // nxdomain, no_data: the names that CNAME records led to; the last has nothing
 };
 
 // Safe to call from many threads. Blocks until there is an answer or `deadline`. An answer holds at

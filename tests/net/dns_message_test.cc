@@ -108,6 +108,26 @@ TEST_CASE("response codes become kinds of failure") {
   }
 }
 
+TEST_CASE("what a CNAME leads to and is not there is told with the way to it") {
+  for (const int flags : {kResponse, kResponse | 3}) {
+    const auto answer = read(answer_to("a.test", RecordType::A, 2, flags)
+                                 .record("a.test", RecordType::CNAME, name_bytes("b.test"))
+                                 .record("b.test", RecordType::CNAME, name_bytes("c.test")));
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().kind == (flags == kResponse ? Kind::no_data : Kind::nxdomain));
+    CHECK(answer.error().aliases == Texts{"b.test", "c.test"});
+    CHECK(answer.error().detail.find("c.test") != std::string::npos);
+    CHECK(answer.error().detail.find("a.test") == std::string::npos);
+  }
+}
+
+TEST_CASE("no record counts when the code says that the name does not exist") {
+  CHECK(read(answer_to("a.test", RecordType::A, 1, kResponse | 3)
+                 .record("a.test", RecordType::A, {10, 0, 0, 1}))
+            .error()
+            .kind == Kind::nxdomain);
+}
+
 TEST_CASE("an answer to another question is not taken") {
   CHECK(read(answer_to("b.test", RecordType::A, 0)).error().kind == Kind::malformed);
   CHECK(read(answer_to("a.test", RecordType::AAAA, 0)).error().kind == Kind::malformed);

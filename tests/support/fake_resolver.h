@@ -70,15 +70,16 @@ class FakeResolver final : public net::Resolver {
       if (const auto script = state.scripts.find(at); script != state.scripts.end())
         return script->second(type);
       if (const auto failure = state.failures.find({at, type}); failure != state.failures.end()) {
-        return error(failure->second, "the resolver failed for " + at);
+        return error(failure->second, "the resolver failed for " + at, answer.aliases);
       }
       const auto entry = state.zone.find(at);
       if (entry == state.zone.end())
-        return error(net::DnsError::Kind::nxdomain, at + " does not exist in DNS");
+        return error(net::DnsError::Kind::nxdomain, at + " does not exist in DNS", answer.aliases);
       const auto records = entry->second.find(type);
       if (records == entry->second.end()) {
         return error(net::DnsError::Kind::no_data,
-                     at + " has no " + std::string(net::to_string(type)) + " records");
+                     at + " has no " + std::string(net::to_string(type)) + " records",
+                     answer.aliases);
       }
       net::DnsAnswer found = records->second;
       found.aliases = answer.aliases;
@@ -86,8 +87,9 @@ class FakeResolver final : public net::Resolver {
     });
   }
 
-  static Unexpected<net::DnsError> error(net::DnsError::Kind kind, std::string detail) {
-    return {{.kind = kind, .detail = std::move(detail)}};
+  static Unexpected<net::DnsError> error(net::DnsError::Kind kind, std::string detail,
+                                         std::vector<std::string> aliases = {}) {
+    return {{.kind = kind, .detail = std::move(detail), .aliases = std::move(aliases)}};
   }
 
  private:

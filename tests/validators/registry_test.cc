@@ -4,6 +4,7 @@
 
 #include "tests/support/fake_dialer.h"
 #include "tests/support/fake_resolver.h"
+#include "validators/dns01.h"
 #include "validators/http01.h"
 
 namespace gatehouse::validators {
@@ -42,7 +43,10 @@ TEST_CASE("wrong options are named by their path") {
       {R"({"http01": {"user_agent": ""}})",
        "validators.http01.user_agent: only visible ASCII and blanks between, since it becomes an "
        "HTTP header"},
-      {R"({"htp01": {}})", "validators.htp01: there is no such validator; there is: http01"},
+      {R"({"dns01": {"timeout_seconds": 0}})",
+       "validators.dns01.timeout_seconds: 0 is not between 1 and 100"},
+      {R"({"htp01": {}})",
+       "validators.htp01: there is no such validator; there are: http01, dns01"},
   };
 
   for (const auto& row : rows) {
@@ -55,6 +59,10 @@ TEST_CASE("wrong options are named by their path") {
         R"({"http01": []})", R"({"http01": 80})"}) {
     CAPTURE(text);
     CHECK(complaint(text).starts_with("validators.http01"));
+  }
+  for (const std::string_view text : {R"({"dns01": {"port": 53}})", R"({"dns01": []})"}) {
+    CAPTURE(text);
+    CHECK(complaint(text).starts_with("validators.dns01"));
   }
 }
 
@@ -78,6 +86,11 @@ TEST_CASE("options that are missing have their defaults, others what they say") 
                       .redirect_ports = {8080},
                       .user_agent = "Example CA",
                       .timeout = std::chrono::seconds(7)});
+
+  CHECK(Dns01::read_options(JsonObject(empty)) == Dns01Options());
+  const Json patient = parse_json(R"({"timeout_seconds": 100})");
+  CHECK(Dns01::read_options(JsonObject(patient)) ==
+        Dns01Options{.timeout = std::chrono::seconds(100)});
 }
 
 TEST_CASE("every validator is found by its challenge type") {
@@ -86,8 +99,11 @@ TEST_CASE("every validator is found by its challenge type") {
   net::Egress egress(resolver, dialer);
   const Json json = Json::object();
   ValidatorSet set = make_validators(JsonObject(json, "validators"), egress);
-  REQUIRE(set.all().size() == 1);
-  CHECK(set.find("http-01") == set.all()[0].get());
+  for (const std::string_view type : {"http-01", "dns-01"}) {
+    REQUIRE(set.find(type) != nullptr);
+    CHECK(set.find(type)->challenge_type() == type);
+  }
+  CHECK(set.all().size() == 2);
   CHECK(set.find("tls-sni-01") == nullptr);
   CHECK(set.find("") == nullptr);
 }
