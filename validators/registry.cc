@@ -11,6 +11,7 @@
 #include "acme-server/net/egress.h"
 #include "validators/dns01.h"
 #include "validators/http01.h"
+#include "validators/tls_alpn01.h"
 #include "validators/validator.h"
 
 namespace gatehouse::validators {
@@ -36,6 +37,7 @@ constexpr Kind kind(std::string_view name) {
 constexpr Kind kKinds[] = {
     kind<Http01>("http01"),
     kind<Dns01>("dns01"),
+    kind<TlsAlpn01>("tls_alpn01"),
 };
 
 // Calls `use(kind, options)` for each validator there is, once it is sure that the config names no

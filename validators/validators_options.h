@@ -27,4 +27,12 @@ struct Dns01Options {
   friend bool operator==(const Dns01Options&, const Dns01Options&) = default;
 };
 
+struct TlsAlpn01Options {
+  // RFC 8737 section 3 says 443. Another port is for tests and for networks of one's own.
+  std::uint16_t port = 443;
+  std::chrono::seconds timeout = std::chrono::seconds(20);  // of one try
+
+  friend bool operator==(const TlsAlpn01Options&, const TlsAlpn01Options&) = default;
+};
+
 }  // namespace gatehouse::validators

@@ -6,6 +6,7 @@
 #include "acme-server/app/preflight.h"
 #include "acme-server/base/text.h"
 #include "validators/http01.h"
+#include "validators/tls_alpn01.h"
 
 namespace gatehouse::app {
 
@@ -50,12 +51,16 @@ std::string print_egress(const Profile& profile) {
   return line;
 }
 
-std::string print_http01(const Json& validators) {
+// "http-01 validates on port 80", and what the RFC says if it is another.
+template <class Validator>
+std::string print_port(const Json& validators, const std::string& name, std::string_view type,
+                       std::uint16_t usual, std::string_view rule) {
   const Json none = Json::object();
-  const Json& own = validators.contains("http01") ? validators.at("http01") : none;
-  const auto options = validators::Http01::read_options(JsonObject(own, "validators.http01"));
-  std::string line = "http-01 validates on port " + std::to_string(options.port);
-  if (options.port != 80) line += " (RFC 8555 section 8.3 says 80)";
+  const Json& own = validators.contains(name) ? validators.at(name) : none;
+  const auto options = Validator::read_options(JsonObject(own, "validators." + name));
+  std::string line = std::string(type) + " validates on port " + std::to_string(options.port);
+  if (options.port != usual)
+    line += " (" + std::string(rule) + " says " + std::to_string(usual) + ")";
   return line;
 }
 
@@ -84,7 +89,10 @@ std::vector<std::string> report_server(const config::Config& config,
   lines.push_back("database " + config.store.database);
   lines.push_back("CRLs and issuers at " + config.public_url);
   lines.push_back("DNS servers " + print_resolvers(config.resolver));
-  lines.push_back(print_http01(config.validators));
+  lines.push_back(print_port<validators::Http01>(config.validators, "http01", "http-01", 80,
+                                                 "RFC 8555 section 8.3"));
+  lines.push_back(print_port<validators::TlsAlpn01>(config.validators, "tls_alpn01", "tls-alpn-01",
+                                                    443, "RFC 8737 section 3"));
   for (const auto& [name, profile] : config.policy.profiles) lines.push_back(print_egress(profile));
   return lines;
 }

@@ -25,7 +25,7 @@ struct Profile {
   bool client_dates =
       true;  // notBefore and notAfter of newOrder are honoured within `validity`; else refused
   std::vector<std::string> challenge_types = {
-      "http-01"};  // enabled; a type no validator has is refused at start
+      "http-01", "dns-01", "tls-alpn-01"};  // enabled; a type no validator has is refused at start
   std::chrono::seconds order_lifetime = std::chrono::hours(24 * 7);
   std::chrono::seconds pending_authorization_lifetime = std::chrono::hours(24 * 7);
   std::chrono::seconds valid_authorization_lifetime = std::chrono::hours(24 * 10);

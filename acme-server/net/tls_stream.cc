@@ -60,8 +60,11 @@ struct TlsStream::State {
   std::unique_ptr<SSL, decltype(&SSL_free)> ssl{nullptr, &SSL_free};
   BIO* incoming = nullptr;  // both owned by ssl
   BIO* outgoing = nullptr;
+  std::size_t max_handshake = 0;
+  std::size_t received = 0;  // during the handshake
 
   void open(const TlsOptions& options) {
+    max_handshake = options.max_handshake;
     context.reset(SSL_CTX_new(TLS_client_method()));
     require(context != nullptr, "no context");
     require(SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) == 1, "TLS 1.2");
@@ -98,6 +101,11 @@ struct TlsStream::State {
     auto count = transport->read(chunk, deadline);
     if (!count) return Unexpected{count.error()};
     if (*count == 0) return false;
+    if (SSL_is_init_finished(ssl.get()) == 0 && (received += *count) > max_handshake) {
+      return Unexpected{IoError{.kind = IoError::Kind::tls,
+                                .detail = "sent more than " + std::to_string(max_handshake) +
+                                          " octets in the TLS handshake"}};
+    }
     std::size_t written = 0;
     require(BIO_write_ex(incoming, chunk.data(), *count, &written) == 1 && written == *count,
             "buffer");

@@ -2,6 +2,7 @@
 // for yet.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ namespace gatehouse::net {
 struct TlsOptions {
   std::string server_name;        // SNI; none for an IP address (RFC 6066 section 3)
   std::vector<std::string> alpn;  // protocols to offer, in order
+  // Octets that the peer may send until the handshake is done: certificate chains in use take a few
+  // thousand.
+  std::size_t max_handshake = std::size_t{64} * 1024;
 };
 
 // TLS 1.2 or later. The peer's certificate is not verified: a site that asks for a certificate has

@@ -137,8 +137,9 @@ TEST_CASE("serve serves, reloads at SIGHUP and ends at SIGTERM") {
   const auto serve = [&] { return serve_arguments(made, port, operations); };
   Program server(serve());
   REQUIRE_MESSAGE(server.prints("server.ready"), server.printed());
-  for (const char* line : {"OpenSSL 3.", "open descriptors", "DNS servers",
-                           "http-01 validates on port 80", "profile default"}) {
+  for (const char* line :
+       {"OpenSSL 3.", "open descriptors", "DNS servers", "http-01 validates on port 80",
+        "tls-alpn-01 validates on port 443", "profile default"}) {
     CAPTURE(line);
     CHECK(server.printed().find(line) != std::string::npos);
   }

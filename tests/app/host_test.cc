@@ -65,8 +65,9 @@ struct World {
 
   app::Environment put_into(const app::Environment& base) {
     app::Decorators decorate;
-    decorate.validator = [](std::unique_ptr<validators::Validator>) {
-      return std::unique_ptr<validators::Validator>(std::make_unique<ScriptedValidator>());
+    decorate.validator = [](std::unique_ptr<validators::Validator> real) {
+      return std::unique_ptr<validators::Validator>(
+          std::make_unique<ScriptedValidator>(std::string(real->challenge_type())));
     };
     return {.clock = clock,
             .job_clock = base.job_clock,

@@ -55,7 +55,8 @@ TEST_CASE("names that cannot be ordered are told apart, one subproblem each") {
 }
 
 TEST_CASE("a wildcard is rejected where no challenge type can prove it") {
-  TestServer server;  // http-01 alone
+  TestServer server(
+      {.config = parse_json(R"({"profiles": {"default": {"challenge_types": ["http-01"]}}})")});
   AcmeClient client = registered(server);
   const Reply reply = client.post(client.url_of("newOrder"),
                                   {{"identifiers", AcmeClient::identifiers({"*.a.test"})}});

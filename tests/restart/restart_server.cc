@@ -72,26 +72,27 @@ int run(const std::string& folder, const std::string& record) {
   HastyClock hasty;
   std::vector<config::Config> configs;
   configs.push_back(std::move(config));
-  app::Host host(
-      std::move(configs), log, {.adjust = [&](std::size_t, const app::Environment& base) {
-        app::Decorators decorate;
-        decorate.signer = [&](std::unique_ptr<crypto::Signer> signer) {
-          return std::unique_ptr<crypto::Signer>(
-              std::make_unique<RecordCertificates>(std::move(signer), record));
-        };
-        decorate.validator = [](std::unique_ptr<validators::Validator>) {
-          return std::unique_ptr<validators::Validator>(std::make_unique<ScriptedValidator>());
-        };
-        return app::Environment{.clock = base.clock,
-                                .job_clock = hasty,
-                                .entropy = base.entropy,
-                                .resolver = base.resolver,
-                                .dialer = base.dialer,
-                                .log = base.log,
-                                .metrics = base.metrics,
-                                .executors = base.executors,
-                                .decorate = decorate};
-      }});
+  app::Host host(std::move(configs), log,
+                 {.adjust = [&](std::size_t, const app::Environment& base) {
+                   app::Decorators decorate;
+                   decorate.signer = [&](std::unique_ptr<crypto::Signer> signer) {
+                     return std::unique_ptr<crypto::Signer>(
+                         std::make_unique<RecordCertificates>(std::move(signer), record));
+                   };
+                   decorate.validator = [](std::unique_ptr<validators::Validator> real) {
+                     return std::unique_ptr<validators::Validator>(
+                         std::make_unique<ScriptedValidator>(std::string(real->challenge_type())));
+                   };
+                   return app::Environment{.clock = base.clock,
+                                           .job_clock = hasty,
+                                           .entropy = base.entropy,
+                                           .resolver = base.resolver,
+                                           .dialer = base.dialer,
+                                           .log = base.log,
+                                           .metrics = base.metrics,
+                                           .executors = base.executors,
+                                           .decorate = decorate};
+                 }});
   host.start();
   for (const http::ListenerAddress& bound : host.addresses()) {
     if (bound.listener == "acme.0") std::printf("%d\n", int{bound.port});

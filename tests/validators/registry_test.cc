@@ -6,6 +6,7 @@
 #include "tests/support/fake_resolver.h"
 #include "validators/dns01.h"
 #include "validators/http01.h"
+#include "validators/tls_alpn01.h"
 
 namespace gatehouse::validators {
 
@@ -44,9 +45,11 @@ TEST_CASE("wrong options are named by their path") {
        "validators.http01.user_agent: only visible ASCII and blanks between, since it becomes an "
        "HTTP header"},
       {R"({"dns01": {"timeout_seconds": 0}})",
-       "validators.dns01.timeout_seconds: 0 is not between 1 and 100"},
+       "validators.dns01.timeout_seconds: 0 is not an integer in 1..100"},
+      {R"({"tls_alpn01": {"port": 0}})", "validators.tls_alpn01.port: 0 is not a port (1..65535)"},
       {R"({"htp01": {}})",
-       "validators.htp01: there is no such validator; there are: http01, dns01"},
+       "validators.htp01: there is no such validator; there are: http01, dns01, "
+       "tls_alpn01"},
   };
 
   for (const auto& row : rows) {
@@ -91,6 +94,11 @@ TEST_CASE("options that are missing have their defaults, others what they say") 
   const Json patient = parse_json(R"({"timeout_seconds": 100})");
   CHECK(Dns01::read_options(JsonObject(patient)) ==
         Dns01Options{.timeout = std::chrono::seconds(100)});
+
+  CHECK(TlsAlpn01::read_options(JsonObject(empty)) == TlsAlpn01Options());
+  const Json elsewhere = parse_json(R"({"port": 5001, "timeout_seconds": 1})");
+  CHECK(TlsAlpn01::read_options(JsonObject(elsewhere)) ==
+        TlsAlpn01Options{.port = 5001, .timeout = std::chrono::seconds(1)});
 }
 
 TEST_CASE("every validator is found by its challenge type") {
@@ -99,11 +107,11 @@ TEST_CASE("every validator is found by its challenge type") {
   net::Egress egress(resolver, dialer);
   const Json json = Json::object();
   ValidatorSet set = make_validators(JsonObject(json, "validators"), egress);
-  for (const std::string_view type : {"http-01", "dns-01"}) {
+  for (const std::string_view type : {"http-01", "dns-01", "tls-alpn-01"}) {
     REQUIRE(set.find(type) != nullptr);
     CHECK(set.find(type)->challenge_type() == type);
   }
-  CHECK(set.all().size() == 2);
+  CHECK(set.all().size() == 3);
   CHECK(set.find("tls-sni-01") == nullptr);
   CHECK(set.find("") == nullptr);
 }
