@@ -22,8 +22,13 @@ namespace gatehouse::testing {
 // `gatehouse` with its output on one pipe.
 class Program final {
  public:
-  explicit Program(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), binary_directory() + "/gatehouse");
+  // `gatehouse ARGUMENTS`.
+  explicit Program(std::vector<std::string> arguments)
+      : Program(binary_directory() + "/gatehouse", std::move(arguments)) {}
+
+  // Any program, by its path or as PATH knows it.
+  Program(const std::string& file, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), file);
     std::vector<char*> pointers;
     for (std::string& argument : arguments) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
@@ -34,7 +39,7 @@ class Program final {
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
     posix_spawn_file_actions_addclose(&actions, ends[0]);
-    REQUIRE(::posix_spawn(&pid_, pointers[0], &actions, nullptr, pointers.data(), environ) == 0);
+    REQUIRE(::posix_spawnp(&pid_, pointers[0], &actions, nullptr, pointers.data(), environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
     ::close(ends[1]);
     output_ = ends[0];
