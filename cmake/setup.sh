@@ -1,20 +1,28 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a step needs and that are missing. Safe to repeat; quiet when nothing is missing.
-# Usage: cmake/setup.sh build|demo|test|clients|lint
+# Usage: cmake/setup.sh build|demo|test|clients|lint|package
+#        cmake/setup.sh list KIND    prints the packages of that kind and installs nothing
 set -euo pipefail
 
 build="g++ cmake ninja-build pkg-config ccache
   libboost-dev libssl-dev libsqlite3-dev libc-ares-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libpsl-dev
-  libidn2-dev prometheus-cpp-dev"
+  libidn2-dev prometheus-cpp-dev libsystemd-dev"
 demo="$build certbot python3-dnslib openssl curl"
-case "${1:-}" in
+kind=${1:-}
+[ "$kind" != list ] || kind=${2:-}
+case "$kind" in
   build) wanted="$build" ;;
   test) wanted="$build doctest-dev libpq-dev postgresql-15 python3 python3-dnslib openssl" ;;
   demo) wanted="$demo" ;;
   clients) wanted="$demo lego uacme dehydrated acme-tiny caddy apache2-bin ruby-acme-client nodejs npm golang-go cargo-web" ;;
   lint) wanted="$build doctest-dev libpq-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr" ;;
-  *) echo "usage: cmake/setup.sh build|demo|test|clients|lint" >&2; exit 2 ;;
+  package) wanted="debhelper dpkg-dev lintian debootstrap iproute2 util-linux" ;;
+  *) echo "usage: cmake/setup.sh [list] build|demo|test|clients|lint|package" >&2; exit 2 ;;
 esac
+if [ "$1" = list ]; then
+  printf '%s\n' $wanted
+  exit 0
+fi
 
 # A tool that is there already, however it came, is as good as its package.
 have() {

@@ -19,7 +19,9 @@ namespace gatehouse::config {
 namespace {
 
 // A listener's address as one text.
-std::string print_address(const http::Listener& listener) {
+std::string print_address(const ListenerConfig& config) {
+  const http::Listener& listener = config.listener;
+  if (!config.socket_name.empty()) return config.socket_name;
   if (const auto* tcp = std::get_if<http::TcpAddress>(&listener.address)) {
     return tcp->address + " " + std::to_string(tcp->port) + (tcp->v6_only ? " only" : "");
   }
@@ -31,7 +33,7 @@ std::string print_address(const http::Listener& listener) {
 
 bool same(const std::vector<ListenerConfig>& a, const std::vector<ListenerConfig>& b) {
   return std::ranges::equal(a, b, [](const ListenerConfig& x, const ListenerConfig& y) {
-    return print_address(x.listener) == print_address(y.listener) &&
+    return print_address(x) == print_address(y) &&
            std::tie(x.certificate, x.certificate_file, x.key_file, x.client_ca_file) ==
                std::tie(y.certificate, y.certificate_file, y.key_file, y.client_ca_file);
   });

@@ -29,6 +29,7 @@ struct ListenerConfig {
   CertificateSource certificate = CertificateSource::none;
   std::string certificate_file, key_file;  // with CertificateSource::files
   std::string client_ca_file;              // optional client certificates
+  std::string socket_name;  // of an InheritedSocket that goes by the service manager's name for it
 };
 
 struct ThreadsConfig {

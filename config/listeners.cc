@@ -24,17 +24,20 @@ namespace {
 
 constexpr std::uint16_t kPublicPort = 80;
 constexpr std::uint16_t kOperationsPort = 9402;
-constexpr std::size_t kMaxListeners = 16;  // of one kind: addresses of one machine, not a farm
+constexpr std::size_t kMaxSocketName = 255;  // sd_listen_fds_with_names(3)
+constexpr std::size_t kMaxListeners = 16;    // of one kind: addresses of one machine, not a farm
 
 constexpr std::string_view kControlSocket = "control.sock";  // in the data directory
 
 enum class Kind { acme, public_files, operations };
 
-std::string describe(const http::Listener& listener) {
+std::string describe(const ListenerConfig& config) {
+  const http::Listener& listener = config.listener;
   if (const auto* tcp = std::get_if<http::TcpAddress>(&listener.address)) {
     return tcp->address + " port " + std::to_string(tcp->port);
   }
   if (const auto* path = std::get_if<http::UnixAddress>(&listener.address)) return path->path;
+  if (!config.socket_name.empty()) return "the service manager's socket " + config.socket_name;
   return "descriptor " +
          std::to_string(std::get<http::InheritedSocket>(listener.address).descriptor);
 }
@@ -48,11 +51,19 @@ bool is_loopback(const http::TcpAddress& tcp) {
 }
 
 void read_address(const JsonObject& object, const Config& config, std::uint16_t default_port,
-                  http::Listener& listener) {
-  const int ways =
-      int{object.has("address")} + int{object.has("unix")} + int{object.has("descriptor")};
+                  ListenerConfig& target) {
+  http::Listener& listener = target.listener;
+  const int ways = int{object.has("address")} + int{object.has("unix")} +
+                   int{object.has("systemd")} + int{object.has("descriptor")};
   if (ways != 1) {
-    throw JsonError(object.path() + ": give exactly one of address (with port), unix, descriptor");
+    throw JsonError(object.path() +
+                    ": give exactly one of address (with port), unix, systemd, descriptor");
+  }
+  if (object.has("systemd")) {
+    target.socket_name = object.string("systemd", kMaxSocketName);
+    if (target.socket_name.empty()) refuse(object, "systemd", "the name of a socket is not empty");
+    listener.address = http::InheritedSocket{};
+    return;
   }
   if (object.has("unix")) {
     http::UnixAddress unix_address{.path = resolve_path(config, object.string("unix", 100))};
@@ -120,10 +131,10 @@ void read_kind(const JsonObject& listeners, std::string_view name, Kind kind,
   target.clear();
   for (std::size_t i = 0; i < array->size(); ++i) {
     const JsonObject object((*array)[i], listeners.path_of(name) + "[" + std::to_string(i) + "]");
-    object.only({"address", "port", "ipv6_only", "unix", "mode", "descriptor", "tls"});
+    object.only({"address", "port", "ipv6_only", "unix", "mode", "systemd", "descriptor", "tls"});
     ListenerConfig listener;
     listener.listener.name = std::string(name) + "." + std::to_string(i);
-    read_address(object, config, default_port, listener.listener);
+    read_address(object, config, default_port, listener);
     read_certificate(object, config, kind, listener);
     if (kind == Kind::acme) listener.listener.origins = {config.web.base_url};
     target.push_back(std::move(listener));
@@ -134,8 +145,8 @@ void refuse_doubles(const Config& config) {
   std::set<std::string> seen = {config.control_socket};
   for (const auto* kind : {&config.acme, &config.public_files, &config.operations}) {
     for (const ListenerConfig& listener : *kind) {
-      if (!seen.insert(describe(listener.listener)).second) {
-        throw JsonError("listeners: two of them on " + describe(listener.listener));
+      if (!seen.insert(describe(listener)).second) {
+        throw JsonError("listeners: two of them on " + describe(listener));
       }
     }
   }

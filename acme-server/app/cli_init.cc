@@ -122,10 +122,12 @@ void add_init(CLI::App& program, Command& chosen) {
       ->capture_default_str();
   command->add_option("--root-key", arguments->root_key, "Key of the root, likewise")
       ->capture_default_str();
-  command->add_option("--passphrase", arguments->passphrase,
-                      "Encrypts the issuing CA's key: file:PATH or env:NAME, for the server too");
-  command->add_option("--root-passphrase", arguments->root_passphrase,
-                      "Encrypts the root's key: file:PATH or env:NAME; default: --passphrase");
+  command->add_option(
+      "--passphrase", arguments->passphrase,
+      "Encrypts the issuing CA's key: file:PATH, credential:NAME or env:NAME, for the server too");
+  command->add_option(
+      "--root-passphrase", arguments->root_passphrase,
+      "Encrypts the root's key: file:PATH, credential:NAME or env:NAME; default: --passphrase");
   command
       ->add_option("--permit-dns", options.permitted_dns,
                    "Name constraint: a DNS name, and all below it; may be repeated")
@@ -150,7 +152,7 @@ void add_root(CLI::App& program, Command& chosen) {
   command->add_option("--directory", options.directory, "The folder with ca/ in it")->required();
   command->add_option("--key", options.root_key, "The root's key; default: ca/root.key");
   command->add_option("--passphrase", arguments->passphrase,
-                      "Of the root's key: file:PATH or env:NAME");
+                      "Of the root's key: file:PATH, credential:NAME or env:NAME");
   command->add_option("--revoke", options.revoke, "Serial of a CA in hex; may be repeated")
       ->take_all()
       ->allow_extra_args(false);

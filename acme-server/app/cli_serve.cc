@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include "acme-server/app/cli.h"
 #include "acme-server/app/config_checks.h"
 #include "acme-server/app/host.h"
+#include "acme-server/app/service_manager.h"
 #include "acme-server/app/start_report.h"
 #include "acme-server/base/log.h"
 #include "config/config.h"
@@ -79,10 +81,42 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Listeners that go by the service manager's names get its sockets.
+void take_sockets(config::Config& config, ServiceManager& manager) {
+  for (auto* kind : {&config.acme, &config.public_files, &config.operations}) {
+    for (config::ListenerConfig& listener : *kind) {
+      if (listener.socket_name.empty()) continue;
+      listener.listener.address =
+          http::InheritedSocket{.descriptor = manager.take_socket(listener.socket_name)};
+    }
+  }
+}
+
+// Waits for a signal, and tells a watchdog meanwhile that the server lives: only while it does.
+int next_signal(const sigset_t& signals, const ServiceManager& manager, const Host& host) {
+  if (!manager.watchdog()) {
+    int number = 0;
+    while (::sigwait(&signals, &number) != 0) {
+    }
+    return number;
+  }
+  const std::chrono::microseconds interval = *manager.watchdog();
+  const auto pause = std::chrono::duration_cast<std::chrono::nanoseconds>(interval / 3);
+  const auto whole = std::chrono::floor<std::chrono::seconds>(pause);
+  const timespec wait{.tv_sec = whole.count(), .tv_nsec = (pause - whole).count()};
+  for (;;) {
+    const int number = ::sigtimedwait(&signals, nullptr, &wait);
+    if (number > 0) return number;
+    if (host.silence() < interval / 2) manager.alive();
+  }
+}
+
 int serve(const Arguments& arguments) {
   forbid_core_dumps();
   const sigset_t signals = block_signals();
+  ServiceManager manager;
   config::Config config = config::load_config(arguments.config, arguments.settings);
+  take_sockets(config, manager);
   config.accept_clock = arguments.accept_clock;
   Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
   std::vector<config::Config> configs;
@@ -90,13 +124,14 @@ int serve(const Arguments& arguments) {
   Host host(std::move(configs), log, {});
   for (const std::string& line : host.start()) log.info("server.start", {{"line", line}});
   log.info("server.ready");
+  manager.ready("Serving");
 
-  for (int number = 0;;) {
-    if (::sigwait(&signals, &number) != 0) continue;
-    if (number != SIGHUP) break;
+  while (next_signal(signals, manager, host) == SIGHUP) {
     log.info("server.reload");
-    host.reload();
+    manager.reloading();
+    manager.ready(host.reload() ? "Serving" : "Serving; the last reload was refused, see the log");
   }
+  manager.stopping();
   log.info("server.stopping");
   const bool drained = host.stop();
   log.info("server.stopped", {{"drained", drained}});

@@ -1,6 +1,7 @@
 #include "acme-server/app/host.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -100,6 +101,7 @@ struct Host::Impl {
   Guarded<Identities> identities;
   Guarded<bool> woken;
   std::jthread scheduler;
+  std::atomic<std::chrono::steady_clock::time_point> last_round = std::chrono::steady_clock::now();
   std::optional<bool> stopped;  // what the first stop() returned
 };
 
@@ -222,6 +224,7 @@ void Host::Impl::schedule(const std::stop_token& stop) {
       instance->server->run_due_jobs();
       sleep = std::min(sleep, instance->server->until_next_job());
     }
+    last_round = std::chrono::steady_clock::now();
     woken.wait_for(sleep, [](const bool& flag) { return flag; }, [](bool& flag) { flag = false; });
   }
 }
@@ -316,6 +319,11 @@ std::vector<http::ListenerAddress> Host::addresses(std::size_t index) const {
     own.back().listener.erase(0, prefix.size());
   }
   return own;
+}
+
+milliseconds Host::silence() const {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() -
+                                                  impl_->last_round.load());
 }
 
 bool Host::reload() {

@@ -1,6 +1,7 @@
 // Host: threads, listeners, signals, reload and the order of stopping, round one or many Servers.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +35,10 @@ class Host {
   std::vector<std::string> start();
   // What the listeners of Server `index` were bound to.
   std::vector<http::ListenerAddress> addresses(std::size_t index = 0) const;
+
+  // How long ago the scheduler last came round: it claims jobs through the database, so a long
+  // silence says that the server does nothing any more. For a watchdog.
+  std::chrono::milliseconds silence() const;
 
   // SIGHUP: certificates from files, and each Server's policy from its config file, are read anew.
   // What is bad changes nothing and is logged with why; false then.

@@ -1,5 +1,5 @@
-// Secrets by reference: "file:PATH" or "env:NAME". The secret itself never stands in a config file
-// or on a command line, where others could read it.
+// Secrets by reference: "file:PATH", "credential:NAME" (of the service manager) or "env:NAME". The
+// secret itself never stands in a config file or on a command line, where others could read it.
 #pragma once
 
 #include <string>

@@ -74,7 +74,7 @@ TEST_CASE("init refuses what makes no sense, by the option's name") {
   };
 
   const Row rows[] = {{{"--key", "dsa"}, "--key"},
-                      {{"--passphrase", "hunter2"}, "file:PATH or env:NAME"},
+                      {{"--passphrase", "hunter2"}, "file:PATH, credential:NAME or env:NAME"},
                       {{"--permit-ip", "10.0.0.0/99"}, "10.0.0.0/99"}};
   for (const Row& row : rows) {
     std::vector<std::string> arguments = least;

@@ -86,6 +86,7 @@ const std::vector<Ownership> kOwnership = {
     {"idn2.h", {"acme-server/core/"}},
     {"libpsl.h", {"acme-server/core/"}},
     {"CLI/", {"acme-server/app/"}},
+    {"systemd/", {"acme-server/app/service_manager.cc"}},
     {"doctest/", {}},
     {"sys/socket.h", {"acme-server/net/", "acme-server/http/"}},
     {"sys/un.h", {"acme-server/net/", "acme-server/http/"}},
