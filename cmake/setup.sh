@@ -12,7 +12,7 @@ kind=${1:-}
 [ "$kind" != list ] || kind=${2:-}
 case "$kind" in
   build) wanted="$build" ;;
-  test) wanted="$build doctest-dev libpq-dev postgresql-15 python3 python3-dnslib openssl" ;;
+  test) wanted="$build doctest-dev libpq-dev postgresql-15 python3 python3-dnslib openssl iproute2" ;;
   demo) wanted="$demo" ;;
   clients) wanted="$demo lego uacme dehydrated acme-tiny caddy apache2-bin ruby-acme-client nodejs npm golang-go cargo-web" ;;
   lint) wanted="$build doctest-dev libpq-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr" ;;

@@ -1,5 +1,5 @@
-// DnsServer: a DNS server on 127.0.0.1 that answers each question as a test's function says, over
-// UDP and TCP.
+// DnsServer: a DNS server, on 127.0.0.1 unless told otherwise, that answers each question as a
+// test's function says, over UDP and TCP.
 #pragma once
 
 #include <poll.h>
@@ -31,7 +31,12 @@ class DnsServer {
   // Gives what follows the id: flags, counts, question and all. Nothing: silence.
   using Script = std::function<Bytes(const DnsQuestion&, ByteView question_section)>;
 
-  explicit DnsServer(Script script) : script_(std::move(script)), wake_(::eventfd(0, EFD_CLOEXEC)) {
+  explicit DnsServer(Script script, std::uint16_t port = 0,
+                     const IpAddress& address = IpAddress::v4(127, 0, 0, 1))
+      : tcp_(SOCK_STREAM, port, address),
+        udp_(SOCK_DGRAM, tcp_.port(), address),
+        script_(std::move(script)),
+        wake_(::eventfd(0, EFD_CLOEXEC)) {
     if (wake_ < 0 || ::listen(tcp_.fd(), 16) != 0)
       throw std::runtime_error("cannot listen on loopback");
     thread_ = std::thread([this] { run(); });
@@ -103,19 +108,19 @@ class DnsServer {
 
   void serve_udp() {
     Bytes query(4096);
-    sockaddr_in from{};
+    sockaddr_in6 from{};  // room for either family, which have the port in the same place
     socklen_t size = sizeof from;
     auto* generic = reinterpret_cast<sockaddr*>(&from);
     const ssize_t count = ::recvfrom(udp_.fd(), query.data(), query.size(), 0, generic, &size);
     if (count < static_cast<ssize_t>(kHeader)) return;
     query.resize(static_cast<std::size_t>(count));
     const Bytes response =
-        respond(query, {.name = "", .tcp = false, .source_port = ntohs(from.sin_port)});
+        respond(query, {.name = "", .tcp = false, .source_port = ntohs(from.sin6_port)});
     if (!response.empty()) ::sendto(udp_.fd(), response.data(), response.size(), 0, generic, size);
   }
 
   void serve_tcp() {
-    sockaddr_in from{};
+    sockaddr_in6 from{};
     socklen_t size = sizeof from;
     const int fd = ::accept4(tcp_.fd(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC);
     std::uint8_t prefix[2];
@@ -125,7 +130,7 @@ class DnsServer {
               static_cast<ssize_t>(query.size()) &&
           query.size() > kHeader) {
         const Bytes response =
-            respond(query, {.name = "", .tcp = true, .source_port = ntohs(from.sin_port)});
+            respond(query, {.name = "", .tcp = true, .source_port = ntohs(from.sin6_port)});
         std::string framed = {static_cast<char>(response.size() >> 8),
                               static_cast<char>(response.size() & 0xff)};
         framed += as_text(response);
@@ -156,8 +161,8 @@ class DnsServer {
     return response;
   }
 
-  LoopbackSocket tcp_{SOCK_STREAM};
-  LoopbackSocket udp_{SOCK_DGRAM, tcp_.port()};
+  LoopbackSocket tcp_;
+  LoopbackSocket udp_;
   Script script_;
   Guarded<std::vector<DnsQuestion>> questions_;
   int wake_;
