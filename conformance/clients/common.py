@@ -9,7 +9,8 @@ from pathlib import Path
 from conformance.support.lab import NO_REASON, LabError, is_address, run
 
 # The columns of the table, in the order in which flows run.
-FLOWS = ("register", "http_01", "ip", "renew", "revoke_by_account", "revoke_by_key", "key_rollover", "deactivate")
+FLOWS = ("register", "http_01", "dns_01", "tls_alpn_01", "ip", "renew", "revoke_by_account", "revoke_by_key", "key_rollover",
+         "deactivate")
 SUPERSEDED, KEY_COMPROMISE, UNSPECIFIED = "Superseded", "Key Compromise", NO_REASON  # as openssl names them
 
 

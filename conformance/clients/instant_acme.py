@@ -8,7 +8,7 @@ from conformance.support.lab import ROOT
 
 SOURCE = Path(__file__).resolve().parent / "rust"
 BUILT = ROOT / "build" / "clients" / "rust"
-LEAST = (1, 85)  # of what Cargo.lock pins
+LEAST = (1, 88)  # of what Cargo.lock pins
 
 
 class Client(ProgramClient):

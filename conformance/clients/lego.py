@@ -21,7 +21,9 @@ class Client(common.Client):
         }[challenge]
         env = {"LEGO_CA_CERTIFICATES": str(self.lab.root)}
         if challenge == "dns-01":
-            env |= {"EXEC_PATH": str(self.lab.hook(self.home, "lego", challenge)), "EXEC_POLLING_INTERVAL": "1"}
+            # It would wait a minute between two names.
+            env |= {"EXEC_PATH": str(self.lab.hook(self.home, "lego", challenge)), "EXEC_POLLING_INTERVAL": "1",
+                    "EXEC_SEQUENCE_INTERVAL": "1"}
         return run([self.PROGRAM, "--server", self.lab.directory, "--email", "ops@lego.test", "--accept-tos", "--path", self.home,
                     *(word for name in names for word in ("--domains", name)), *how, *arguments], env=env, timeout=120)
 

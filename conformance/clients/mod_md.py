@@ -131,7 +131,8 @@ class Client(common.Client):
         self.obtain([f"register.{self.name}"], "http-01")
 
     def obtain(self, names, challenge):
-        return self._run_until_staged(names, challenge)
+        # The first one names the virtual host, which no wildcard can.
+        return self._run_until_staged(sorted(names, key=lambda name: name.startswith("*.")), challenge)
 
     def obtain_again(self, issued):
         # A window as long as the certificate's life: renewal is due at once.

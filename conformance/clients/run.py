@@ -64,8 +64,8 @@ def run_client(module, binary, home):
     kind = importlib.import_module(f"conformance.clients.{module}").Client
     missing = kind.missing()
     if missing:
-        return "-", all_not_run(missing)
-    version = "-"
+        return "", all_not_run(missing)
+    version = ""
     try:
         kind.prepare()
         version = kind.version()
@@ -97,7 +97,7 @@ def run_all(wanted, binary, jobs):
 
 def print_table(results):
     head = ["client", *(flow.replace("_", " ") for flow in FLOWS)]
-    rows = [[f"{name} {version}", *(cells[flow].cell for flow in FLOWS)] for name, (version, cells) in results.items()]
+    rows = [[f"{name} {version}".strip(), *(cells[flow].cell for flow in FLOWS)] for name, (version, cells) in results.items()]
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     for row in [head, ["-" * width for width in widths], *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
@@ -118,7 +118,7 @@ def print_table(results):
 def write_junit(results, path):
     suites = ET.Element("testsuites")
     for name, (version, cells) in results.items():
-        suite = ET.SubElement(suites, "testsuite", name=f"{name} {version}", tests=str(len(cells)),
+        suite = ET.SubElement(suites, "testsuite", name=f"{name} {version}".strip(), tests=str(len(cells)),
                               failures=str(sum(r.cell == "FAILED" for r in cells.values())),
                               skipped=str(sum(r.cell in ("lacks", "not run") for r in cells.values())))
         for flow, result in cells.items():
@@ -135,13 +135,13 @@ def write_junit(results, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--binary", default=ROOT / "build" / "release" / "gatehouse", help="the server to test")
-    parser.add_argument("--only", metavar="CLIENT", action="append", choices=CLIENTS,
-                        help=f"one client; may be repeated: {', '.join(CLIENTS)}")
+    parser.add_argument("--only", metavar="CLIENT", action="append", choices=CLIENTS.values(),
+                        help=f"one client; may be repeated: {', '.join(CLIENTS.values())}")
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1),
                         help="clients side by side; they wait more than they work (default: %(default)s)")
     arguments = parser.parse_args()
-    results = run_all([name for name in CLIENTS if not arguments.only or name in arguments.only], arguments.binary,
-                      arguments.jobs)
+    wanted = [name for name, file in CLIENTS.items() if not arguments.only or file in arguments.only]
+    results = run_all(wanted, arguments.binary, arguments.jobs)
     print_table(results)
     write_junit(results, ROOT / "build" / "clients" / "junit.xml")
     cells = [result.cell for _, row in results.values() for result in row.values()]

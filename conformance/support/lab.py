@@ -169,6 +169,8 @@ class Lab:
             "listeners.operations": tcp(self.operations_port),
             "resolver.servers": json.dumps([self.dns]),
             "validators.http01.port": self.http01_port,
+            "validators.tls_alpn01.port": self.tls_alpn_port,
+            "profiles.default.challenge_types": '["http-01", "dns-01", "tls-alpn-01"]',
             "profiles.default.allowed_addresses": '["127.0.0.0/8"]',
             "log.format": "json",
         }
