@@ -138,10 +138,11 @@ class Client:
 
     def _revoked(self, issued, revoke):
         since = self.lab.mark()
-        kept = self.home / "revoked.pem"  # some clients move what they have revoked
-        shutil.copy(issued.leaf, kept)
+        serial = self.lab.serial(issued.leaf)
+        kept = self.home / f"revoked-{serial}.pem"  # some clients move what they have revoked
+        shutil.copyfile(issued.leaf, kept)
         reason = revoke(issued)
-        self.lab.event("certificate.revoked", since, serial=self.lab.serial(kept))
+        self.lab.event("certificate.revoked", since, serial=serial)
         self.lab.wait_revoked(kept, reason)
 
 
