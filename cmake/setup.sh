@@ -83,7 +83,8 @@ if ! { "${root[@]}" apt-get update && "${root[@]}" apt-get install -y --no-insta
   echo "setup: apt-get failed (above); nothing was built" >&2
   exit 1
 fi
-for service in "${services[@]}"; do
-  ! command -v systemctl >/dev/null || "${root[@]}" systemctl disable --quiet "$service" 2>/dev/null || true
-done
+if [ "${#services[@]}" -gt 0 ] && command -v systemctl >/dev/null; then  # without systemd nothing starts them at boot
+  "${root[@]}" systemctl disable --quiet "${services[@]}" >/dev/null 2>&1 ||
+    echo "setup: ${services[*]} could not be kept from starting at boot: systemctl disable ${services[*]}" >&2
+fi
 echo "setup: done"
