@@ -102,17 +102,20 @@ def print_table(results):
     for row in [head, ["-" * width for width in widths], *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
     for name, (_, cells) in results.items():
-        whole = {cells[flow].detail for flow in FLOWS} if all(r.cell == "not run" for r in cells.values()) else None
-        if whole:
-            print(f"  {name}: not run: {', '.join(whole)}")
-            continue
-        for flow in FLOWS:
-            if cells[flow].cell == "lacks":
-                print(f"  {name}, {flow.replace('_', ' ')}: {cells[flow].detail}")
+        for flows, result in grouped(cells, ("lacks", "not run")):
+            print(f"  {name}, {flows}: {result.detail}" if result.cell == "lacks" else f"  {name}: not run: {result.detail}")
     for name, (_, cells) in results.items():
-        for flow in FLOWS:
-            if cells[flow].cell == "FAILED":
-                print(f"\n{name}, {flow}:\n{cells[flow].detail}")
+        for flows, result in grouped(cells, ("FAILED",)):
+            print(f"\n{name}, {flows}:\n{result.detail}")
+
+
+def grouped(cells, kinds):
+    """(flows in words, Result) of these kinds; what several flows have in common is said once."""
+    together = {}
+    for flow, result in cells.items():
+        if result.cell in kinds:
+            together.setdefault((result.cell, result.detail), ([], result))[0].append(flow.replace("_", " "))
+    return [(", ".join(flows), result) for flows, result in together.values()]
 
 
 def write_junit(results, path):
@@ -134,14 +137,17 @@ def write_junit(results, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--binary", default=ROOT / "build" / "release" / "gatehouse", help="the server to test")
+    parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "gatehouse", help="the server to test")
     parser.add_argument("--only", metavar="CLIENT", action="append", choices=CLIENTS.values(),
                         help=f"one client; may be repeated: {', '.join(CLIENTS.values())}")
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1),
                         help="clients side by side; they wait more than they work (default: %(default)s)")
     arguments = parser.parse_args()
+    binary = arguments.binary.resolve()
+    if not os.access(binary, os.X_OK):
+        parser.error(f"{binary} is not there: make build")
     wanted = [name for name, file in CLIENTS.items() if not arguments.only or file in arguments.only]
-    results = run_all(wanted, arguments.binary, arguments.jobs)
+    results = run_all(wanted, binary, arguments.jobs)
     print_table(results)
     write_junit(results, ROOT / "build" / "clients" / "junit.xml")
     cells = [result.cell for _, row in results.values() for result in row.values()]
