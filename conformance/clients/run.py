@@ -9,6 +9,7 @@ import concurrent.futures
 import importlib
 import os
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -92,7 +93,12 @@ def run_all(wanted, binary, jobs):
         return version, cells
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(wanted, pool.map(one, wanted)))
+        try:
+            return dict(zip(wanted, pool.map(one, wanted)))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            Lab.end_all()  # what runs fails at once
+            raise
 
 
 def print_table(results):
@@ -156,5 +162,14 @@ def main():
     return 1 if failed or not passed else 0
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started has been ended", file=sys.stderr)
+        sys.exit(130)

@@ -9,8 +9,10 @@ import os
 import select
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -35,15 +37,31 @@ class LabError(Exception):
     """The lab itself failed, or the server does not show what a client claims."""
 
 
+_running = set()  # what run() waits for
+_stopping = threading.Event()
+
+
 def run(command, *, env=None, timeout=60, cwd=None):
-    """Runs `command` and returns what it printed; LabError with its output when it fails."""
-    done = subprocess.run([str(part) for part in command], env={**os.environ, **(env or {})}, cwd=cwd,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=timeout, check=False)
-    if done.returncode != 0:
-        words = " ".join(str(part) for part in command)
-        raise LabError(f"exit status {done.returncode} of: {words}\n{last_lines(done.stdout)}")
-    return done.stdout
+    """Runs `command` and returns what it printed; LabError with its output when it fails or takes too long."""
+    if _stopping.is_set():
+        raise LabError("the run was interrupted")
+    words = " ".join(str(part) for part in command)
+    # A session of its own: what the command has started ends with it.
+    process = subprocess.Popen([str(part) for part in command], env={**os.environ, **(env or {})}, cwd=cwd,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", start_new_session=True)
+    _running.add(process)
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        raise LabError(f"no end within {timeout} s of: {words}\n{last_lines(output)}") from None
+    finally:
+        _running.discard(process)
+    if process.returncode != 0:
+        raise LabError(f"exit status {process.returncode} of: {words}\n{last_lines(output)}")
+    return output
 
 
 def last_lines(text):
@@ -61,6 +79,8 @@ def is_address(name):
 
 class Lab:
     """`with Lab(binary) as lab:` gives directory, root, http01_port, tls_alpn_port and the checks below."""
+
+    _open = set()  # the labs of this process
 
     def __init__(self, binary):
         self.binary = Path(binary)
@@ -81,6 +101,7 @@ class Lab:
         self._folders = [self.home]
 
     def __enter__(self):
+        Lab._open.add(self)
         try:
             run([self.binary, "init", "--directory", self.home, "--base-url", self.base_url, "--public-url",
                  self.public_url, "--name", "Gatehouse Lab"])
@@ -95,6 +116,7 @@ class Lab:
         return self
 
     def __exit__(self, *_):
+        Lab._open.discard(self)
         for responder in self._responders:
             responder.close()
         for process in reversed(self._processes):
@@ -102,6 +124,16 @@ class Lab:
         self.ports.close()
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @classmethod
+    def end_all(cls):
+        """Ends every process of every lab and what run() waits for, so that all who wait for one of them stop waiting."""
+        _stopping.set()
+        for process in list(_running):
+            os.killpg(process.pid, signal.SIGTERM)
+        for lab in list(cls._open):
+            for process in reversed(lab._processes):
+                lab.end(process)
 
     def open_folder(self):
         """A folder that every user can walk to, for as long as the lab lasts."""
@@ -197,6 +229,8 @@ class Lab:
             result = condition()
             if result:
                 return result
+            if _stopping.is_set():
+                raise LabError("the run was interrupted")
             if time.monotonic() > end:
                 raise LabError(f"waited {seconds} s in vain for {what}")
             time.sleep(0.05)
