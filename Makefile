@@ -34,6 +34,24 @@ clients: build ## real ACME clients against the release binary: one table, JUnit
 	@cmake/setup.sh clients
 	@conformance/clients/run.py $(if $(CLIENT),--only $(CLIENT))
 
+bench: bench-build ## certificates/s, CPU and latency of Gatehouse alone, beside the raw arithmetic; CLIENTS="8 16 256"
+	@bench/run.py alone --clients $(or $(CLIENTS),8 16 64 256) --rounds $(or $(ROUNDS),3)
+
+bench-peers: bench-build ## the same beside Pebble and step-ca, built from the Go module proxy
+	@cmake/setup.sh bench-peers
+	@bench/run.py peers --rounds $(or $(ROUNDS),5)
+
+bench-size: bench-build ## memory, start, and the cost with a million certificates stored
+	@bench/run.py size
+
+bench-micro: bench-build ## Google Benchmark: the parts of one certificate
+	@build/bench/gatehouse-micro
+
+bench-build: setup
+	@cmake/setup.sh bench
+	@cmake --preset bench >/dev/null
+	@cmake --build --preset bench
+
 format: ## clang-format everything
 	@cmake/setup.sh lint
 	@git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
@@ -63,4 +81,4 @@ fuzz: setup ## every fuzz target for SECONDS_EACH (default 60) seconds, with cla
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads clients format tidy coverage fuzz clean
+.PHONY: help setup build demo test test-threads clients bench bench-peers bench-size bench-micro bench-build format tidy coverage fuzz clean
