@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,8 +27,19 @@ bool InlineExecutor::try_post(Task task) {
 }
 
 struct WorkerPool::Impl {
+  // What an idle worker is woken with: a task, or nothing at the end.
+  struct Call {
+    Task task;  // empty: none
+    bool over = false;
+  };
+
+  using Worker = Guarded<Call>;
+
+  // A worker that has nothing to do stands in `idle`, and the one that came last is called first:
+  // its stack and what it has of the heap are still in the caches.
   struct State {
     std::deque<Task> queue;
+    std::vector<Worker*> idle;
     std::size_t running = 0;
     bool closed = false;
   };
@@ -43,10 +53,17 @@ struct WorkerPool::Impl {
 
   void start();
   void drain();
-  void work() noexcept;
-  std::optional<Task> next();
+  void work(Worker& worker) noexcept;
+  // The worker's next task: from the queue, or what it is called with; an empty one at the end.
+  Task next(Worker& worker, bool had_task);
+
+  static void call(Worker& worker, Call with) {
+    worker.with([&](Call& call) { call = std::move(with); });
+    worker.notify_one();
+  }
 
   const Options options;
+  std::deque<Worker> workers;  // one for each thread, never moved
   Guarded<State> state;
   Guarded<std::vector<std::thread>>
       threads;  // locked while joining, so that a second drain() waits for the first
@@ -56,14 +73,20 @@ void WorkerPool::Impl::start() {
   threads.with([this](std::vector<std::thread>& started) {
     started.reserve(options.threads);
     while (started.size() < options.threads) {
-      started.emplace_back([this] { work(); });
+      Worker& worker = workers.emplace_back();
+      started.emplace_back([this, &worker] { work(worker); });
     }
   });
 }
 
 void WorkerPool::Impl::drain() {
-  state.with([](State& s) { s.closed = true; });
-  state.notify_all();
+  const std::vector<Worker*> idle = state.with([](State& s) {
+    s.closed = true;
+    return std::exchange(s.idle, {});
+  });
+  for (Worker* const worker : idle) {
+    call(*worker, {.task = nullptr, .over = true});
+  }
   threads.with([](std::vector<std::thread>& running) {
     ACME_CHECK(std::ranges::none_of(running, [](const std::thread& thread) {
       return thread.get_id() == std::this_thread::get_id();
@@ -77,27 +100,39 @@ void WorkerPool::Impl::drain() {
 
 // The life of one thread. A task that throws breaks Executor's contract: noexcept ends the process
 // where it happened.
-void WorkerPool::Impl::work() noexcept {
+void WorkerPool::Impl::work(Worker& worker) noexcept {
   ::pthread_setname_np(::pthread_self(), options.name.c_str());
-  while (std::optional<Task> task = next()) {
-    (*task)();
-    task.reset();  // what the task holds goes before the thread counts as idle
-    state.with([](State& s) { --s.running; });
+  bool had_task = false;
+  while (Task task = next(worker, had_task)) {
+    task();
+    task = nullptr;  // what the task holds goes before the thread counts as idle
+    had_task = true;
   }
 }
 
-// Waits for a task; nothing when the pool is closed and its queue has run dry.
-std::optional<Executor::Task> WorkerPool::Impl::next() {
-  return state.wait([](const State& s) { return s.closed || !s.queue.empty(); },
-                    [](State& s) -> std::optional<Task> {
-                      if (s.queue.empty()) {
-                        return std::nullopt;
-                      }
-                      Task task = std::move(s.queue.front());
-                      s.queue.pop_front();
-                      ++s.running;
-                      return task;
-                    });
+Executor::Task WorkerPool::Impl::next(Worker& worker, bool had_task) {
+  Task task;
+  const bool waits = state.with([&](State& s) {
+    if (had_task) {
+      --s.running;
+    }
+    if (!s.queue.empty()) {
+      task = std::move(s.queue.front());
+      s.queue.pop_front();
+      ++s.running;
+      return false;
+    }
+    if (s.closed) {
+      return false;
+    }
+    s.idle.push_back(&worker);
+    return true;
+  });
+  if (!waits) {
+    return task;
+  }
+  return worker.wait([](const Call& call) { return call.over || call.task != nullptr; },
+                     [](Call& call) { return std::exchange(call.task, nullptr); });
 }
 
 WorkerPool::WorkerPool(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {
@@ -110,15 +145,22 @@ WorkerPool::~WorkerPool() = default;
 
 bool WorkerPool::try_post(Task task) {
   const std::size_t room = impl_->options.threads + impl_->options.queue_limit;
+  Impl::Worker* worker = nullptr;
   const bool taken = impl_->state.with([&](Impl::State& state) {
     if (state.closed || state.running + state.queue.size() >= room) {
       return false;
     }
-    state.queue.push_back(std::move(task));
+    if (state.idle.empty()) {
+      state.queue.push_back(std::move(task));
+    } else {
+      worker = state.idle.back();
+      state.idle.pop_back();
+      ++state.running;
+    }
     return true;
   });
-  if (taken) {
-    impl_->state.notify_one();
+  if (worker != nullptr) {
+    Impl::call(*worker, {.task = std::move(task), .over = false});
   }
   return taken;
 }
