@@ -16,6 +16,7 @@
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/json_text.h"
 #include "acme-server/base/match.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
@@ -78,15 +79,32 @@ std::string timestamp() {
   return text + fraction.data();
 }
 
+void append_member(std::string& line, std::string_view name) {
+  line += ',';
+  append_json_string(line, name);
+  line += ':';
+}
+
 std::string json_line(LogLevel level, std::string_view event, LogFields fields) {
-  Json line = Json::object();
-  line["time"] = timestamp();
-  line["level"] = name_of(level);
-  line["event"] = event;
+  constexpr std::size_t kUsualLine = 512;
+  std::string line;
+  line.reserve(kUsualLine);
+  line += R"({"time":")";
+  line += timestamp();
+  line += R"(","level":")";
+  line += name_of(level);
+  line += R"(","event":)";
+  append_json_string(line, event);
   for (const LogField& field : fields) {
-    std::visit([&](const auto& value) { line[field.name] = value; }, field.value);
+    append_member(line, field.name);
+    std::visit(Match{[&](const std::string& text) { append_json_string(line, text); },
+                     [&](std::int64_t number) { line += std::to_string(number); },
+                     [&](bool flag) { line += flag ? "true" : "false"; },
+                     [&](double number) { line += print_json(Json(number)); }},
+               field.value);
   }
-  return print_json(line);
+  line += '}';
+  return line;
 }
 
 // As it is when it is one plain word, else quoted and escaped: one event stays one line.

@@ -9,6 +9,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/json_text.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/store/sql/database.h"
@@ -66,18 +67,31 @@ AuditRow audit_row(const sql::Row& row) {
                   .hash = stored.hash};
 }
 
-Json text_or_null(const std::optional<std::string>& text) {
-  return text ? Json(*text) : Json(nullptr);
+void append_text(std::string& out, const std::optional<std::string>& text) {
+  out += ',';
+  if (text) {
+    append_json_string(out, *text);
+  } else {
+    out += "null";
+  }
 }
 
 // SHA-256 over the hash before and the row as one JSON array: every column at its place, so that
 // no two rows print alike. What it says is for good: sealed rows out there were hashed this way.
 std::string hash_of(const std::string& previous, std::int64_t sequence, const StoredRow& row) {
-  const Json canonical =
-      Json::array({previous, sequence, row.happened_at, row.kind, row.actor,
-                   text_or_null(row.directory), text_or_null(row.account), text_or_null(row.order),
-                   text_or_null(row.authorization), text_or_null(row.certificate), row.details});
-  return crypto::sha256_hex(as_bytes(print_json(canonical)));
+  std::string canonical = "[";
+  append_json_string(canonical, previous);
+  canonical += ',' + std::to_string(sequence) + ',' + std::to_string(row.happened_at);
+  append_text(canonical, row.kind);
+  append_text(canonical, row.actor);
+  append_text(canonical, row.directory);
+  append_text(canonical, row.account);
+  append_text(canonical, row.order);
+  append_text(canonical, row.authorization);
+  append_text(canonical, row.certificate);
+  append_text(canonical, row.details);
+  canonical += ']';
+  return crypto::sha256_hex(as_bytes(canonical));
 }
 
 }  // namespace
