@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 
+#include <memory>
 #include <string>
 
 #include "acme-server/base/bytes.h"
@@ -12,10 +13,21 @@
 
 namespace gatehouse::crypto {
 
+namespace {
+
+// Fetched once: OpenSSL 3 otherwise looks it up, under a lock, at every call.
+const EVP_MD* fetched_sha256() {
+  static const std::unique_ptr<EVP_MD, FreeWith<EVP_MD_free>> kDigest(
+      EVP_MD_fetch(nullptr, "SHA256", nullptr));
+  return kDigest.get();
+}
+
+}  // namespace
+
 Sha256 sha256(ByteView bytes) {
   Sha256 out{};
   const bool ok =
-      EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha256(), nullptr) == 1;
+      EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, fetched_sha256(), nullptr) == 1;
   require_openssl(ok, "computing SHA-256");
   return out;
 }

@@ -220,13 +220,25 @@ Bytes bignum_param(const EVP_PKEY& pkey, const char* name, std::size_t width) {
 
 }  // namespace
 
+PublicKey::PublicKey(KeyType type, PkeyHandle handle)
+    : type_(type),
+      handle_(std::move(handle)),
+      begun_(require_handle(DigestContext(EVP_MD_CTX_new()), "preparing a key")) {
+  require_openssl(EVP_DigestVerifyInit(begun_.get(), nullptr, signature_digest_of(type), nullptr,
+                                       handle_.get()) == 1,
+                  "preparing a key");
+}
+
 bool PublicKey::verifies(const EVP_MD* digest, ByteView message, ByteView signature) const {
   const auto context = require_handle(DigestContext(EVP_MD_CTX_new()), "verifying");
   // EVP_DigestVerifyInit changes nothing in the key; its signature is not const.
+  const int begun =
+      digest == signature_digest_of(type_)
+          ? EVP_MD_CTX_copy_ex(context.get(), begun_.get())
+          : EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, handle_.get());
   const bool good =
-      EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, handle_.get()) == 1 &&
-      EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
-                       message.size()) == 1;
+      begun == 1 && EVP_DigestVerify(context.get(), signature.data(), signature.size(),
+                                     message.data(), message.size()) == 1;
   if (!good) drain_openssl_errors();
   return good;
 }

@@ -14,7 +14,7 @@ namespace gatehouse::crypto {
 
 class PublicKey {
  public:
-  PublicKey(KeyType type, PkeyHandle handle) : type_(type), handle_(std::move(handle)) {}
+  PublicKey(KeyType type, PkeyHandle handle);
 
   KeyType type() const { return type_; }
 
@@ -27,6 +27,8 @@ class PublicKey {
  private:
   KeyType type_;
   PkeyHandle handle_;
+  // Begun for the digest that goes with the type: copying it is cheaper than beginning.
+  DigestContext begun_;
 };
 
 // RSA keys past these bounds are not even looked at: verification would cost us (CVE-2023-3446's
