@@ -15,6 +15,7 @@
 #include "acme-server/base/expected.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/crypto/asn1.h"
+#include "acme-server/crypto/chain.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/names.h"
@@ -208,15 +209,24 @@ std::string spki_sha256_of(ByteView spki) {
   return sha256_hex(spki);
 }
 
-bool is_signed_by(const Certificate& certificate, const Certificate& issuer) {
+PublicKeyRef public_key_of(const Certificate& issuer) {
   const std::optional<Jwk> key = jwk_of_spki(issuer.spki);
+  return key ? make_public_key(*key) : nullptr;
+}
+
+bool is_signed_with(const Certificate& certificate, const PublicKey& key) {
   const auto decoded =
       asn1::decode<asn1::SignedCertificate::item, asn1::SignedCertificate>(certificate.der);
-  if (!key || !decoded) return false;
+  if (!decoded) return false;
   const auto signature = asn1::whole_octets(decoded->signature);
-  return signature && verify_x509_signature(
-                          asn1::encode(decoded->algorithm, ASN1_ITEM_rptr(X509_ALGOR)),
-                          *make_public_key(*key), asn1::first_element(certificate.der), *signature);
+  return signature &&
+         verify_x509_signature(asn1::encode(decoded->algorithm, ASN1_ITEM_rptr(X509_ALGOR)), key,
+                               asn1::first_element(certificate.der), *signature);
+}
+
+bool is_signed_by(const Certificate& certificate, const Certificate& issuer) {
+  const PublicKeyRef key = public_key_of(issuer);
+  return key && is_signed_with(certificate, *key);
 }
 
 std::string to_pem(ByteView certificate_der) {
@@ -228,6 +238,11 @@ std::string to_pem(ByteView certificate_der) {
 }
 
 Expected<std::vector<Certificate>, std::string> parse_pem_chain(std::string_view pem) {
+  return parse_pem_chain(pem, parse_certificate);
+}
+
+Expected<std::vector<Certificate>, std::string> parse_pem_chain(std::string_view pem,
+                                                                const ParseCertificate& parse) {
   std::vector<Certificate> chain;
   for (std::size_t at = pem.find(kPemBegin); at != std::string_view::npos;
        at = pem.find(kPemBegin, at)) {
@@ -238,7 +253,7 @@ Expected<std::vector<Certificate>, std::string> parse_pem_chain(std::string_view
     if (end == std::string_view::npos) return wrong(which + " has no end line");
     const std::optional<Bytes> der = decode_pem_body(pem.substr(at, end - at));
     if (!der) return wrong(which + " is not base64");
-    auto certificate = parse_certificate(*der);
+    auto certificate = parse(*der);
     if (!certificate) return wrong(which + ": " + certificate.error());
     chain.push_back(std::move(*certificate));
     at = end + kPemEnd.size();

@@ -1,3 +1,5 @@
+#include "acme-server/crypto/chain.h"
+
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -38,12 +40,12 @@ std::optional<std::string> why_no_issuer(const Certificate& issuer, std::size_t 
 }
 
 std::optional<std::string> why_link_fails(const Certificate& certificate, const Certificate& issuer,
-                                          std::size_t below) {
+                                          std::size_t below, const IsSignedBy& is_signed) {
   if (certificate.issuer_name_der != issuer.subject_name_der) {
     return "certificate " + quoted(certificate) + " names another issuer than " + quoted(issuer);
   }
   if (auto problem = why_no_issuer(issuer, below)) return problem;
-  if (!is_signed_by(certificate, issuer)) {
+  if (!is_signed(certificate, issuer)) {
     return "certificate " + quoted(certificate) + " is not signed by " + quoted(issuer);
   }
   return std::nullopt;
@@ -53,15 +55,21 @@ std::optional<std::string> why_link_fails(const Certificate& certificate, const 
 
 std::optional<std::string> why_chain_fails(const std::vector<Certificate>& chain,
                                            const Certificate& root, Instant now) {
+  return why_chain_fails(chain, root, now, is_signed_by);
+}
+
+std::optional<std::string> why_chain_fails(const std::vector<Certificate>& chain,
+                                           const Certificate& root, Instant now,
+                                           const IsSignedBy& is_signed) {
   if (chain.empty()) return "the chain is empty";
   for (std::size_t i = 0; i < chain.size(); ++i) {
     if (auto problem = why_not_now(chain[i], now)) return problem;
     if (i + 1 == chain.size()) break;
-    if (auto problem = why_link_fails(chain[i], chain[i + 1], i)) return problem;
+    if (auto problem = why_link_fails(chain[i], chain[i + 1], i, is_signed)) return problem;
   }
   if (chain.back().der == root.der) return std::nullopt;
   if (auto problem = why_not_now(root, now)) return problem;
-  return why_link_fails(chain.back(), root, chain.size() - 1);
+  return why_link_fails(chain.back(), root, chain.size() - 1, is_signed);
 }
 
 }  // namespace gatehouse::crypto

@@ -15,6 +15,7 @@
 #include "acme-server/core/order.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/store/issuances.h"
 #include "ca-backends/backend.h"
 
@@ -39,7 +40,7 @@ std::string oid_of(const std::string& purpose) {
 }
 
 Wrong why_wrong_issuer(const crypto::Certificate& leaf, const store::Issuance& issuance,
-                       const backends::Issuer* issuer) {
+                       const backends::Issuer* issuer, crypto::ChainChecker& chains) {
   if (issuer == nullptr) {
     return "the backend " + issuance.backend + " does not know the issuer " +
            issuance.issuer.str() + " of the intent";
@@ -51,7 +52,7 @@ Wrong why_wrong_issuer(const crypto::Certificate& leaf, const store::Issuance& i
   if (leaf.authority_key_id != authority.subject_key_id) {
     return "its authority key identifier is not that of " + authority.subject_name;
   }
-  if (!crypto::is_signed_by(leaf, authority)) {
+  if (!chains.is_signed_by(leaf, authority)) {
     return "its signature is not one of " + authority.subject_name + "'s key";
   }
   return std::nullopt;
@@ -156,15 +157,16 @@ Instant moment_of(const crypto::Certificate& leaf, const store::Issuance& issuan
 
 // An alternate chain may lead to a root that we do not know (a cross-signed issuer): then its own
 // last certificate is what the others must lead to.
-Wrong why_wrong_alternate(const std::string& pem, const crypto::Certificate& leaf, Instant at) {
-  const auto chain = crypto::parse_pem_chain(pem);
+Wrong why_wrong_alternate(const std::string& pem, const crypto::Certificate& leaf, Instant at,
+                          crypto::ChainChecker& chains) {
+  const auto chain = chains.parse_chain(pem);
   if (!chain || chain->empty()) {
     return "an alternate chain cannot be read: " + (chain ? "it is empty" : chain.error());
   }
   if (chain->front().der != leaf.der) {
     return "an alternate chain begins with another certificate";
   }
-  if (const Wrong why = crypto::why_chain_fails(*chain, chain->back(), at)) {
+  if (const Wrong why = chains.why_fails(*chain, chain->back(), at)) {
     return "an alternate chain does not verify: " + *why;
   }
   return std::nullopt;
@@ -174,13 +176,13 @@ Wrong why_wrong_alternate(const std::string& pem, const crypto::Certificate& lea
 
 std::optional<std::string> why_wrong(const backends::Issued& issued, const Order& order,
                                      const store::Issuance& issuance, const Profile* profile,
-                                     const backends::Issuer* issuer) {
-  const auto chain = crypto::parse_pem_chain(issued.chain_pem);
+                                     const backends::Issuer* issuer, crypto::ChainChecker& chains) {
+  const auto chain = chains.parse_chain(issued.chain_pem);
   if (!chain || chain->empty()) {
     return "the chain cannot be read: " + (chain ? "it is empty" : chain.error());
   }
   const crypto::Certificate& leaf = chain->front();
-  if (Wrong why = why_wrong_issuer(leaf, issuance, issuer)) {
+  if (Wrong why = why_wrong_issuer(leaf, issuance, issuer, chains)) {
     return why;
   }
   if (Wrong why = why_wrong_facts(leaf, issuance)) {
@@ -196,11 +198,11 @@ std::optional<std::string> why_wrong(const backends::Issued& issued, const Order
   }
   const Instant at = moment_of(leaf, issuance);
   const crypto::Certificate& root = issuer->root ? *issuer->root : issuer->chain.back();
-  if (const Wrong why = crypto::why_chain_fails(*chain, root, at)) {
+  if (const Wrong why = chains.why_fails(*chain, root, at)) {
     return "the chain does not verify: " + *why;
   }
   for (const std::string& alternate : issued.alternate_chains_pem) {
-    if (Wrong why = why_wrong_alternate(alternate, leaf, at)) {
+    if (Wrong why = why_wrong_alternate(alternate, leaf, at, chains)) {
       return why;
     }
   }

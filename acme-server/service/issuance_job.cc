@@ -47,6 +47,7 @@ struct Inquiry {
   JobRun& run;
   const Policy& policy;
   const IssuanceJob::Counters& counters;
+  crypto::ChainChecker& chains;
   const ClaimedIntent& claimed;
   const backends::Backend& backend;
 
@@ -200,7 +201,7 @@ void conclude(const Inquiry& inquiry, const backends::Issued& issued) {
   const std::vector<backends::Issuer>& issuers = inquiry.backend.certificates->issuers();
   const auto issuer = std::ranges::find(issuers, issuance.issuer, &backends::Issuer::id);
   if (const auto why = why_wrong(issued, inquiry.order(), issuance, profile,
-                                 issuer == issuers.end() ? nullptr : &*issuer)) {
+                                 issuer == issuers.end() ? nullptr : &*issuer, inquiry.chains)) {
     inquiry.counters.wrong.add();
     park(inquiry, "certificate.wrong", "The certificate is not what was asked for: " + *why + ".");
     return;
@@ -267,6 +268,7 @@ void IssuanceJob::run(JobRun& run) {
                         .run = run,
                         .policy = *policy,
                         .counters = counters_,
+                        .chains = chains_,
                         .claimed = *claimed,
                         .backend = backend_of(context_, *claimed)};
   std::visit([&](const auto& outcome) { conclude(inquiry, outcome); }, ask(inquiry));

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/job.h"
 
@@ -31,6 +32,7 @@ class IssuanceJob final : public JobHandler {
  private:
   Context& context_;
   Counters counters_;
+  crypto::ChainChecker chains_;
 };
 
 }  // namespace gatehouse::service

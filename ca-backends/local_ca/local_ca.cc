@@ -25,6 +25,7 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/jwk.h"
@@ -292,10 +293,10 @@ IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
   if (!tbs) {
     throw std::runtime_error("the stored intent for serial " + intent.serial + " is not base64url");
   }
-  const auto leaf = crypto::parse_certificate(crypto::sign_certificate(*tbs, *signers_[index]));
+  const auto leaf = chains_.parse(crypto::sign_certificate(*tbs, *signers_[index]));
   // What the key gives back is looked at as if a stranger had sent it: HSMs and memory fail, too.
   if (!leaf || leaf->tbs != *tbs || leaf->serial != intent.serial ||
-      !crypto::is_signed_by(*leaf, issuers_[index].certificate)) {
+      !chains_.is_signed_by(*leaf, issuers_[index].certificate)) {
     throw std::runtime_error("what the key of backend \"" + name_ + "\" signed for serial " +
                              intent.serial +
                              " does not verify with the issuer's certificate; check the key");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "acme-server/base/guarded.h"
+#include "acme-server/crypto/chain_checker.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/registry.h"
@@ -60,6 +61,7 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   std::vector<std::vector<crypto::Certificate>>
       alternates_;  // chains of the issuer in use, root left out
   Guarded<HeldRootCrl> root_crl_;
+  crypto::ChainChecker chains_;
 };
 
 // The factory behind "type": "local".

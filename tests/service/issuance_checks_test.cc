@@ -53,7 +53,8 @@ struct Case {
   }
 
   std::optional<std::string> why(const backends::Issued& issued) const {
-    return service::why_wrong(issued, order, issuance, &profile, &ca.issuers().front());
+    crypto::ChainChecker chains;
+    return service::why_wrong(issued, order, issuance, &profile, &ca.issuers().front(), chains);
   }
 
   testing::SeededEntropy entropy;
@@ -165,8 +166,9 @@ TEST_CASE("every alternate chain must begin with the same leaf and verify") {
 
 TEST_CASE("an issuer that the backend does not know is wrong") {
   const Case tried;
+  crypto::ChainChecker chains;
   CHECK(service::why_wrong({.chain_pem = tried.ca.chain_of(tried.leaf), .alternate_chains_pem = {}},
-                           tried.order, tried.issuance, &tried.profile, nullptr)
+                           tried.order, tried.issuance, &tried.profile, nullptr, chains)
             .has_value());
 }
 
@@ -177,8 +179,9 @@ TEST_CASE("usages are compared only with the profile that the intent was made un
   const backends::Issued issued{.chain_pem = tried.ca.chain_of(changed),
                                 .alternate_chains_pem = {}};
   CHECK(tried.why(issued).has_value());
+  crypto::ChainChecker chains;
   CHECK(service::why_wrong(issued, tried.order, tried.issuance, nullptr,
-                           &tried.ca.issuers().front()) == std::nullopt);
+                           &tried.ca.issuers().front(), chains) == std::nullopt);
 }
 
 TEST_CASE("keyEncipherment is for RSA keys: a profile may ask for it and an EC leaf lack it") {
