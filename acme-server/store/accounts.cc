@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "acme-server/core/account.h"
@@ -12,7 +13,13 @@
 namespace gatehouse::store {
 namespace {
 
-Account account_of(sql::Connection& connection, const sql::Row& row) {
+// The account and its contacts in one statement, since one is read for every request: a row for
+// each contact, or one without.
+std::optional<Account> account_of(const std::vector<sql::Row>& rows) {
+  if (rows.empty()) {
+    return std::nullopt;
+  }
+  const sql::Row& row = rows.front();
   Account account;
   account.id = AccountId(row.text(0));
   account.directory = DirectoryId(row.text(1));
@@ -22,16 +29,12 @@ Account account_of(sql::Connection& connection, const sql::Row& row) {
   account.status = known("account status", row.text(5), account_status_from(row.text(5)));
   account.terms_agreed = row.text(6);
   account.created = instant_at(row, 7);
-  for (const sql::Row& contact : connection.query(
-           "SELECT contact FROM account_contacts WHERE account_id = $1 ORDER BY position",
-           params(account.id))) {
-    account.contacts.push_back(contact.text(0));
+  for (const sql::Row& each : rows) {
+    if (const std::optional<std::string> contact = each.optional_text(8)) {
+      account.contacts.push_back(*contact);
+    }
   }
   return account;
-}
-
-std::optional<Account> first(sql::Connection& connection, const std::vector<sql::Row>& rows) {
-  return rows.empty() ? std::nullopt : std::optional(account_of(connection, rows.front()));
 }
 
 void insert_contacts(sql::Connection& connection, const AccountId& id,
@@ -47,28 +50,34 @@ void insert_contacts(sql::Connection& connection, const AccountId& id,
 }  // namespace
 
 std::optional<Account> Accounts::of(const DirectoryId& directory, const AccountId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, "
-                                 "status, terms_agreed, created_at "
-                                 "FROM accounts WHERE id = $1 AND directory = $2",
-                                 params(id, directory)));
+  return account_of(connection_.query(
+      "SELECT accounts.id, accounts.directory, accounts.key_thumbprint, accounts.key_jwk, "
+      "accounts.key_spki_sha256, accounts.status, accounts.terms_agreed, accounts.created_at, "
+      "contacts.contact "
+      "FROM accounts LEFT JOIN account_contacts AS contacts ON contacts.account_id = accounts.id "
+      "WHERE accounts.id = $1 AND accounts.directory = $2 ORDER BY contacts.position",
+      params(id, directory)));
 }
 
 std::optional<Account> Accounts::by_thumbprint(const DirectoryId& directory,
                                                std::string_view thumbprint) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, "
-                                 "status, terms_agreed, created_at "
-                                 "FROM accounts WHERE directory = $1 AND key_thumbprint = $2",
-                                 params(directory, thumbprint)));
+  return account_of(connection_.query(
+      "SELECT accounts.id, accounts.directory, accounts.key_thumbprint, accounts.key_jwk, "
+      "accounts.key_spki_sha256, accounts.status, accounts.terms_agreed, accounts.created_at, "
+      "contacts.contact "
+      "FROM accounts LEFT JOIN account_contacts AS contacts ON contacts.account_id = accounts.id "
+      "WHERE accounts.directory = $1 AND accounts.key_thumbprint = $2 ORDER BY contacts.position",
+      params(directory, thumbprint)));
 }
 
 std::optional<Account> Accounts::get(const AccountId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, "
-                                 "status, terms_agreed, created_at "
-                                 "FROM accounts WHERE id = $1",
-                                 params(id)));
+  return account_of(connection_.query(
+      "SELECT accounts.id, accounts.directory, accounts.key_thumbprint, accounts.key_jwk, "
+      "accounts.key_spki_sha256, accounts.status, accounts.terms_agreed, accounts.created_at, "
+      "contacts.contact "
+      "FROM accounts LEFT JOIN account_contacts AS contacts ON contacts.account_id = accounts.id "
+      "WHERE accounts.id = $1 ORDER BY contacts.position",
+      params(id)));
 }
 
 bool Accounts::insert(const Account& account) {
