@@ -3,6 +3,7 @@
 #include <ares.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -12,12 +13,14 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/expected.h"
+#include "acme-server/base/guarded.h"
 #include "acme-server/base/text.h"
 #include "acme-server/net/dialer.h"
 #include "acme-server/net/dns_message.h"
@@ -39,6 +42,9 @@ constexpr std::size_t kFlagsAt = 3;
 constexpr unsigned char kAuthenticData = 0x20;
 
 using Channel = std::unique_ptr<ares_channeldata, decltype(&ares_destroy)>;
+
+// Channels that are ready, as many as lookups that ran at once.
+constexpr std::size_t kKeptChannels = 64;
 
 // What a query has come to. Written by c-ares' callback, on the thread that polls.
 struct Outcome {
@@ -112,6 +118,20 @@ bool over_tcp(DnsTransport transport, const Endpoint& server) {
   return true;
 }
 
+Channel new_channel(const Endpoint& server, DnsTransport transport) {
+  ares_options options{};
+  // NOCHECKRESP: every response comes back as it is, and read_dns_response says what it means.
+  options.flags = ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  if (over_tcp(transport, server)) options.flags |= ARES_FLAG_USEVC;
+  options.tries = 1;
+  options.timeout = 1000 * 3600;  // `deadline` ends the try, not c-ares
+  options.ednspsz = kEdnsSize;
+  Channel channel = open_channel(
+      options, ARES_OPT_FLAGS | ARES_OPT_TRIES | ARES_OPT_TIMEOUTMS | ARES_OPT_EDNSPSZ);
+  use_server(channel.get(), server);
+  return channel;
+}
+
 // Runs the channel on this thread until the query is done or `deadline`.
 void poll_until_done(ares_channeldata* channel, const Outcome& outcome, Deadline deadline) {
   while (!outcome.done && !deadline.expired()) {
@@ -165,8 +185,38 @@ bool worth_another_try(DnsError::Kind kind) {
 
 }  // namespace
 
+// Making a channel reads files and random octets; a channel without questions closes its sockets
+// (c-ares does so unless it is told to keep them open).
+struct CaresResolver::Channels {
+  struct Idle {
+    Endpoint server;
+    Channel channel;
+  };
+
+  Channel take(const Endpoint& server, DnsTransport transport) {
+    Channel taken = idle.with([&](std::vector<Idle>& all) -> Channel {
+      const auto found = std::ranges::find(all, server, &Idle::server);
+      if (found == all.end()) return {nullptr, &ares_destroy};
+      Channel channel = std::move(found->channel);
+      all.erase(found);
+      return channel;
+    });
+    return taken ? std::move(taken) : new_channel(server, transport);
+  }
+
+  void keep(const Endpoint& server, Channel channel) {
+    idle.with([&](std::vector<Idle>& all) {
+      if (all.size() < kKeptChannels) {
+        all.push_back({.server = server, .channel = std::move(channel)});
+      }
+    });
+  }
+
+  Guarded<std::vector<Idle>> idle;
+};
+
 CaresResolver::CaresResolver(const ResolverOptions& options, Entropy& entropy)
-    : options_(options), entropy_(&entropy) {
+    : options_(options), channels_(std::make_unique<Channels>()), entropy_(&entropy) {
   for (const std::string& text : options.servers) {
     const auto server = Endpoint::parse(text, kDnsPort);
     if (!server) throw std::runtime_error("dns.servers: " + server.error());
@@ -180,6 +230,7 @@ CaresResolver::CaresResolver(const ResolverOptions& options, Entropy& entropy)
 }
 
 CaresResolver::~CaresResolver() {
+  channels_.reset();
   ares_library_cleanup();
 }
 
@@ -204,17 +255,8 @@ Expected<DnsAnswer, DnsError> CaresResolver::query(const std::string& name, Reco
 
 Expected<DnsAnswer, DnsError> CaresResolver::ask(const Endpoint& server, const std::string& name,
                                                  RecordType type, Deadline deadline) {
-  ares_options options{};
-  // NOCHECKRESP: every response comes back as it is, and read_dns_response says what it means.
-  options.flags = ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-  if (over_tcp(options_.transport, server)) options.flags |= ARES_FLAG_USEVC;
-  options.tries = 1;
-  options.timeout = 1000 * 3600;  // `deadline` ends the try, not c-ares
-  options.ednspsz = kEdnsSize;
   Outcome outcome;  // outlives the channel, whose end may call back
-  const Channel channel = open_channel(
-      options, ARES_OPT_FLAGS | ARES_OPT_TRIES | ARES_OPT_TIMEOUTMS | ARES_OPT_EDNSPSZ);
-  use_server(channel.get(), server);
+  Channel channel = channels_->take(server, options_.transport);
 
   // c-ares before 1.19.1 draws its ids from a weak generator (CVE-2023-31147): they come from us.
   std::array<std::uint8_t, 2> id{};
@@ -233,6 +275,7 @@ Expected<DnsAnswer, DnsError> CaresResolver::ask(const Endpoint& server, const s
   question[kFlagsAt] |= kAuthenticData;
   ares_send(channel.get(), question, size, &on_answer, &outcome);
   poll_until_done(channel.get(), outcome, deadline);
+  if (outcome.done && outcome.status == ARES_SUCCESS) channels_->keep(server, std::move(channel));
 
   const std::string what =
       "the " + std::string(to_string(type)) + " records of " + sanitize(name, 253);

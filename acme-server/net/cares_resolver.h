@@ -1,6 +1,7 @@
 // CaresResolver: the Resolver that asks real DNS servers. The only code that drives c-ares.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,10 @@
 
 namespace gatehouse::net {
 
-// Each try of a question opens its own c-ares channel to one server and polls it on the calling
-// thread: no state is shared between threads, and each try has a source port and an id of its own.
+// Each try of a question has a c-ares channel to one server to itself and polls it on the calling
+// thread: while it runs no state is shared between threads. Channels that have answered are used
+// again; between two questions they hold no socket, so that each try has a source port and an id of
+// its own.
 // The first server is drawn at random, the next ones follow in turn; a server that fails, refuses
 // or is silent is one try.
 class CaresResolver final : public Resolver {
@@ -31,7 +34,10 @@ class CaresResolver final : public Resolver {
   Expected<DnsAnswer, DnsError> ask(const Endpoint& server, const std::string& name,
                                     RecordType type, Deadline deadline);
 
+  struct Channels;
+
   ResolverOptions options_;
+  std::unique_ptr<Channels> channels_;
   std::vector<Endpoint> configured_;
   Entropy* entropy_;
 };
