@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -89,10 +90,22 @@ void Connection::post(Step step) {
   });
 }
 
-void Connection::run(Step step) noexcept {
-  if (phase_ == Phase::closed) return;
+// One thread at a time works on a connection: mostly that of the loop, and whoever answers. Each
+// has done with it in the time of a write; who finds the other at work comes back by way of the
+// loop.
+void Connection::run(Step step, std::optional<std::uint64_t> wait_turn) noexcept {
+  if (at_work_.test_and_set(std::memory_order_acquire)) {
+    return loop_->post(
+        [self = shared_from_this(), step, wait_turn] { self->run(step, wait_turn); });
+  }
+  if (phase_ != Phase::closed && (!wait_turn || *wait_turn == wait_turn_)) guarded(step);
+  at_work_.clear(std::memory_order_release);
+}
+
+template <class Work>
+void Connection::guarded(const Work& work) noexcept {
   try {
-    (this->*step)();
+    std::invoke(work, this);
   } catch (
       const std::exception& error) {  // memory, or a bug: this connection's end, not the server's
     shared_->log.error("http.connection_failed",
@@ -103,9 +116,7 @@ void Connection::run(Step step) noexcept {
 
 void Connection::wait(Status wanted, Step step) {
   const auto task = [&](Step next) {
-    return [self = shared_from_this(), turn = wait_turn_, next] {
-      if (turn == self->wait_turn_) self->run(next);
-    };
+    return [self = shared_from_this(), turn = wait_turn_, next] { self->run(next, turn); };
   };
   ++wait_turn_;
   loop_->wait(
@@ -113,16 +124,40 @@ void Connection::wait(Status wanted, Step step) {
       task(step), task(&Connection::close));
 }
 
+// A connection changes its deadline several times for each request, and nearly none is ever
+// reached. So the alarm that is set already stays when it goes off earlier, and looks then what has
+// become of the deadline.
 void Connection::expire_in(std::chrono::milliseconds span) {
-  loop_->alarm(span, [weak = weak_from_this(), turn = ++deadline_turn_] {
-    const auto self = weak.lock();
-    if (self && turn == self->deadline_turn_) self->run(&Connection::on_deadline);
+  deadline_ = SteadyClock::now() + span;
+  if (alarm_ > deadline_) set_alarm(span);
+}
+
+void Connection::set_alarm(std::chrono::milliseconds span) {
+  alarm_ = SteadyClock::now() + span;
+  loop_->alarm(span, [weak = weak_from_this(), turn = ++alarm_turn_] {
+    if (const auto self = weak.lock()) self->run_alarm(turn);
   });
 }
 
+void Connection::run_alarm(std::uint64_t turn) {
+  if (at_work_.test_and_set(std::memory_order_acquire)) {
+    return loop_->post([self = shared_from_this(), turn] { self->run_alarm(turn); });
+  }
+  if (phase_ != Phase::closed && turn == alarm_turn_) guarded(&Connection::on_alarm);
+  at_work_.clear(std::memory_order_release);
+}
+
 void Connection::no_deadline() {
-  ++deadline_turn_;
-  loop_->cancel_alarm();
+  deadline_ = kNever;
+}
+
+void Connection::on_alarm() {
+  alarm_ = kNever;
+  if (deadline_ == kNever) return;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - SteadyClock::now());
+  if (left.count() > 0) return set_alarm(left);
+  deadline_ = kNever;
+  on_deadline();
 }
 
 void Connection::on_deadline() {
@@ -281,16 +316,17 @@ void Connection::refuse(const Refusal& refusal) {
   send(to_wire(problem_response(refusal), context_, shared_->clock.now()).value());
 }
 
+// The thread that has the answer writes it, if it can: the loop's would have to be woken for it.
 void Connection::answer(std::uint64_t request, Response response) {
-  loop_->post([weak = weak_from_this(), request, response = std::move(response)] {
-    const auto self = weak.lock();
-    if (!self || self->phase_ != Phase::handling || self->awaited_ != request) return;
-    try {
-      self->on_answer(request, response);
-    } catch (const std::exception&) {
-      self->run(&Connection::close);
-    }
-  });
+  if (at_work_.test_and_set(std::memory_order_acquire)) {
+    return loop_->post([self = shared_from_this(), request, response = std::move(response)] {
+      self->answer(request, response);
+    });
+  }
+  if (phase_ == Phase::handling && awaited_ == request) {
+    guarded([&](Connection* self) { self->on_answer(request, response); });
+  }
+  at_work_.clear(std::memory_order_release);
 }
 
 void Connection::on_answer(std::uint64_t request, const Response& response) {
@@ -382,7 +418,8 @@ void Connection::close() {
   if (std::exchange(awaited_, 0) != 0) shared_->tallies.in_flight.down();
   phase_ = Phase::closed;
   ++wait_turn_;
-  no_deadline();
+  ++alarm_turn_;
+  loop_->cancel_alarm();
   reader_.reset();
   writing_.reset();
   transport_.reset();

@@ -39,9 +39,9 @@ class SocketLoop {
   // Any thread, also after the loop has ended: then the task is dropped.
   virtual void post(Task task) = 0;
 
-  // From within a task only. wait(): then `ready`, or `failed` if the socket cannot be waited for;
-  // neither if it is closed. alarm(): then `expired`, in place of the alarm before. A task that was
-  // due when its wait was cancelled or its alarm replaced may still run.
+  // By one thread at a time, any. wait(): then `ready`, or `failed` if the socket cannot be waited
+  // for; neither if it is closed. alarm(): then `expired`, in place of the alarm before. A task
+  // that was due when its wait was cancelled or its alarm replaced may still run.
   virtual void wait(Until until, Task ready, Task failed) = 0;
   virtual void cancel_wait() = 0;
   virtual void alarm(std::chrono::milliseconds span, Task expired) = 0;
@@ -142,10 +142,17 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   };
 
   void post(Step step);
-  void run(Step step) noexcept;
+  // `wait_turn`: only if that wait is still the newest.
+  void run(Step step, std::optional<std::uint64_t> wait_turn = {}) noexcept;
+  void run_alarm(std::uint64_t turn);
+  // Runs `work` on this and closes when it throws. at_work_ is held.
+  template <class Work>
+  void guarded(const Work& work) noexcept;
   void wait(Transport::Status wanted, Step step);
   void expire_in(std::chrono::milliseconds span);
   void no_deadline();
+  void set_alarm(std::chrono::milliseconds span);
+  void on_alarm();
   void on_deadline();
 
   void begin();
@@ -175,7 +182,12 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   Phase phase_ = Phase::idle;
   std::uint64_t wait_turn_ =
       0;  // a task of a wait that is over finds another number here, and does nothing
-  std::uint64_t deadline_turn_ = 0;
+  std::atomic_flag at_work_;  // held by the thread that works on what stands here
+  using SteadyClock = std::chrono::steady_clock;
+  static constexpr SteadyClock::time_point kNever = SteadyClock::time_point::max();
+  SteadyClock::time_point deadline_ = kNever;  // of the phase
+  SteadyClock::time_point alarm_ = kNever;     // when the alarm that is set goes off
+  std::uint64_t alarm_turn_ = 0;
   std::uint64_t awaited_ = 0;  // the request whose answer is to come, or being written; 0: none
   AnswerContext context_;
   std::unique_ptr<RequestReader> reader_;
