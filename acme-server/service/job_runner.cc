@@ -1,6 +1,7 @@
 #include "acme-server/service/job_runner.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -48,6 +49,7 @@ struct JobRunner::Impl {
   Context& context;
   std::deque<Lane> lanes;       // never moved: tasks keep references
   std::size_t last_posted = 0;  // by the newest run_due_once(); the scheduler's alone
+  std::atomic<bool> waiting_for_lane = false;  // jobs may be due that no lane had room for
 };
 
 Counter JobRunner::Impl::counter(store::JobKind kind, const char* result) const {
@@ -66,10 +68,15 @@ std::vector<store::Job> JobRunner::Impl::claim(const Lane& lane, std::size_t lim
 std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
   const std::size_t idle = lane.executor.idle();
   if (idle == 0) {
+    waiting_for_lane = true;
     return 0;
   }
   std::size_t posted = 0;
-  for (const store::Job& job : claim(lane, idle)) {
+  const std::vector<store::Job> jobs = claim(lane, idle);
+  if (jobs.size() == idle) {
+    waiting_for_lane = true;
+  }
+  for (const store::Job& job : jobs) {
     if (lane.executor.try_post([this, &lane, job] { execute(lane, job); })) {
       ++posted;
     } else {
@@ -108,7 +115,9 @@ void JobRunner::Impl::execute(Lane& lane, const store::Job& job) {
                                        {"error", failure.what()}});
     retry(job, failure.what());
   }
-  context.wake();  // the lane has room again
+  if (waiting_for_lane.exchange(false)) {
+    context.wake();  // the lane has room again
+  }
 }
 
 // Puts the job off by backoff and jitter. A run may have failed after its end was committed: then
