@@ -2,12 +2,8 @@
 // that.
 #pragma once
 
-#include <stdlib.h>
-
-#include <filesystem>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -18,37 +14,9 @@
 #include "acme-server/store/store.h"
 #include "acme-server/store/store_options.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/temporary_folder.h"
 
 namespace gatehouse::testing {
-
-// A folder that goes with its object, on tmpfs if there is one.
-class TemporaryFolder final {
- public:
-  TemporaryFolder() {
-    std::error_code ignored;
-    const bool in_memory = std::filesystem::is_directory("/dev/shm", ignored);
-    std::string pattern =
-        (in_memory ? std::string("/dev/shm") : std::filesystem::temp_directory_path().string()) +
-        "/gatehouse-test-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      throw std::runtime_error("cannot make a temporary folder at " + pattern);
-    }
-    path_ = pattern;
-  }
-
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // What a test's database is opened with: no waiting for the disk.
 inline store::StoreOptions test_store_options(const TemporaryFolder& folder) {
