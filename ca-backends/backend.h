@@ -104,6 +104,12 @@ class CertificateBackend {
   // end, dates outside the profile.
   virtual Intent prepare(const IssueRequest& request) = 0;
 
+  // Why the CA could never certify `identifier`, in a sentence; nothing when it might. Asked at
+  // newOrder, so that nobody proves control of a name in vain. prepare() looks again.
+  virtual std::optional<std::string> why_never(const Identifier& /*identifier*/) const {
+    return std::nullopt;
+  }
+
   // True when the key signs only what it is handed: the stored intent may be signed again, however
   // often, and gives the same certificate. Such a backend never says InDoubt.
   virtual bool repeatable() const = 0;

@@ -32,6 +32,7 @@
 #include "acme-server/service/requested_identifiers.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 #include "validators/validator.h"
 
 namespace gatehouse::service {
@@ -209,12 +210,14 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
   const Profile& profile = find_profile(*policy, request.profile);
   check_terms(account, *policy);
   check_dates(request, profile, context_.clock.now());
+  const backends::Backend* backend = context_.backends.find(profile.backend);
   const Order order{
       .id = OrderId(random_row_id(context_.entropy, context_.clock.now())),
       .directory = account.directory,
       .account = account.id,
       .profile = profile.name,
-      .identifiers = read_identifiers(request.identifiers, profile, context_.validators),
+      .identifiers = read_identifiers(request.identifiers, profile, context_.validators,
+                                      backend == nullptr ? nullptr : backend->certificates.get()),
       .authorizations = {},
       .not_before = request.not_before,
       .not_after = request.not_after,

@@ -51,7 +51,8 @@ std::optional<Identifier> as_sent(const Orders::RequestedIdentifier& sent) {
 }
 
 std::optional<std::string> why_not_ordered(const Identifier& identifier, const Profile& profile,
-                                           const validators::ValidatorSet& validators) {
+                                           const validators::ValidatorSet& validators,
+                                           const backends::CertificateBackend* backend) {
   if (std::optional<std::string> why = why_refused(identifier, profile.identifiers)) {
     return why;
   }
@@ -59,7 +60,7 @@ std::optional<std::string> why_not_ordered(const Identifier& identifier, const P
     return identifier.value + " cannot be proven by any challenge type enabled here (" +
            join(profile.challenge_types, ", ") + ").";
   }
-  return std::nullopt;
+  return backend == nullptr ? std::nullopt : backend->why_never(identifier);
 }
 
 // RFC 8555 section 6.7.1: a problem with subproblems is "compound" unless one type says it all.
@@ -79,7 +80,8 @@ std::optional<std::string> why_not_ordered(const Identifier& identifier, const P
 
 std::vector<Identifier> read_identifiers(const std::vector<Orders::RequestedIdentifier>& requested,
                                          const Profile& profile,
-                                         const validators::ValidatorSet& validators) {
+                                         const validators::ValidatorSet& validators,
+                                         const backends::CertificateBackend* backend) {
   if (requested.empty()) {
     reject(ProblemType::malformed, "An order needs at least one identifier.");
   }
@@ -96,7 +98,7 @@ std::vector<Identifier> read_identifiers(const std::vector<Orders::RequestedIden
       bad.push_back({.type = type_of(parsed.error().kind),
                      .detail = parsed.error().detail,
                      .identifier = as_sent(sent)});
-    } else if (const auto why = why_not_ordered(*parsed, profile, validators)) {
+    } else if (const auto why = why_not_ordered(*parsed, profile, validators, backend)) {
       bad.push_back(
           {.type = ProblemType::rejectedIdentifier, .detail = *why, .identifier = *parsed});
     } else if (std::ranges::find(identifiers, *parsed) == identifiers.end()) {

@@ -1,6 +1,7 @@
 #include "ca-backends/local_ca/local_ca.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -29,6 +30,8 @@
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/jwk.h"
+#include "acme-server/crypto/name_constraints.h"
+#include "acme-server/crypto/path.h"
 #include "acme-server/crypto/signer.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca_options.h"
@@ -39,6 +42,7 @@ namespace gatehouse::backends {
 namespace {
 
 using crypto::Certificate;
+using crypto::NameConstraints;
 
 constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 appendix A.1: ub-common-name
 constexpr int kNoPathLength = std::numeric_limits<int>::max();
@@ -60,10 +64,6 @@ std::unique_ptr<crypto::Signer> read_signer(const BackendContext& context,
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(files.key + ": " + error.what());
   }
-}
-
-bool is_self_issued(const Certificate& certificate) {
-  return certificate.subject_name_der == certificate.issuer_name_der;
 }
 
 // The same key, however its SubjectPublicKeyInfo is encoded.
@@ -95,7 +95,51 @@ std::optional<std::string> why_no_chain(const std::vector<Certificate>& chain,
              "\" leaves no room for the CAs below it";
     }
   }
+  return crypto::why_openssl_refuses(chain, root, now);
+}
+
+// What the CAs of `chain` and `root` let the first of them certify. Throws a sentence, without the
+// file's name, when verifiers would not agree about it.
+std::vector<NameConstraints> constraints_of(const std::vector<Certificate>& chain,
+                                            const Certificate& root) {
+  std::vector<Certificate> every = chain;
+  every.push_back(root);
+  std::vector<NameConstraints> constraints;
+  for (const Certificate& ca : every) {
+    if (const auto problem = crypto::why_constraints_are_read_differently(ca)) {
+      throw std::runtime_error("\"" + ca.subject_name + "\" cannot be used: " + *problem);
+    }
+    auto read = crypto::read_name_constraints(ca).value();
+    if (read != NameConstraints()) constraints.push_back(std::move(read));
+  }
+  return constraints;
+}
+
+std::optional<std::string> why_outside_any(const std::vector<NameConstraints>& constraints,
+                                           std::string_view name) {
+  for (const NameConstraints& each : constraints) {
+    if (auto why = crypto::why_outside(each, name)) return why;
+  }
   return std::nullopt;
+}
+
+// Whether a leaf with these names would verify under `constraints`.
+bool permits(const std::vector<NameConstraints>& constraints, const Certificate& leaf) {
+  const auto fits = [&](const std::string& name) { return !why_outside_any(constraints, name); };
+  const bool subject =
+      leaf.common_names.empty() || std::ranges::none_of(constraints, &NameConstraints::of_subjects);
+  return subject && std::ranges::all_of(leaf.dns_names, fits) &&
+         std::ranges::all_of(leaf.ip_addresses, fits);
+}
+
+// When the whole chain holds: a leaf that outlives a CA above its issuer is of no use either.
+Validity lifetime_of(const Issuer& issuer) {
+  Validity lifetime{issuer.certificate.not_before, issuer.certificate.not_after};
+  for (const Certificate& above : issuer.chain) {
+    lifetime.not_after = std::min(lifetime.not_after, above.not_after);
+  }
+  if (issuer.root) lifetime.not_after = std::min(lifetime.not_after, issuer.root->not_after);
+  return lifetime;
 }
 
 // The chain as clients get it: without the root, which they have.
@@ -156,9 +200,10 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
   const Instant now = context_.clock.now();
   load_issuer(options.issuer, now);
   for (const IssuerFiles& files : options.previous) {
-    // An issuer of the past may have ended; what it was is what counts.
+    // An issuer of the past may have ended; what it was is what counts. To OpenSSL notAfter is
+    // over.
     const Instant ended = read_chain(context_, files.certificate).front().not_after;
-    load_issuer(files, std::min(now, ended));
+    load_issuer(files, std::min(now, ended - std::chrono::seconds(1)));
   }
   for (const std::string& path : options.alternates) load_alternate(path);
   if (!root_crl_path_.empty()) {
@@ -176,8 +221,13 @@ void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
     throw std::runtime_error(files.certificate + ": this is no issuing CA under the root \"" +
                              root_.subject_name + "\": " + *problem);
   }
-  std::unique_ptr<crypto::Signer> signer = read_signer(context_, files);
-  if (!is_key_of(*signer, chain.front())) {
+  Holding holding{.signer = read_signer(context_, files), .constraints = {}, .alternates = {}};
+  try {
+    holding.constraints = constraints_of(chain, root_);
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(files.certificate + ": " + error.what());
+  }
+  if (!is_key_of(*holding.signer, chain.front())) {
     throw std::runtime_error(files.key + ": this is not the private key of the certificate in " +
                              files.certificate);
   }
@@ -188,25 +238,43 @@ void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
   }
   issuers_.push_back(
       {.id = id, .certificate = chain.front(), .chain = without_root(chain, root_), .root = root_});
-  signers_.push_back(std::move(signer));
+  holdings_.push_back(std::move(holding));
 }
 
-// An alternate chain is the same issuer, name and key, certified by someone else. Its own root, if
-// it is in the file, comes last and is what the links are checked up to; else its last certificate
-// is.
+// An alternate chain is one of our issuers, name and key, certified by someone else. Its own root,
+// if it is in the file, comes last and is what the links are checked up to; else its last
+// certificate is.
 void LocalCa::load_alternate(const std::string& path) {
   const std::vector<Certificate> chain = read_chain(context_, path);
-  const Certificate& issuer = issuers_.front().certificate;
   const Certificate& first = chain.front();
-  if (first.subject_name_der != issuer.subject_name_der || first.spki != issuer.spki ||
-      first.subject_key_id != issuer.subject_key_id) {
+  const auto same = std::ranges::find_if(issuers_, [&](const Issuer& issuer) {
+    return first.subject_name_der == issuer.certificate.subject_name_der &&
+           first.spki == issuer.certificate.spki &&
+           first.subject_key_id == issuer.certificate.subject_key_id;
+  });
+  if (same == issuers_.end()) {
     throw std::runtime_error(path + ": its first certificate is not for the issuing CA \"" +
-                             issuer.subject_name + "\" (same name, key and key identifier)");
+                             issuers_.front().certificate.subject_name +
+                             "\" (same name, key and key identifier), nor for one of \"previous\"");
   }
-  if (auto problem = why_no_chain(chain, chain.back(), context_.clock.now())) {
+  const Instant now = context_.clock.now();
+  if (std::ranges::any_of(chain, [&](const Certificate& each) { return each.not_after < now; })) {
+    // Clients that needed it have been let down by time, not by us; the others must go on.
+    context_.log.warning("alternate_chain.expired", {{"backend", name_}, {"file", path}});
+    return;
+  }
+  if (auto problem = why_no_chain(chain, chain.back(), now)) {
     throw std::runtime_error(path + ": this is no alternate chain: " + *problem);
   }
-  alternates_.push_back(is_self_issued(chain.back()) ? without_root(chain, chain.back()) : chain);
+  Alternate alternate{.chain = chain, .constraints = {}};
+  try {
+    alternate.constraints = constraints_of(chain, chain.back());
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(path + ": " + error.what());
+  }
+  if (crypto::is_self_issued(chain.back())) alternate.chain.pop_back();
+  holdings_[static_cast<std::size_t>(same - issuers_.begin())].alternates.push_back(
+      std::move(alternate));
 }
 
 LocalCa::HeldRootCrl LocalCa::read_root_crl() const {
@@ -248,16 +316,25 @@ CrlSigner::Shard LocalCa::shard_of(const IssuerId& issuer, std::size_t number) c
   return {.issuer = issuer, .url = context_.public_url + file, .file = file};
 }
 
+std::optional<std::string> LocalCa::why_never(const Identifier& identifier) const {
+  return why_outside_any(holdings_.front().constraints, identifier.value);
+}
+
 Intent LocalCa::prepare(const IssueRequest& request) {
   const Issuer& issuer = issuers_.front();
-  const Validity validity =
-      leaf_validity(request.profile, request.not_before, request.not_after,
-                    {issuer.certificate.not_before, issuer.certificate.not_after}, request.now);
+  const Holding& holding = holdings_.front();
+  for (const Identifier& identifier : request.identifiers) {
+    if (auto why = why_never(identifier)) reject(ProblemType::rejectedIdentifier, *why);
+  }
+  const Validity validity = leaf_validity(request.profile, request.not_before, request.not_after,
+                                          lifetime_of(issuer), request.now);
 
   crypto::CertificateTemplate leaf;
   leaf.serial = crypto::random_serial(context_.entropy);
   leaf.issuer_name_der = issuer.certificate.subject_name_der;
-  leaf.common_name = common_name_for(request);
+  // Where subjects are constrained an empty one fits for certain, and the names are in the SAN.
+  const bool plain = std::ranges::none_of(holding.constraints, &NameConstraints::of_subjects);
+  if (plain) leaf.common_name = common_name_for(request);
   for (const Issuer& known : issuers_) {
     if (!leaf.common_name.empty() && is_name_of(known.certificate, leaf.common_name)) {
       reject(ProblemType::rejectedIdentifier,
@@ -278,7 +355,7 @@ Intent LocalCa::prepare(const IssueRequest& request) {
   leaf.crl_url = shard_of(issuer.id, shard_number(leaf.serial, crl_shards_)).url;
   leaf.issuer_url = context_.public_url + "/issuer/" + issuer.id.str() + ".cer";
 
-  return {.request = base64url_encode(crypto::make_tbs(leaf, signers_.front()->algorithm())),
+  return {.request = base64url_encode(crypto::make_tbs(leaf, holding.signer->algorithm())),
           .poll = "",
           .issuer = issuer.id,
           .serial = hex_encode(leaf.serial),
@@ -293,7 +370,7 @@ IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
   if (!tbs) {
     throw std::runtime_error("the stored intent for serial " + intent.serial + " is not base64url");
   }
-  const auto leaf = chains_.parse(crypto::sign_certificate(*tbs, *signers_[index]));
+  const auto leaf = chains_.parse(crypto::sign_certificate(*tbs, *holdings_[index].signer));
   // What the key gives back is looked at as if a stranger had sent it: HSMs and memory fail, too.
   if (!leaf || leaf->tbs != *tbs || leaf->serial != intent.serial ||
       !chains_.is_signed_by(*leaf, issuers_[index].certificate)) {
@@ -303,9 +380,12 @@ IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
   }
   const std::string leaf_pem = crypto::to_pem(leaf->der);
   Issued issued{.chain_pem = leaf_pem + pem_of(issuers_[index].chain), .alternate_chains_pem = {}};
-  if (index == 0) {
-    for (const auto& chain : alternates_) {
-      issued.alternate_chains_pem.push_back(leaf_pem + pem_of(chain));
+  const Instant now = context_.clock.now();
+  for (const Alternate& alternate : holdings_[index].alternates) {
+    const bool lasts = std::ranges::none_of(
+        alternate.chain, [&](const Certificate& each) { return each.not_after < now; });
+    if (lasts && permits(alternate.constraints, *leaf)) {
+      issued.alternate_chains_pem.push_back(leaf_pem + pem_of(alternate.chain));
     }
   }
   return issued;
@@ -343,7 +423,7 @@ Bytes LocalCa::sign_crl(const Shard& shard, std::int64_t number, Instant this_up
                          .this_update = this_update,
                          .next_update = next_update,
                          .distribution_point = shard.url},
-                        *signers_[index]);
+                        *holdings_[index].signer);
 }
 
 std::vector<OfflineCrl> LocalCa::offline_crls() {

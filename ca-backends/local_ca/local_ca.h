@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "acme-server/base/guarded.h"
 #include "acme-server/crypto/chain_checker.h"
+#include "acme-server/crypto/name_constraints.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/registry.h"
@@ -15,13 +17,16 @@
 namespace gatehouse::backends {
 
 // Everything is loaded and checked at construction: each key goes with its certificate, each issuer
-// is a CA that may sign certificates and CRLs, each chain leads to the root. What does not hold
-// throws std::runtime_error that names the file.
+// is a CA that may sign certificates and CRLs, each chain leads to the root, for us as for OpenSSL,
+// which also agrees about what its name constraints mean. What does not hold throws
+// std::runtime_error that names the file.
 class LocalCa final : public CertificateBackend, public CrlSigner {
  public:
   LocalCa(std::string name, const LocalCaOptions& options, BackendContext context);
 
   Intent prepare(const IssueRequest& request) override;
+  // By the name constraints of the issuer in use and of the CAs above it.
+  std::optional<std::string> why_never(const Identifier& identifier) const override;
 
   bool repeatable() const override { return true; }
 
@@ -45,6 +50,19 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
     std::int64_t number = 0;
   };
 
+  // The chain of an issuer under another root, and what its CAs constrain.
+  struct Alternate {
+    std::vector<crypto::Certificate> chain;  // without its root
+    std::vector<crypto::NameConstraints> constraints;
+  };
+
+  // What belongs to the issuer with the same index and nobody else needs to know.
+  struct Holding {
+    std::unique_ptr<crypto::Signer> signer;
+    std::vector<crypto::NameConstraints> constraints;  // its own and those of the CAs above it
+    std::vector<Alternate> alternates;
+  };
+
   void load_issuer(const IssuerFiles& files, Instant chain_checked_at);
   void load_alternate(const std::string& path);
   HeldRootCrl read_root_crl() const;
@@ -56,10 +74,8 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   std::size_t crl_shards_;
   std::string root_crl_path_;
   crypto::Certificate root_;
-  std::vector<Issuer> issuers_;                           // the one in use first
-  std::vector<std::unique_ptr<crypto::Signer>> signers_;  // of the issuer with the same index
-  std::vector<std::vector<crypto::Certificate>>
-      alternates_;  // chains of the issuer in use, root left out
+  std::vector<Issuer> issuers_;  // the one in use first
+  std::vector<Holding> holdings_;
   Guarded<HeldRootCrl> root_crl_;
   crypto::ChainChecker chains_;
 };
