@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -30,6 +31,17 @@ using std::chrono::seconds;
 constexpr std::string_view kSubject = "server";
 constexpr std::string_view kWarnedAt = "maintenance.warned_at";  // Unix seconds, in State
 constexpr double kSecondsPerDay = 86400;
+constexpr seconds kMonth = std::chrono::hours(24 * 30);
+constexpr seconds kNever = seconds::min();
+
+// Once less than this is left to an issuer, it cuts certificates short.
+seconds longest_validity(const Policy& policy, const std::string& backend) {
+  seconds longest{0};
+  for (const auto& [name, profile] : policy.profiles) {
+    if (profile.backend == backend) longest = std::max(longest, profile.validity);
+  }
+  return longest;
+}
 
 bool is_today(const std::optional<std::string>& warned_at, Instant now) {
   if (!warned_at) return false;
@@ -45,7 +57,10 @@ void warn(Log& log, const std::vector<Expiring>& expiring,
     if (thing.ends - now >= thing.warn_before) continue;
     const double days = static_cast<double>((thing.ends - now).count()) / kSecondsPerDay;
     log.warning(thing.ends < now ? "maintenance.expired" : "maintenance.expiring",
-                {{"what", thing.what}, {"ends", to_rfc3339(thing.ends)}, {"days_left", days}});
+                {{"what", thing.what},
+                 {"ends", to_rfc3339(thing.ends)},
+                 {"days_left", days},
+                 {"next_step", thing.next_step}});
   }
   for (const store::ParkedJob& job : parked) {
     log.warning(
@@ -64,22 +79,40 @@ std::vector<Expiring> expiring_of(Context& context) {
       std::max(policy->crl_lifetime - 2 * policy->crl_interval, policy->crl_lifetime / 4);
   const auto add = [&](Expiring thing) { every.emplace(thing.what, std::move(thing)); };
   for (backends::Backend* backend : context.backends.all()) {
-    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
+    const auto& issuers = backend->certificates->issuers();
+    for (const backends::Issuer& issuer : issuers) {
+      const bool in_use = &issuer == &issuers.front();
       add({.what = "issuer " + issuer.certificate.subject_name,
-           .ends = issuer.certificate.not_after});
-      if (issuer.root) {
-        add({.what = "root " + issuer.root->subject_name, .ends = issuer.root->not_after});
+           .ends = issuer.certificate.not_after,
+           .warn_before = in_use ? kMonth + longest_validity(*policy, backend->name) : kNever,
+           .next_step = in_use ? "gatehouse rotate-issuer, and a restart" : ""});
+      if (!in_use) continue;
+      for (std::size_t above = 1; above < issuer.chain.size(); ++above) {
+        add({.what = "CA " + issuer.chain[above].subject_name,
+             .ends = issuer.chain[above].not_after,
+             .warn_before = kMonth + longest_validity(*policy, backend->name),
+             .next_step = "have it renewed by who runs it; then gatehouse rotate-issuer --csr"});
       }
+      if (!issuer.root) continue;
+      add({.what = "root " + issuer.root->subject_name,
+           .ends = issuer.root->not_after,
+           .warn_before = kMonth + longest_validity(*policy, backend->name),
+           .next_step = "a new CA under a new root: gatehouse init in another folder"});
     }
     if (backend->crls == nullptr) continue;
     for (const backends::CrlSigner::Shard& shard : backend->crls->shards()) {
       const auto crl = context.store.read(
           [&](store::Tx& tx) { return tx.crls().in_force(shard.issuer, shard.url); });
       if (!crl) continue;
-      add({.what = "CRL " + shard.url, .ends = crl->next_update, .warn_before = crl_warning});
+      add({.what = "CRL " + shard.url,
+           .ends = crl->next_update,
+           .warn_before = crl_warning,
+           .next_step = "see the log's events job.failed of publish_crl"});
     }
     for (const backends::OfflineCrl& crl : backend->crls->offline_crls()) {
-      add({.what = "root CRL " + crl.file, .ends = crl.next_update});
+      add({.what = "root CRL " + crl.file,
+           .ends = crl.next_update,
+           .next_step = "gatehouse root crl, where the root's key is"});
     }
   }
   std::vector<Expiring> list;

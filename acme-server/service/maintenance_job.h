@@ -16,9 +16,12 @@ struct Expiring {
   std::string what;  // "issuer", "listener certificate", "root CRL", "CRL <url>"
   Instant ends;
   std::chrono::seconds warn_before = std::chrono::hours(24 * 30);
+  std::string next_step = {};  // what the operator does about it; empty: it goes without saying
 };
 
-// What a Server has by itself: its issuers and roots, the CRLs in force, the root's CRL.
+// What a Server has by itself: its issuers, the CAs above them and roots, the CRLs in force, the
+// root's CRL. The issuer in use is told of while leaves of full length still fit below it; one
+// before it ends by itself, as nothing it signed outlives it.
 std::vector<Expiring> expiring_of(Context& context);
 
 // Sets gatehouse_days_left{what=…} and gatehouse_jobs_parked every kEvery; what is over soon, and

@@ -47,13 +47,14 @@ struct Fixture {
 
 TEST_CASE("what is over soon is warned of once a day, what is not is not") {
   Fixture f;
-  f.expiring = {{.what = "issuer", .ends = kNoon + hours(24 * 29)},
+  f.expiring = {{.what = "issuer", .ends = kNoon + hours(24 * 29), .next_step = "rotate it"},
                 {.what = "root", .ends = kNoon + hours(24 * 31)},
                 {.what = "CRL", .ends = kNoon + hours(5), .warn_before = hours(4)},
                 {.what = "gone", .ends = kNoon - hours(1)}};
   f.services.run_jobs();
   CHECK(f.logged("maintenance.expiring") == 1);
   CHECK(f.logged("\"issuer\"") == 1);
+  CHECK(f.logged("rotate it") == 1);
   CHECK(f.logged("maintenance.expired") == 1);
   for (int i = 0; i < 12; ++i) {
     f.services.advance(MaintenanceJob::kEvery);
@@ -99,6 +100,11 @@ TEST_CASE("a Server's own list has its issuer, root and CRLs") {
   std::vector<std::string> what;
   for (const Expiring& thing : service::expiring_of(services.context())) {
     what.push_back(thing.what);
+    if (thing.what.starts_with("issuer ")) {
+      // While certificates of full length still fit, so that none is cut short.
+      CHECK(thing.warn_before > services.policy.get()->profile("")->validity);
+      CHECK(thing.next_step.find("gatehouse rotate-issuer") != std::string::npos);
+    }
     if (thing.what.starts_with("CRL ")) {
       CHECK(thing.ends == kNoon + services.policy.get()->crl_lifetime);
       CHECK(thing.warn_before < services.policy.get()->crl_lifetime);
