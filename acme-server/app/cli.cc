@@ -63,6 +63,7 @@ int run_command_line(int argc, char** argv) {
   add_check_config(program, chosen);
   add_init(program, chosen);
   add_root(program, chosen);
+  add_rotate_issuer(program, chosen);
   add_commands(program, chosen);
   add_version(program, chosen);
   try {

@@ -8,7 +8,8 @@
 
 #include "acme-server/app/cli.h"
 #include "acme-server/app/init.h"
-#include "acme-server/app/secret_source.h"
+#include "acme-server/app/secret_arguments.h"
+#include "acme-server/app/take_over.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
@@ -27,11 +28,23 @@ constexpr const char* kInitFooter =
     "medium\n"
     "  that is offline.\n"
     "\n"
+    "  Under a root that you have already: --csr makes the issuing CA's key and a request, "
+    "ca/issuer.csr,\n"
+    "  in place of certificates; --import takes what your CA makes of it, as PEM, DER or PKCS#7, "
+    "in "
+    "any\n"
+    "  order, with the certificates above it. A later certificate for the same key extends the CA; "
+    "with\n"
+    "  --alternate the chain leads to another root and is served besides (RFC 8555 section "
+    "7.4.2).\n"
+    "\n"
     "EXAMPLES\n"
     "  gatehouse init --directory /etc/gatehouse --base-url https://acme.corp.example \\\n"
     "    --name \"Corp\" --permit-dns corp.example --permit-ip 10.0.0.0/8\n"
     "  gatehouse init --directory . --base-url https://localhost:14000 --passphrase "
-    "env:CA_PASSPHRASE";
+    "env:CA_PASSPHRASE\n"
+    "  gatehouse init --csr --directory /etc/gatehouse --base-url https://acme.corp.example\n"
+    "  gatehouse init --import issuer.p7b --root corp-root.cer --directory /etc/gatehouse";
 
 constexpr const char* kCrlFooter =
     "DESCRIPTION\n"
@@ -45,6 +58,9 @@ constexpr const char* kCrlFooter =
 struct InitArguments {
   InitOptions options;
   std::string key = "p256", root_key = "p384", passphrase, root_passphrase;
+  bool csr = false;
+  ImportOptions import;
+  std::string root_file;
 };
 
 struct CrlArguments {
@@ -53,29 +69,30 @@ struct CrlArguments {
   int days = 365;
 };
 
-crypto::NewKey read_key_kind(const std::string& option, const std::string& text) {
-  const auto kind = new_key_from(text);
-  if (!kind) {
-    throw std::runtime_error(option + ": \"" + sanitize(text, 40) +
-                             "\" is none of: p256, p384, rsa2048, rsa3072, rsa4096");
-  }
-  return *kind;
+int print(const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) std::cout << line << '\n';
+  return kDone;
 }
 
-Secret read_passphrase(const std::string& reference) {
-  return reference.empty() ? Secret()
-                           : read_secret(reference, std::filesystem::current_path().string());
-}
-
-// As the server will read it, whose working folder is another one.
-std::string absolute_reference(const std::string& reference) {
-  constexpr std::string_view kFile = "file:";
-  if (!reference.starts_with(kFile)) return reference;
-  return std::string(kFile) +
-         std::filesystem::absolute(reference.substr(kFile.size())).lexically_normal().string();
+int run_import(InitArguments& arguments) {
+  ImportOptions& options = arguments.import;
+  options.directory = arguments.options.directory;
+  if (!arguments.root_file.empty()) options.offered.root = arguments.root_file;
+  SystemClock clock;
+  OsEntropy entropy;
+  return print(import_issuer(options, clock, entropy));
 }
 
 int run_init(InitArguments& arguments) {
+  if (!arguments.import.offered.files.empty()) return run_import(arguments);
+  if (arguments.csr && arguments.options.base_url.empty()) {
+    return print(request_again(arguments.options.directory, arguments.import.backend));
+  }
+  if (arguments.options.base_url.empty()) {
+    throw std::runtime_error(
+        "--base-url is missing: where clients reach the server, such as "
+        "https://acme.corp.example");
+  }
   InitOptions& options = arguments.options;
   options.issuer_key = read_key_kind("--key", arguments.key);
   options.root_key = read_key_kind("--root-key", arguments.root_key);
@@ -84,18 +101,35 @@ int run_init(InitArguments& arguments) {
   options.root_passphrase = read_passphrase(arguments.root_passphrase);
   SystemClock clock;
   OsEntropy entropy;
-  for (const std::string& line : init(options, clock, entropy).lines) std::cout << line << '\n';
-  return kDone;
+  return print((arguments.csr ? init_request(options) : init(options, clock, entropy)).lines);
 }
 
 int run_root_crl(CrlArguments& arguments) {
   arguments.options.passphrase = read_passphrase(arguments.passphrase);
   arguments.options.lifetime = arguments.days * kDay;
   SystemClock clock;
-  for (const std::string& line : renew_root_crl(arguments.options, clock).lines) {
-    std::cout << line << '\n';
-  }
-  return kDone;
+  return print(renew_root_crl(arguments.options, clock).lines);
+}
+
+// A company's root: options of their own, in either step.
+void add_take_over(CLI::App& command, InitArguments& arguments) {
+  CLI::Option* csr = command.add_flag(
+      "--csr", arguments.csr, "Make a request for a root that you have, in place of certificates");
+  CLI::Option* import =
+      command
+          .add_option("--import", arguments.import.offered.files,
+                      "What your CA gave back: PEM, DER or PKCS#7; one or more files")
+          ->excludes(csr);
+  command
+      .add_option("--root", arguments.root_file,
+                  "With --import: the file of the root that is meant")
+      ->needs(import);
+  command
+      .add_flag("--alternate", arguments.import.alternate,
+                "With --import: a chain to another root, served besides")
+      ->needs(import);
+  command.add_option("--backend", arguments.import.backend,
+                     "With --import or --csr: the backend's name, if there is more than one");
 }
 
 }  // namespace
@@ -106,10 +140,8 @@ void add_init(CLI::App& program, Command& chosen) {
   auto arguments = std::make_shared<InitArguments>();
   InitOptions& options = arguments->options;
   command->add_option("--directory", options.directory, "Where everything goes")->required();
-  command
-      ->add_option("--base-url", options.base_url,
-                   "Where clients reach the server: https://host[:port]")
-      ->required();
+  command->add_option("--base-url", options.base_url,
+                      "Where clients reach the server: https://host[:port]");
   command->add_option(
       "--public-url", options.public_url,
       "Where certificates point for CRLs and issuers, for good: http://host[:port]; "
@@ -125,6 +157,7 @@ void add_init(CLI::App& program, Command& chosen) {
   command->add_option(
       "--passphrase", arguments->passphrase,
       "Encrypts the issuing CA's key: file:PATH, credential:NAME or env:NAME, for the server too");
+  add_take_over(*command, *arguments);
   command->add_option(
       "--root-passphrase", arguments->root_passphrase,
       "Encrypts the root's key: file:PATH, credential:NAME or env:NAME; default: --passphrase");

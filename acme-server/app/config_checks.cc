@@ -14,6 +14,25 @@
 
 namespace gatehouse::app {
 
+namespace {
+
+// A request lies where its certificate is to be.
+void check_is_issued(const config::Config& config, const JsonObject& backend) {
+  namespace fs = std::filesystem;
+  const auto certificate = backend.optional_string("certificate");
+  if (!certificate) return;
+  const fs::path file = (fs::path(config.folder) / *certificate).lexically_normal();
+  const fs::path request = fs::path(file).replace_extension(".csr");
+  std::error_code error;
+  if (fs::exists(file, error) || !fs::exists(request, error)) return;
+  throw std::runtime_error(
+      backend.path_of("certificate") + ": " + file.string() +
+      " is not there: waiting for the issuer's certificate; have " + request.string() +
+      " signed by your CA, then run gatehouse init --import FILE… --directory " + config.folder);
+}
+
+}  // namespace
+
 void check_profiles(const service::Policy& policy, const validators::ValidatorSet& validators,
                     const Json& backends) {
   for (const auto& [name, profile] : policy.profiles) {
@@ -37,7 +56,9 @@ void check_parts(const config::Config& config) {
   try {
     const JsonObject backends(config.backends, "backends");
     for (const auto& item : config.backends.items()) {
-      backends::check_backend_options(backends.object(item.key()));
+      const JsonObject backend = backends.object(item.key());
+      backends::check_backend_options(backend);
+      check_is_issued(config, backend);
     }
     // Made for what their constructors say; nothing is asked of them.
     OsEntropy entropy;

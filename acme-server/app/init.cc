@@ -7,27 +7,21 @@
 #include <system_error>
 #include <utility>
 
+#include "acme-server/app/init_parts.h"
+#include "acme-server/app/issuer_files.h"
 #include "acme-server/base/hex.h"
-#include "acme-server/base/ip_address.h"
-#include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
-#include "acme-server/base/url.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
-#include "acme-server/crypto/digest.h"
 #include "acme-server/crypto/issue.h"
 
 namespace gatehouse::app {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::hours;
 using std::chrono::seconds;
 
-constexpr hours kBackdate{1};  // for clients whose clock is behind
-constexpr std::size_t kMaxNameLength =
-    64;  // RFC 5280 appendix A.1: ub-common-name, ub-organization-name
 constexpr std::size_t kMaxSerialBytes = 20;  // RFC 5280 section 4.1.2.2
 constexpr std::int64_t kMicroseconds = 1'000'000;
 // RFC 5280 section 5.3.1, what can be said of a CA for good.
@@ -35,135 +29,6 @@ constexpr std::array kReasons = {0, 1, 2, 3, 4, 5, 9};
 
 [[noreturn]] void fail(const std::string& sentence) {
   throw std::runtime_error(sentence);
-}
-
-// What init() is asked for, once it is known to make sense.
-struct Plan {
-  Url base;
-  Url public_url;
-  std::string root_name, issuer_name;
-  std::string config_file, ca, staging;
-};
-
-Url read_base_url(const std::string& text) {
-  auto url = parse_url(text);
-  if (!url || url->scheme != "https" || url->path != "/" || !url->query.empty()) {
-    fail("base_url \"" + sanitize(text, 80) +
-         "\" is not of the form https://host or https://host:port; ACME runs over HTTPS (RFC 8555 "
-         "section 6.1), behind a proxy too");
-  }
-  return *url;
-}
-
-Url read_public_url(const std::string& text, const Url& base) {
-  if (text.empty()) {
-    Url url = base;
-    url.scheme = "http";
-    url.port.reset();
-    return url;
-  }
-  auto url = parse_url(text);
-  if (!url || url->scheme != "http" || url->path != "/" || !url->query.empty()) {
-    fail("public_url \"" + sanitize(text, 80) +
-         "\" is not of the form http://host or http://host:port; it is plain HTTP since who "
-         "fetches a "
-         "CRL cannot check a certificate yet");
-  }
-  return *url;
-}
-
-std::string read_name(const std::string& given, const std::string& otherwise) {
-  const std::string name = given.empty() ? otherwise : given;
-  if (name.size() > kMaxNameLength || !is_utf8(name)) {
-    fail("the name \"" + sanitize(name, 80) + "\" is longer than 64 characters or not UTF-8");
-  }
-  return name;
-}
-
-void check_lifetimes(const InitOptions& options) {
-  if (options.issuer_validity < 30 * kDay || options.root_validity < options.issuer_validity) {
-    fail(
-        "the issuing CA must last for 30 days or more, and the root at least as long as the "
-        "issuing CA");
-  }
-  if (options.root_crl_lifetime < 2 * kDay || options.root_crl_lifetime > options.root_validity) {
-    fail("the root's CRL must last for 2 days or more, and no longer than the root");
-  }
-}
-
-void check_constraints(const InitOptions& options) {
-  for (const std::string& name : options.permitted_dns) {
-    const auto url = parse_url("http://" + name);
-    if (!url || url->host != name || name.starts_with(".") || IpAddress::parse(name)) {
-      fail("\"" + sanitize(name, 80) +
-           "\" is no DNS name that names can be constrained to, such as corp.example");
-    }
-  }
-  for (const std::string& text : options.permitted_ip) {
-    const auto prefix = IpPrefix::parse(text);
-    if (!prefix) fail(prefix.error());
-  }
-}
-
-// Checks everything that can be checked before anything is made.
-Plan plan_of(const InitOptions& options) {
-  Plan plan;
-  plan.base = read_base_url(options.base_url);
-  plan.public_url = read_public_url(options.public_url, plan.base);
-  const std::string organization = read_name(options.organization, "");
-  plan.root_name = read_name(options.root_name, organization + " Root CA");
-  plan.issuer_name = read_name(options.issuer_name, organization + " Issuing CA");
-  if (equals_ignoring_case(plan.root_name, plan.issuer_name)) {
-    fail("root and issuing CA are both called \"" + plan.root_name +
-         "\"; the issuing CA would look self-signed");
-  }
-  check_lifetimes(options);
-  check_constraints(options);
-  if (options.issuer_passphrase.empty() != options.issuer_passphrase_reference.empty()) {
-    fail(
-        "a passphrase for the issuing CA's key must come from env:NAME or file:path, and not be "
-        "empty");
-  }
-  const fs::path directory = fs::absolute(options.directory).lexically_normal();
-  plan.config_file = (directory / "gatehouse.json").string();
-  plan.ca = (directory / "ca").string();
-  plan.staging = (directory / "ca.new").string();
-  for (const std::string& path : {plan.config_file, plan.ca, plan.staging}) {
-    std::error_code error;
-    if (fs::symlink_status(path, error).type() != fs::file_type::not_found) {
-      fail(path +
-           " exists; nothing was changed. Choose another folder, or move it away if it is of no "
-           "use");
-    }
-  }
-  return plan;
-}
-
-std::string origin_of(const Plan& plan) {
-  return plan.public_url.origin();
-}
-
-// A CA certificate's template, but for who signs it.
-crypto::CertificateTemplate ca_template(const std::string& name, const std::string& organization,
-                                        const crypto::Signer& key, seconds validity, Instant now,
-                                        Entropy& entropy) {
-  crypto::CertificateTemplate ca;
-  ca.serial = crypto::random_serial(entropy);
-  ca.common_name = name;
-  ca.organization = organization;
-  ca.not_before = now - kBackdate;
-  ca.not_after = ca.not_before + validity - seconds(1);  // RFC 5280 section 4.1.2.5: inclusive
-  ca.spki = key.public_key();
-  ca.key_usages = {"keyCertSign", "cRLSign"};
-  ca.is_ca = true;
-  return ca;
-}
-
-crypto::Certificate sign(const crypto::CertificateTemplate& ca, crypto::Signer& signer) {
-  auto certificate = crypto::parse_certificate(
-      crypto::sign_certificate(crypto::make_tbs(ca, signer.algorithm()), signer));
-  if (!certificate) fail("the CA certificate that was made cannot be read: " + certificate.error());
-  return std::move(*certificate);
 }
 
 // A CRL by the root, with no issuingDistributionPoint: it is the only one the root has.
@@ -184,70 +49,6 @@ Bytes sign_root_crl(const crypto::Certificate& root, crypto::Signer& key, std::i
     fail("the root's CRL that was made does not read back as it should; nothing was written");
   }
   return crl;
-}
-
-std::string fingerprint_of(const crypto::Certificate& certificate) {
-  const std::string hex = crypto::sha256_hex(certificate.der);
-  std::string fingerprint;
-  for (std::size_t i = 0; i < hex.size(); ++i) {
-    if (i > 0 && i % 2 == 0) fingerprint += ':';
-    fingerprint += hex[i] >= 'a' ? static_cast<char>(hex[i] - 'a' + 'A') : hex[i];
-  }
-  return fingerprint;
-}
-
-Secret sealed(const Secret& key, const Secret& passphrase) {
-  return passphrase.empty() ? key : crypto::encrypt_private_key(key, passphrase);
-}
-
-std::string quoted(const std::string& text) {
-  return print_json(Json(text));
-}
-
-// The profile's part of the config, so that orders are refused for names the issuing CA may not
-// certify.
-std::string profiles_text(const InitOptions& options) {
-  if (options.permitted_dns.empty() && options.permitted_ip.empty()) return "";
-  Json dns = Json::array();
-  for (const std::string& name : options.permitted_dns) {
-    dns.push_back(name);
-    dns.push_back("*." + name);
-  }
-  return "\n  // The names that the issuing CA is constrained to.\n"
-         "  \"profiles\": {\n    \"default\": {\n      \"identifiers\": { \"allowed_dns\": " +
-         print_json(dns) + ", \"allowed_ip\": " + print_json(Json(options.permitted_ip)) +
-         " }\n    }\n  },\n";
-}
-
-std::string listeners_text(const Plan& plan) {
-  if (plan.public_url.effective_port() == 80) return "";
-  return "\n  // CRLs and issuers, where public_url says they are.\n"
-         "  \"listeners\": {\n    \"public\": [{ \"address\": \"::\", \"port\": " +
-         std::to_string(plan.public_url.effective_port()) + " }]\n  },\n";
-}
-
-std::string config_text(const InitOptions& options, const Plan& plan) {
-  std::string text =
-      "// Made by `gatehouse init`. What is not said here has its default; every option is "
-      "described in\n"
-      "// gatehouse.example.json. Paths are relative to this file's folder.\n{\n"
-      "  // Where clients reach the server. Account URLs begin with it and never change "
-      "afterwards.\n"
-      "  \"base_url\": " +
-      quoted(plan.base.origin()) +
-      ",\n\n"
-      "  // Where every certificate says that CRLs and issuers are, for as long as it lives.\n"
-      "  \"public_url\": " +
-      quoted(origin_of(plan)) + ",\n" + listeners_text(plan) + profiles_text(options) +
-      "\n  \"backends\": {\n    \"local\": {\n      \"type\": \"local\",\n"
-      "      \"certificate\": \"ca/issuer.pem\",\n      \"key\": \"ca/issuer.key\",\n";
-  if (!options.issuer_passphrase_reference.empty()) {
-    text += "      \"passphrase\": " + quoted(options.issuer_passphrase_reference) + ",\n";
-  }
-  return text +
-         "      \"root\": \"ca/root.pem\",\n"
-         "      // Renewed by `gatehouse root crl`, where the root's key is.\n"
-         "      \"root_crl\": \"ca/root.crl\"\n    }\n  }\n}\n";
 }
 
 std::vector<std::string> lines_of(const InitOptions& options, const Plan& plan,
@@ -330,9 +131,10 @@ InitResult init(const InitOptions& options, Clock& clock, Entropy& entropy) {
   const auto root_key = crypto::load_signer(root_pem, Secret());
   const auto issuer_key = crypto::load_signer(issuer_pem, Secret());
 
-  const crypto::Certificate root = sign(ca_template(plan.root_name, options.organization, *root_key,
-                                                    options.root_validity, now, entropy),
-                                        *root_key);
+  const crypto::Certificate root =
+      sign_ca(ca_template(plan.root_name, options.organization, *root_key, options.root_validity,
+                          now, entropy),
+              *root_key);
   crypto::CertificateTemplate below = ca_template(
       plan.issuer_name, options.organization, *issuer_key, options.issuer_validity, now, entropy);
   below.issuer_name_der = root.subject_name_der;
@@ -340,9 +142,9 @@ InitResult init(const InitOptions& options, Clock& clock, Entropy& entropy) {
   below.path_length = 0;
   below.permitted_dns = options.permitted_dns;
   below.permitted_ip = options.permitted_ip;
-  below.crl_url = origin_of(plan) + "/crl/root.crl";
-  below.issuer_url = origin_of(plan) + "/issuer/root.cer";
-  const crypto::Certificate issuer = sign(below, *root_key);
+  below.crl_url = plan.public_url.origin() + "/crl/root.crl";
+  below.issuer_url = plan.public_url.origin() + "/issuer/root.cer";
+  const crypto::Certificate issuer = sign_ca(below, *root_key);
   if (const auto problem = crypto::why_chain_fails({issuer}, root, now)) {
     fail("the CA that was made does not hold together: " + *problem);
   }
@@ -352,33 +154,18 @@ InitResult init(const InitOptions& options, Clock& clock, Entropy& entropy) {
   InitResult result{.config_file = plan.config_file,
                     .ca_directory = plan.ca,
                     .root_fingerprint = fingerprint_of(root),
-                    .public_url = origin_of(plan),
+                    .public_url = plan.public_url.origin(),
                     .lines = {}};
   const Secret& root_passphrase =
       options.root_passphrase.empty() ? options.issuer_passphrase : options.root_passphrase;
-  bool config_written = false;
-  try {
-    make_private_folder(plan.staging);
-    const auto put = [&](std::string_view name, std::string_view content, FileAccess access) {
-      write_file(plan.staging + "/" + std::string(name), content, access, ExistingFile::refuse);
-    };
-    put("root.key", sealed(root_pem, root_passphrase).reveal(), FileAccess::owner_only);
-    put("issuer.key", sealed(issuer_pem, options.issuer_passphrase).reveal(),
-        FileAccess::owner_only);
-    put("root.pem", crypto::to_pem(root.der), FileAccess::everyone_reads);
-    put("issuer.pem", crypto::to_pem(issuer.der), FileAccess::everyone_reads);
-    put("root.crl", as_text(crl), FileAccess::everyone_reads);
-    write_file(plan.config_file, config_text(options, plan), FileAccess::everyone_reads,
-               ExistingFile::refuse);
-    config_written = true;
-    fs::rename(plan.staging, plan.ca);
-    sync_folder(fs::path(plan.ca).parent_path().string());
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(plan.staging, ignored);
-    if (config_written) fs::remove(plan.config_file, ignored);
-    throw;
-  }
+  const auto text = [](const Secret& secret) { return std::string(secret.reveal()); };
+  make_installation(
+      plan, config_text(options, plan, RootOf::ours),
+      {{"root.key", text(sealed(root_pem, root_passphrase)), FileAccess::owner_only},
+       {"issuer.key", text(sealed(issuer_pem, options.issuer_passphrase)), FileAccess::owner_only},
+       {"root.pem", crypto::to_pem(root.der), FileAccess::everyone_reads},
+       {"issuer.pem", crypto::to_pem(issuer.der), FileAccess::everyone_reads},
+       {"root.crl", std::string(as_text(crl)), FileAccess::everyone_reads}});
   result.lines = lines_of(options, plan, result, root, issuer, now + options.root_crl_lifetime);
   return result;
 }

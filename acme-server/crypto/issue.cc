@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/base64url.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/entropy.h"
@@ -47,6 +48,7 @@ constexpr std::string_view kSubjectAltName = "2.5.29.17";
 constexpr std::string_view kCrlDistributionPoints = "2.5.29.31";
 constexpr std::string_view kAuthorityInfoAccess = "1.3.6.1.5.5.7.1.1";
 constexpr std::string_view kNameConstraints = "2.5.29.30";
+constexpr std::string_view kExtensionRequest = "1.2.840.113549.1.9.14";  // RFC 2985
 constexpr std::string_view kCaIssuers = "1.3.6.1.5.5.7.48.2";
 constexpr std::string_view kOcsp = "1.3.6.1.5.5.7.48.1";
 
@@ -234,6 +236,27 @@ Bytes make_tbs(const CertificateTemplate& certificate, ByteView signature_algori
 
 Bytes sign_certificate(ByteView tbs, Signer& signer) {
   return der::sequence({tbs, signer.algorithm(), der::bit_string(signer.sign(tbs))});
+}
+
+Bytes make_ca_request(const CertificateTemplate& ca, Signer& signer) {
+  ACME_CHECK(ca.is_ca);
+  const Bytes extensions = der::sequence(
+      {basic_constraints(ca), key_usage(ca), subject_key_id(ca), name_constraints(ca)});
+  const Bytes request = der::sequence({der::oid(kExtensionRequest), der::set({extensions})});
+  const Bytes info = der::sequence({der::integer(std::uint64_t{0}),  // v1
+                                    make_name(ca.common_name, ca.organization), ca.spki,
+                                    der::element(der::constructed_tag(0), request)});
+  return sign_certificate(info, signer);  // SIGNED{…} alike
+}
+
+std::string request_to_pem(ByteView der) {
+  constexpr std::size_t kColumns = 64;
+  const std::string base64 = base64_encode(der);
+  std::string pem = "-----BEGIN CERTIFICATE REQUEST-----\n";
+  for (std::size_t at = 0; at < base64.size(); at += kColumns) {
+    pem += base64.substr(at, kColumns) + '\n';
+  }
+  return pem + "-----END CERTIFICATE REQUEST-----\n";
 }
 
 Bytes make_name(const std::string& common_name, const std::string& organization) {

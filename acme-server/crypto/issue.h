@@ -48,6 +48,14 @@ Bytes make_tbs(const CertificateTemplate& certificate, ByteView signature_algori
 // The Certificate: tbs, algorithm, signature put together. Calls signer.sign() once.
 Bytes sign_certificate(ByteView tbs, Signer& signer);
 
+// A PKCS#10 request for the CA that `ca` describes: its subject, key, basicConstraints, keyUsage,
+// key identifier and name constraints; serial, dates and issuer are whoever signs it's business.
+// Signed once.
+Bytes make_ca_request(const CertificateTemplate& ca, Signer& signer);
+
+// PEM of a PKCS#10 request, 64 columns, LF.
+std::string request_to_pem(ByteView der);
+
 // The subject name that make_tbs writes for a common name and organization, as DER.
 Bytes make_name(const std::string& common_name, const std::string& organization);
 

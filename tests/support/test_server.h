@@ -47,6 +47,7 @@ class ServerFolder final {
       const CaFile other = ca.make("Other Root", nullptr);
       ca.files["alternate.pem"] = ca.certify(ca.issuer, "Test Issuing CA", &other).pem + other.pem;
     }
+    ca.files["root.key"] = ca.root.key_pem;
     std::filesystem::create_directory(path() + "/ca");
     for (const auto& [name, content] : ca.files) {
       write_file(path() + "/ca/" + name, content, FileAccess::owner_only, ExistingFile::refuse);
