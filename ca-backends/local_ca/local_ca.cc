@@ -202,7 +202,8 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
   for (const IssuerFiles& files : options.previous) {
     // An issuer of the past may have ended; what it was is what counts. To OpenSSL notAfter is
     // over.
-    const Instant ended = read_chain(context_, files.certificate).front().not_after;
+    const auto chain = read_chain(context_, files.certificate);
+    const Instant ended = std::ranges::min_element(chain, {}, &Certificate::not_after)->not_after;
     load_issuer(files, std::min(now, ended - std::chrono::seconds(1)));
   }
   for (const std::string& path : options.alternates) load_alternate(path);
@@ -218,8 +219,10 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
 void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
   const std::vector<Certificate> chain = read_chain(context_, files.certificate);
   if (auto problem = why_no_chain(chain, root_, chain_checked_at)) {
+    const bool ended = chain.front().not_after < chain_checked_at;
     throw std::runtime_error(files.certificate + ": this is no issuing CA under the root \"" +
-                             root_.subject_name + "\": " + *problem);
+                             root_.subject_name + "\": " + *problem +
+                             (ended ? "; make the next one: gatehouse rotate-issuer" : ""));
   }
   Holding holding{.signer = read_signer(context_, files), .constraints = {}, .alternates = {}};
   try {

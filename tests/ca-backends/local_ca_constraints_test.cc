@@ -148,6 +148,19 @@ TEST_CASE("no leaf outlives a CA above its issuer") {
   CHECK(chain.front().not_after == middle.certificate.not_after);
 }
 
+TEST_CASE("a previous issuer whose CA has ended before it does not keep the server from starting") {
+  ManualClock clock;
+  LocalCaFiles ca(clock);
+  const CaFile middle = ca.make("Middle", &ca.root, [&](auto& certificate) {
+    certificate.not_after = clock.now() - hours(1);
+  });
+  const CaFile old = ca.make("Old CA", &middle);
+  ca.files["old.pem"] = old.pem + middle.pem;
+  ca.files["old.key"] = old.key_pem;
+  Backend backend = ca.backend({{"previous", {{{"certificate", "old.pem"}, {"key", "old.key"}}}}});
+  CHECK(backend.crls->shards().size() == 2);
+}
+
 TEST_CASE("an alternate chain is served where it fits the leaf, and while it lasts") {
   ManualClock clock;
   LocalCaFiles ca(clock);

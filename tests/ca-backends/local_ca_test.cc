@@ -200,7 +200,7 @@ TEST_CASE("a local CA that does not hold together is refused at start, with the 
          return replace_issuer(ca,
                                [](auto& certificate) { certificate.not_after = kNoon - hours(1); });
        },
-       "has expired"},
+       "has expired; make the next one: gatehouse rotate-issuer"},
       {"too deep for its root's path length",
        [](LocalCaFiles& ca) {
          ca.root =
