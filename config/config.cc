@@ -84,7 +84,24 @@ void read_web(const JsonObject& root, web::WebOptions& web) {
   read_field(root, "website", web.website);
   if (!web.website.empty() && !parse_url(web.website))
     refuse(root, "website", "is not an http or https URL");
-  read_field(root, "caa_identities", web.caa_identities);
+}
+
+// The names that CAA records know this CA by: base_url's host unless others are given. An address
+// is none.
+void read_caa_identities(const JsonObject& root, Config& config) {
+  std::vector<std::string>& names = config.web.caa_identities;
+  read_field(root, "caa_identities", names);
+  for (std::string& name : names) {
+    name = to_lower(name);
+    const auto url = parse_url("https://" + name);
+    if (!url || url->host != name || IpAddress::parse(name)) {
+      refuse(root, "caa_identities",
+             "\"" + sanitize(name, 80) + "\" is not a DNS name, such as ca.example");
+    }
+  }
+  const std::string host = parse_url(config.web.base_url).value().host;
+  if (!root.has("caa_identities") && !IpAddress::parse(host)) names = {host};
+  config.policy.caa_identities = names;
 }
 
 void read_store(const JsonObject& root, Config& config) {
@@ -180,6 +197,7 @@ Config read_config(const Json& document, const std::string& path) {
              "terms_of_service",
              "website",
              "caa_identities",
+             "previous_account_urls",
              "data_directory",
              "listeners",
              "control",
@@ -204,6 +222,7 @@ Config read_config(const Json& document, const std::string& path) {
   read_store(root, config);
   read_resolver(root, config.resolver);
   read_policy(root, config.policy);
+  read_caa_identities(root, config);
   read_limits(root, config.limits);
   read_threads(root, config.threads);
   read_log(root, config.log);

@@ -10,6 +10,7 @@
 
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
 #include "acme-server/service/policy_options.h"
 #include "config/fields.h"
@@ -105,7 +106,7 @@ Profile read_profile(const JsonObject& object, const std::string& name) {
                "key_types", "common_name", "client_dates", "challenge_types", "order_lifetime",
                "pending_authorization_lifetime", "valid_authorization_lifetime",
                "reuse_authorizations", "max_identifiers", "identifiers", "allowed_addresses",
-               "denied_addresses", "backend"});
+               "denied_addresses", "backend", "caa"});
   Profile profile;
   profile.name = name;
   read_field(object, "description", profile.description);
@@ -130,6 +131,8 @@ Profile read_profile(const JsonObject& object, const std::string& name) {
   check_prefixes(object, "allowed_addresses", profile.allowed_addresses);
   check_prefixes(object, "denied_addresses", profile.denied_addresses);
   read_field(object, "backend", profile.backend);
+  read_word<CaaMode>(object, "caa", profile.caa,
+                     {{"enforce", CaaMode::enforce}, {"off", CaaMode::off}});
   return profile;
 }
 
@@ -210,6 +213,15 @@ void check_backends(const JsonObject& root, const service::Policy& policy) {
 }  // namespace
 
 void read_policy(const JsonObject& root, service::Policy& policy) {
+  read_field(root, "previous_account_urls", policy.previous_account_urls);
+  for (const std::string& prefix : policy.previous_account_urls) {
+    const auto url = parse_url(prefix);
+    if (!url || !url->query.empty() || !prefix.ends_with("/")) {
+      refuse(root, "previous_account_urls",
+             "\"" + sanitize(prefix, 120) +
+                 "\" is not of the form https://old.example/acme/default/account/");
+    }
+  }
   read_profiles(root, policy);
   read_key_policy(root, "account_keys", policy.account_keys);
   read_key_policy(root, "certificate_keys", policy.certificate_keys);

@@ -31,6 +31,7 @@
 #include "acme-server/web/links.h"
 #include "ca-backends/registry.h"
 #include "config/compare.h"
+#include "validators/caa.h"
 #include "validators/registry.h"
 
 namespace gatehouse::app {
@@ -143,6 +144,7 @@ struct Server::Impl {
   config::Config config;
   Environment& environment;
   net::Egress egress;
+  validators::Caa caa;
   validators::ValidatorSet validators;
   service::PolicyInForce policy;
   std::unique_ptr<sql::Database> database;
@@ -168,6 +170,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
     : config(std::move(given)),
       environment(given_environment),
       egress(environment.resolver, environment.dialer),
+      caa(egress),
       validators(make_validators(config, environment, egress)),
       policy(config.policy),
       database(environment.decorate.database(sql::open(config.store))),
@@ -183,6 +186,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
               .metrics = environment.metrics,
               .policy = policy,
               .validators = validators,
+              .caa = caa,
               .backends = backends,
               .wake = [this] { wake_up(); },
               .account_url = [this](const DirectoryId& directory,

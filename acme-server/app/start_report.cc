@@ -51,6 +51,14 @@ std::string print_egress(const Profile& profile) {
   return line;
 }
 
+std::string print_caa(const std::vector<std::string>& identities) {
+  if (identities.empty()) {
+    return "CAA: no record can permit this CA, since base_url's host is an address; set "
+           "caa_identities";
+  }
+  return "CAA: records permit this CA by " + join(identities, ", ");
+}
+
 // "http-01 validates on port 80", and what the RFC says if it is another.
 template <class Validator>
 std::string print_port(const Json& validators, const std::string& name, std::string_view type,
@@ -93,7 +101,14 @@ std::vector<std::string> report_server(const config::Config& config,
                                                  "RFC 8555 section 8.3"));
   lines.push_back(print_port<validators::TlsAlpn01>(config.validators, "tls_alpn01", "tls-alpn-01",
                                                     443, "RFC 8737 section 3"));
-  for (const auto& [name, profile] : config.policy.profiles) lines.push_back(print_egress(profile));
+  lines.push_back(print_caa(config.policy.caa_identities));
+  for (const auto& [name, profile] : config.policy.profiles) {
+    lines.push_back(print_egress(profile));
+    if (profile.caa == CaaMode::off) {
+      lines.push_back("profile " + name +
+                      ": CAA is off: certificates are issued whatever a name's CAA records say");
+    }
+  }
   return lines;
 }
 

@@ -73,6 +73,7 @@ Authorization conclude(Authorization authorization, const ChallengeId& challenge
     tried->validated = now;
     authorization.status = AuthorizationStatus::valid;
     authorization.expires = valid_until;
+    authorization.caa_checked = result.caa_checked;
   } else if (result.last_attempt) {
     tried->status = ChallengeStatus::invalid;
     authorization.status = AuthorizationStatus::invalid;

@@ -42,6 +42,7 @@ struct Authorization {
   Instant expires;
   Instant created;
   std::vector<Challenge> challenges;
+  std::optional<Instant> caa_checked = {};  // when CAA records last permitted it; none: not asked
 
   friend bool operator==(const Authorization&, const Authorization&) = default;
 };
@@ -50,6 +51,7 @@ struct Authorization {
 struct ChallengeResult {
   std::optional<Problem> problem;  // none: the client controls the identifier
   bool last_attempt = true;        // a failure before the last one leaves the challenge processing
+  std::optional<Instant> caa_checked = {};  // with success: when CAA records permitted it
 };
 
 // The status at `now`: pending and valid ones past `expires` are expired.

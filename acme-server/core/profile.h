@@ -10,6 +10,9 @@
 
 namespace gatehouse {
 
+// Whether certificates need the permission of CAA records (RFC 8659).
+enum class CaaMode { enforce, off };
+
 struct Profile {
   std::string name = "default";
   std::string description = "Certificates for TLS servers";
@@ -36,6 +39,7 @@ struct Profile {
   // CIDR prefixes for the egress gate; see net/address_policy.h. Text here, parsed there.
   std::vector<std::string> allowed_addresses, denied_addresses;
   std::string backend = "local";  // which backend issues
+  CaaMode caa = CaaMode::enforce;
 
   friend bool operator==(const Profile&, const Profile&) = default;
 };

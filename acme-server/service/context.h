@@ -11,6 +11,7 @@
 #include "acme-server/service/policy.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
+#include "validators/caa.h"
 #include "validators/validator.h"
 
 namespace gatehouse::service {
@@ -24,6 +25,7 @@ struct Context {
   Metrics& metrics;
   PolicyInForce& policy;
   validators::ValidatorSet& validators;
+  validators::Caa& caa;
   backends::BackendSet& backends;
   std::function<void()> wake;  // tells the job runner that a job may be due; after a COMMIT only
   // The account's URL as clients see it (RFC 8657 accounturi), for validators.

@@ -1,5 +1,6 @@
 #include "acme-server/service/intent_claim.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/deadline.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/log.h"
 #include "acme-server/core/account.h"
@@ -23,6 +25,7 @@
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/csr.h"
 #include "acme-server/crypto/key_policy.h"
+#include "acme-server/service/caa_checks.h"
 #include "acme-server/service/challenge_types.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/csr_checks.h"
@@ -39,15 +42,20 @@
 namespace gatehouse::service {
 namespace {
 
-// What a lease must outlast the backend's call by, to check and write its result.
+// What a lease must outlast the backend's call, or the questions about CAA, by, to check and write
+// its result.
 constexpr std::chrono::seconds kLeaseMargin{30};
 
 // An intent from the future was made while the clock was wrong. This much difference is nobody's
 // fault.
 constexpr std::chrono::seconds kClockSlack{60};
 
-// How often an intent is replaced within one run before it is left to a later one.
-constexpr int kRounds = 3;
+// How often a run asks about CAA or replaces the intent before the order is left to a later run.
+constexpr int kRounds = 4;
+
+// An order whose CAA records nobody can tell is tried so often, then it fails: with the runner's
+// backoff, after half a minute and the waiting for resolvers.
+constexpr int kCaaTries = 5;
 
 struct Ended {
   std::optional<Problem> problem;  // that the order has just failed with
@@ -57,7 +65,12 @@ struct NeedsIntent {
   Order order;
 };
 
-using Step = std::variant<Ended, NeedsIntent, ClaimedIntent>;
+struct NeedsCaa {
+  Order order;
+  std::vector<Authorization> due;
+};
+
+using Step = std::variant<Ended, NeedsCaa, NeedsIntent, ClaimedIntent>;
 
 Problem unauthorized(std::string detail) {
   return {.type = ProblemType::unauthorized, .detail = std::move(detail), .status = 403};
@@ -134,7 +147,7 @@ Ended fail(store::Tx& tx, JobRun& run, const Order& order,
 }
 
 std::chrono::seconds lease_of(const Policy& policy) {
-  return policy.issuance_timeout + kLeaseMargin;
+  return std::max(policy.issuance_timeout, policy.validation_timeout) + kLeaseMargin;
 }
 
 // The first transaction: what to do with the order's intent. `now` is the clock's, read before it:
@@ -160,6 +173,10 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
   if (problem) {
     return fail(tx, run, *order, issuance, *problem);
   }
+  const std::vector<Authorization> held = tx.authorizations().of_order(order->id);
+  if (std::vector<Authorization> due = caa_checks_due(held, *profile, now); !due.empty()) {
+    return NeedsCaa{.order = std::move(*order), .due = std::move(due)};
+  }
   if (!issuance) {
     return NeedsIntent{std::move(*order)};
   }
@@ -175,6 +192,57 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
   event.details["serial"] = issuance->serial;
   tx.audit().append(event);
   return ClaimedIntent{.order = std::move(*order), .issuance = std::move(*issuance), .first = true};
+}
+
+// Asks about each name, with no transaction open.
+std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed, const Policy& policy) {
+  const Deadline deadline = Deadline::in(policy.validation_timeout);
+  std::vector<CaaCheck> checks;
+  for (const Authorization& authorization : needed.due) {
+    const auto proof =
+        std::ranges::find(authorization.challenges, ChallengeStatus::valid, &Challenge::status);
+    ACME_CHECK(proof != authorization.challenges.end());
+    checks.push_back(check_caa(context, policy, authorization, proof->type, deadline));
+  }
+  return checks;
+}
+
+// Stores what the checks came to, or fails the order.
+std::optional<Ended> store_checks(store::Tx& tx, JobRun& run, const Policy& policy,
+                                  const OrderId& id, const std::vector<CaaCheck>& checks) {
+  run.renew(tx, lease_of(policy));
+  const std::optional<Order> order = tx.orders().get(id);
+  ACME_CHECK(order.has_value());
+  if (order->error) {  // with its account, meanwhile
+    run.finish(tx);
+    return Ended{};
+  }
+  for (const CaaCheck& check : checks) {
+    store::AuditEvent event = caa_event(check, "issuance");
+    event.order = id;
+    tx.audit().append(event);
+    if (check.result.problem) continue;
+    const std::optional<Authorization> before = tx.authorizations().get(check.authorization.id);
+    ACME_CHECK(before.has_value());
+    Authorization after = *before;
+    after.caa_checked = check.at;
+    ACME_CHECK(tx.authorizations().update(*before, after));
+  }
+  const bool give_up = run.job().attempts + 1 >= kCaaTries;
+  if (const std::optional<Problem> problem = caa_problem(checks, give_up)) {
+    std::optional<store::Issuance> issuance = tx.issuances().current(id);
+    return fail(tx, run, *order, issuance, *problem);
+  }
+  return std::nullopt;
+}
+
+// What the runner is to try again later: throws.
+void check_is_known(const OrderId& order, const std::vector<CaaCheck>& checks) {
+  const auto unknown = std::ranges::find_if(
+      checks, [](const CaaCheck& check) { return check.result.problem.has_value(); });
+  if (unknown != checks.end()) {
+    throw std::runtime_error("order " + order.str() + ": " + unknown->result.problem->detail);
+  }
 }
 
 // A new intent for the CSR that the order was finalized with, by the rules of today. A refusal is
@@ -237,6 +305,18 @@ std::optional<ClaimedIntent> claim_intent(Context& context, JobRun& run, const P
     if (const auto* ended = std::get_if<Ended>(&step)) {
       log_end(context.log, run, *ended);
       return std::nullopt;
+    }
+    if (const auto* needed = std::get_if<NeedsCaa>(&step)) {
+      const OrderId& id = needed->order.id;
+      const std::vector<CaaCheck> checks = check_again(context, *needed, policy);
+      const std::optional<Ended> ended = context.store.write(
+          [&](store::Tx& tx) { return store_checks(tx, run, policy, id, checks); });
+      if (ended) {
+        log_end(context.log, run, *ended);
+        return std::nullopt;
+      }
+      check_is_known(id, checks);
+      continue;
     }
     const Order& order = std::get<NeedsIntent>(step).order;
     context.log.info("intent.needed", {{"order", order.id}});

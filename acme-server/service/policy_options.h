@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "acme-server/core/profile.h"       // IWYU pragma: export
 #include "acme-server/crypto/key_policy.h"  // IWYU pragma: export
@@ -16,7 +17,10 @@ struct Policy {
   std::map<std::string, Profile> profiles = {{"default", Profile{}}};
   std::string default_profile = "default";
   crypto::KeyPolicy account_keys, certificate_keys;
-  std::string terms_of_service;  // URL; empty: none to agree to
+  std::string terms_of_service;             // URL; empty: none to agree to
+  std::vector<std::string> caa_identities;  // the names by which CAA records permit us
+  // What account URLs began with before a move, up to the account's id: for RFC 8657 accounturi.
+  std::vector<std::string> previous_account_urls;
   std::size_t max_contacts = 10;
   int validation_attempts = 3;                                     // RFC 8555 section 8.2
   std::chrono::seconds validation_gap{5};                          // between attempts

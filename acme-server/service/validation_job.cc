@@ -20,6 +20,7 @@
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
+#include "acme-server/service/caa_checks.h"
 #include "acme-server/service/challenge_types.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
@@ -46,7 +47,8 @@ struct Task {
 struct Try {
   std::optional<Problem> problem;
   std::vector<std::string> trail;
-  bool final = false;  // a failure that no further try could mend
+  bool final = false;                // a failure that no further try could mend
+  std::optional<CaaCheck> caa = {};  // made once the challenge is proven
 };
 
 // Nothing when there is nothing to do any more: deactivated, expired, proven or failed meanwhile.
@@ -76,6 +78,16 @@ Try deactivated() {
   return failed_for_good("The account was deactivated.");
 }
 
+// What is proven still needs the permission of CAA records. What forbids it will not be mended by
+// the time of another try; what nobody could tell may be.
+Try permit(Context& context, const Task& task, const Policy& policy, Try proven,
+           Deadline deadline) {
+  proven.caa = check_caa(context, policy, task.authorization, task.challenge.type, deadline);
+  proven.problem = proven.caa->result.problem;
+  proven.final = proven.problem && proven.problem->type == ProblemType::caa;
+  return proven;
+}
+
 // Asks the validator, if the challenge may still prove anything. No transaction is open.
 Try attempt(Context& context, const Task& task, const Policy& policy) {
   const Authorization& authorization = task.authorization;
@@ -96,14 +108,20 @@ Try attempt(Context& context, const Task& task, const Policy& policy) {
                            " is not enabled any more; make a new order.");
   }
   // RFC 8555 section 8.1: token || '.' || base64url(Thumbprint(accountKey)).
+  const Deadline deadline = Deadline::in(policy.validation_timeout);
   validators::ValidationOutcome outcome = validator->validate(
       {.identifier = authorization.identifier,
        .token = task.challenge.token,
        .key_authorization = task.challenge.token + "." + task.account.key_thumbprint,
        .account_url = context.account_url(authorization.directory, authorization.account),
        .addresses = {.allowed = profile->allowed_addresses, .denied = profile->denied_addresses}},
-      Deadline::in(policy.validation_timeout));
-  return {.problem = std::move(outcome.problem), .trail = std::move(outcome.trail), .final = false};
+      deadline);
+  Try tried{
+      .problem = std::move(outcome.problem), .trail = std::move(outcome.trail), .final = false};
+  if (tried.problem || !has_caa(authorization.identifier, *profile)) {
+    return tried;
+  }
+  return permit(context, task, policy, std::move(tried), deadline);
 }
 
 store::AuditEvent event_of_try(const Authorization& after, const Challenge& challenge,
@@ -149,9 +167,15 @@ std::optional<Challenge> conclude_in(store::Tx& tx, JobRun& run, const Task& tas
       tx.now() + (profile == nullptr ? Profile{} : *profile).valid_authorization_lifetime;
   const Authorization after =
       conclude(now->authorization, task.challenge.id,
-               {.problem = tried.problem, .last_attempt = last}, tx.now(), valid_until, next);
+               {.problem = tried.problem,
+                .last_attempt = last,
+                .caa_checked = tried.caa ? std::optional(tried.caa->at) : std::nullopt},
+               tx.now(), valid_until, next);
   ACME_CHECK(tx.authorizations().update(now->authorization, after));
   const Challenge challenge = *find_challenge(after, task.challenge.id);
+  if (tried.caa) {
+    tx.audit().append(caa_event(*tried.caa, "validation"));
+  }
   tx.audit().append(event_of_try(after, challenge, tried));
   if (challenge.status == ChallengeStatus::processing) {
     // RFC 8555 section 8.2: "The server SHOULD [...] retry the query after some time": until then

@@ -42,6 +42,7 @@ Authorization authorization_of(sql::Connection& connection, const sql::Row& row)
       known("authorization status", row.text(7), authorization_status_from(row.text(7)));
   authorization.expires = instant_at(row, 8);
   authorization.created = instant_at(row, 9);
+  authorization.caa_checked = optional_instant_at(row, 10);
   for (const sql::Row& challenge : connection.query(
            "SELECT id, type, token, status, validated_at, error, attempts, next_attempt_at "
            "FROM challenges WHERE authorization_id = $1 ORDER BY position",
@@ -76,6 +77,7 @@ bool is_transition(const Authorization& before, const Authorization& after) {
   Authorization same = before;
   same.status = after.status;
   same.expires = after.expires;
+  same.caa_checked = after.caa_checked;
   same.challenges = after.challenges;
   return same == after && std::ranges::equal(before.challenges, after.challenges,
                                              [](const Challenge& x, const Challenge& y) {
@@ -98,12 +100,12 @@ void Authorizations::insert(const Authorization& authorization) {
   ACME_CHECK(authorization.status != AuthorizationStatus::expired);  // derived, never stored
   connection_.execute(
       "INSERT INTO authorizations (id, directory, account_id, identifier_type, identifier_value, "
-      "wildcard, profile, status, expires_at, created_at) "
-      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+      "wildcard, profile, status, expires_at, created_at, caa_checked_at) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
       params(authorization.id, authorization.directory, authorization.account,
              to_string(authorization.identifier.type), authorization.identifier.value,
              authorization.wildcard, authorization.profile, to_string(authorization.status),
-             authorization.expires, authorization.created));
+             authorization.expires, authorization.created, authorization.caa_checked));
   std::int64_t position = 0;
   for (const Challenge& challenge : authorization.challenges) {
     connection_.execute(
@@ -118,28 +120,31 @@ void Authorizations::insert(const Authorization& authorization) {
 
 std::optional<Authorization> Authorizations::of(const AccountId& account,
                                                 const AuthorizationId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, identifier_type, "
-                                 "identifier_value, wildcard, profile, status, expires_at, "
-                                 "created_at FROM authorizations WHERE id = $1 AND account_id = $2",
-                                 params(id, account)));
+  return first(
+      connection_,
+      connection_.query(
+          "SELECT id, directory, account_id, identifier_type, "
+          "identifier_value, wildcard, profile, status, expires_at, "
+          "created_at, caa_checked_at FROM authorizations WHERE id = $1 AND account_id = $2",
+          params(id, account)));
 }
 
 std::optional<Authorization> Authorizations::of_challenge(const AccountId& account,
                                                           const ChallengeId& id) {
   return first(connection_,
-               connection_.query("SELECT id, directory, account_id, identifier_type, "
-                                 "identifier_value, wildcard, profile, status, expires_at, "
-                                 "created_at FROM authorizations WHERE account_id = $2 AND id = "
-                                 "(SELECT authorization_id FROM challenges WHERE id = $1)",
-                                 params(id, account)));
+               connection_.query(
+                   "SELECT id, directory, account_id, identifier_type, "
+                   "identifier_value, wildcard, profile, status, expires_at, "
+                   "created_at, caa_checked_at FROM authorizations WHERE account_id = $2 AND id = "
+                   "(SELECT authorization_id FROM challenges WHERE id = $1)",
+                   params(id, account)));
 }
 
 std::optional<Authorization> Authorizations::get(const AuthorizationId& id) {
   return first(connection_,
                connection_.query("SELECT id, directory, account_id, identifier_type, "
                                  "identifier_value, wildcard, profile, status, expires_at, "
-                                 "created_at FROM authorizations WHERE id = $1",
+                                 "created_at, caa_checked_at FROM authorizations WHERE id = $1",
                                  params(id)));
 }
 
@@ -147,7 +152,7 @@ std::optional<Authorization> Authorizations::with_challenge(const ChallengeId& i
   return first(connection_,
                connection_.query("SELECT id, directory, account_id, identifier_type, "
                                  "identifier_value, wildcard, profile, status, expires_at, "
-                                 "created_at FROM authorizations WHERE id = "
+                                 "created_at, caa_checked_at FROM authorizations WHERE id = "
                                  "(SELECT authorization_id FROM challenges WHERE id = $1)",
                                  params(id)));
 }
@@ -157,7 +162,7 @@ std::vector<Authorization> Authorizations::of_order(const OrderId& order) {
   for (const sql::Row& row : connection_.query(
            "SELECT held.id, held.directory, held.account_id, held.identifier_type, "
            "held.identifier_value, held.wildcard, held.profile, held.status, held.expires_at, "
-           "held.created_at FROM order_authorizations AS tie "
+           "held.created_at, held.caa_checked_at FROM order_authorizations AS tie "
            "JOIN authorizations AS held ON held.id = tie.authorization_id "
            "WHERE tie.order_id = $1 ORDER BY tie.position",
            params(order))) {
@@ -171,13 +176,14 @@ std::optional<Authorization> Authorizations::reusable(const AccountId& account,
                                                       const std::string& profile, Instant until) {
   return first(
       connection_,
-      connection_.query("SELECT id, directory, account_id, identifier_type, identifier_value, "
-                        "wildcard, profile, status, expires_at, created_at FROM authorizations "
-                        "WHERE account_id = $1 AND identifier_type = $2 AND identifier_value = $3 "
-                        "AND wildcard = $4 AND profile = $5 AND status = $6 AND expires_at >= $7 "
-                        "ORDER BY expires_at DESC, id LIMIT 1",
-                        params(account, to_string(identifier.type), identifier.value, wildcard,
-                               profile, to_string(AuthorizationStatus::valid), until)));
+      connection_.query(
+          "SELECT id, directory, account_id, identifier_type, identifier_value, "
+          "wildcard, profile, status, expires_at, created_at, caa_checked_at FROM authorizations "
+          "WHERE account_id = $1 AND identifier_type = $2 AND identifier_value = $3 "
+          "AND wildcard = $4 AND profile = $5 AND status = $6 AND expires_at >= $7 "
+          "ORDER BY expires_at DESC, id LIMIT 1",
+          params(account, to_string(identifier.type), identifier.value, wildcard, profile,
+                 to_string(AuthorizationStatus::valid), until)));
 }
 
 bool Authorizations::has_valid(const AccountId& account, const Identifier& identifier,
@@ -200,9 +206,11 @@ bool Authorizations::update(const Authorization& before, const Authorization& af
   if (!stored || !same_in_store(*stored, before)) {
     return false;
   }
-  if (before.status != after.status || before.expires != after.expires) {
-    connection_.execute("UPDATE authorizations SET status = $1, expires_at = $2 WHERE id = $3",
-                        params(to_string(after.status), after.expires, after.id));
+  if (before.status != after.status || before.expires != after.expires ||
+      before.caa_checked != after.caa_checked) {
+    connection_.execute(
+        "UPDATE authorizations SET status = $1, expires_at = $2, caa_checked_at = $3 WHERE id = $4",
+        params(to_string(after.status), after.expires, after.caa_checked, after.id));
   }
   for (std::size_t i = 0; i < after.challenges.size(); ++i) {
     if (!same_in_store(before.challenges[i], after.challenges[i])) {

@@ -72,7 +72,7 @@ struct World {
     return {.clock = clock,
             .job_clock = base.job_clock,
             .entropy = entropy,
-            .resolver = base.resolver,
+            .resolver = resolver,
             .dialer = base.dialer,
             .log = base.log,
             .metrics = base.metrics,
@@ -82,6 +82,7 @@ struct World {
 
   ManualClock clock;
   SeededEntropy entropy;
+  FakeResolver resolver;
   ServerFolder folder;
 };
 

@@ -78,6 +78,8 @@ TEST_CASE("the example gives every option with its default") {
   CHECK(example.threads.validation == defaults.threads.validation);
   CHECK(example.resolver.timeout == defaults.resolver.timeout);
   CHECK(example.resolver.tries == defaults.resolver.tries);
+  CHECK(example.policy.caa_identities == defaults.policy.caa_identities);
+  CHECK(example.policy.previous_account_urls == defaults.policy.previous_account_urls);
   CHECK(example.acme.size() == defaults.acme.size());
   CHECK(std::get<http::TcpAddress>(example.acme[0].listener.address).port ==
         std::get<http::TcpAddress>(defaults.acme[0].listener.address).port);
@@ -183,6 +185,12 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
       {R"("resolver": {"servers": ["dns.corp.example"]})", "is not an IP address"},
       {R"("resolver": {"transport": "tls"})", "is none of: automatic, tcp, udp"},
       {R"("log": {"level": "loud"})", "is none of: debug, info"},
+      {R"("profiles": {"a": {"caa": "on"}})", "is none of: enforce, off"},
+      {R"("caa_identities": ["https://ca.test"])", "caa_identities"},
+      {R"("caa_identities": ["192.0.2.1"])", "is not a DNS name"},
+      {R"("previous_account_urls": ["https://old.test/acme/default/account"])",
+       "previous_account_urls"},
+      {R"("previous_account_urls": ["old.test/"])", "is not of the form"},
       {R"("limits": {"idle": "5ms"})", "limits.idle"},
       {R"("terms_of_service": "ftp://x")", "terms_of_service"},
   };
@@ -220,6 +228,17 @@ TEST_CASE("a setting that cannot be applied says which and how to write it") {
     CAPTURE(error);
     CHECK(error.find("--set " + setting) != std::string::npos);
   }
+}
+
+TEST_CASE("CAA knows this CA by base_url's host, if it is a name, unless names are given") {
+  using Names = std::vector<std::string>;
+  CHECK(parse(with("")).policy.caa_identities == Names{"acme.test"});
+  CHECK(parse(with("")).web.caa_identities == Names{"acme.test"});
+  CHECK(parse(with(R"("caa_identities": ["CA.Example", "b.example"])")).policy.caa_identities ==
+        Names{"ca.example", "b.example"});
+  CHECK(parse(with(R"("caa_identities": [])")).policy.caa_identities.empty());
+  CHECK(parse(R"({"base_url": "https://192.0.2.1"})").policy.caa_identities.empty());
+  CHECK(parse(R"({"base_url": "https://[2001:db8::1]"})").web.caa_identities.empty());
 }
 
 TEST_CASE("durations read and print alike") {

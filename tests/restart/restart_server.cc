@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "acme-server/app/host.h"
+#include "tests/support/fake_resolver.h"
 #include "tests/support/recording_signer.h"
 #include "tests/support/scripted_validator.h"
 
@@ -70,6 +71,7 @@ int run(const std::string& folder, const std::string& record) {
   }
   Log log({.format = Log::Format::json, .level = LogLevel::error, .sink = {}});
   HastyClock hasty;
+  FakeResolver resolver;  // of a world without CAA records
   std::vector<config::Config> configs;
   configs.push_back(std::move(config));
   app::Host host(std::move(configs), log,
@@ -86,7 +88,7 @@ int run(const std::string& folder, const std::string& record) {
                    return app::Environment{.clock = base.clock,
                                            .job_clock = hasty,
                                            .entropy = base.entropy,
-                                           .resolver = base.resolver,
+                                           .resolver = resolver,
                                            .dialer = base.dialer,
                                            .log = base.log,
                                            .metrics = base.metrics,

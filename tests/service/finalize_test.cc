@@ -325,6 +325,7 @@ TEST_CASE("of 64 finalize requests at once exactly one is taken") {
                                    .metrics = seed.store.metrics,
                                    .policy = seed.policy,
                                    .validators = seed.context().validators,
+                                   .caa = seed.context().caa,
                                    .backends = seed.context().backends,
                                    .wake = [] {},
                                    .account_url = seed.context().account_url},

@@ -212,6 +212,7 @@ TEST_CASE("on a pool of threads each job runs once, as many at a time as there a
                               .metrics = seed.store.metrics,
                               .policy = seed.policy,
                               .validators = seed.context().validators,
+                              .caa = seed.context().caa,
                               .backends = seed.context().backends,
                               .wake = [] {},
                               .account_url = {}};

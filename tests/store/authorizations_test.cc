@@ -25,6 +25,7 @@ Authorization full_authorization(const AccountId& account) {
                                .detail = "sub",
                                .identifier = Identifier{IdentifierType::dns, "a.test"}}}};
   authorization.challenges[1].validated = kNoon;
+  authorization.caa_checked = kNoon - hours(1);
   return authorization;
 }
 
@@ -78,6 +79,12 @@ void update_is_compare_and_set(TestStore& store) {
     CHECK(authorizations.get(pending.id) == valid);
     CHECK_FALSE(authorizations.update(processing, valid));
     CHECK(authorizations.update(valid, valid));
+
+    Authorization checked = valid;
+    checked.caa_checked = kNoon;
+    CHECK(authorizations.update(valid, checked));
+    CHECK(authorizations.get(pending.id) == checked);
+    CHECK_FALSE(authorizations.update(valid, checked));
 
     Authorization unknown = sample_authorization("2", account.id, "b.test");
     CHECK_FALSE(authorizations.update(unknown, unknown));

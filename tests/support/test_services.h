@@ -22,6 +22,8 @@
 #include "acme-server/service/orders.h"
 #include "acme-server/service/validation_job.h"
 #include "acme-server/store/sql/open.h"
+#include "tests/support/fake_dialer.h"
+#include "tests/support/fake_resolver.h"
 #include "tests/support/scripted_backend.h"
 #include "tests/support/scripted_validator.h"
 #include "tests/support/seeded_entropy.h"
@@ -88,6 +90,7 @@ class TestServices final {
   static service::Policy default_policy() {
     service::Policy policy;
     policy.profiles.at("default").challenge_types = {"http-01", "dns-01"};
+    policy.caa_identities = {"ca.test"};
     return policy;
   }
 
@@ -217,6 +220,7 @@ class TestServices final {
   ScriptedValidator* http01 = nullptr;
   ScriptedValidator* dns01 = nullptr;
   ScriptedBackend* ca = nullptr;
+  FakeResolver resolver;  // of CAA records: none, unless a test adds some
 
  private:
   void start() {
@@ -229,6 +233,7 @@ class TestServices final {
                          .metrics = store.metrics,
                          .policy = policy,
                          .validators = validators_,
+                         .caa = caa_,
                          .backends = backends_,
                          .wake = [] {},
                          .account_url =
@@ -239,6 +244,9 @@ class TestServices final {
         lane_);
   }
 
+  FakeDialer dialer_;
+  net::Egress egress_{resolver, dialer_};
+  validators::Caa caa_{egress_};
   validators::ValidatorSet validators_;
   backends::BackendSet backends_;
   InlineExecutor lane_;
