@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -40,6 +41,7 @@ constexpr int kEdnsSize = 1232;
 // The second octet of a header's flags, and the bit AD in it (RFC 4035 section 3.2.3).
 constexpr std::size_t kFlagsAt = 3;
 constexpr unsigned char kAuthenticData = 0x20;
+constexpr int kSoa = 6;  // the type, by IANA's number
 
 using Channel = std::unique_ptr<ares_channeldata, decltype(&ares_destroy)>;
 
@@ -240,12 +242,16 @@ std::vector<Endpoint> CaresResolver::servers() const {
 
 Expected<DnsAnswer, DnsError> CaresResolver::query(const std::string& name, RecordType type,
                                                    Deadline deadline) {
+  const std::string what =
+      "the " + std::string(to_string(type)) + " records of " + sanitize(name, 253);
   const std::vector<Endpoint> known = servers();
   DnsError last;
   const std::size_t first = random_below(*entropy_, known.size());
   for (std::size_t i = 0; i < static_cast<std::size_t>(options_.tries); ++i) {
-    auto answer =
-        ask(known[(first + i) % known.size()], name, type, deadline.at_most(options_.timeout));
+    const auto message = ask(known[(first + i) % known.size()], name, static_cast<int>(type), what,
+                             deadline.at_most(options_.timeout));
+    auto answer = message ? read_dns_response(*message, name, type)
+                          : Expected<DnsAnswer, DnsError>(Unexpected{message.error()});
     if (answer || !worth_another_try(answer.error().kind)) return answer;
     last = answer.error();
     if (deadline.expired()) break;
@@ -253,8 +259,23 @@ Expected<DnsAnswer, DnsError> CaresResolver::query(const std::string& name, Reco
   return Unexpected{last};
 }
 
-Expected<DnsAnswer, DnsError> CaresResolver::ask(const Endpoint& server, const std::string& name,
-                                                 RecordType type, Deadline deadline) {
+std::optional<std::string> CaresResolver::why_not_validating(const std::string& signed_name,
+                                                             Deadline deadline) {
+  const std::string what = "the SOA record of " + sanitize(signed_name, 253);
+  for (const Endpoint& server : servers()) {
+    const auto message = ask(server, signed_name, kSoa, what, deadline.at_most(options_.timeout));
+    const std::string begin = "the DNS server " + server.to_string();
+    if (!message) return begin + " gives no answer: " + message.error().detail;
+    if (!is_authenticated(*message)) {
+      return begin + " does not validate DNSSEC: its answer for " + what +
+             " comes without the AD bit";
+    }
+  }
+  return std::nullopt;
+}
+
+Expected<Bytes, DnsError> CaresResolver::ask(const Endpoint& server, const std::string& name,
+                                             int type, const std::string& what, Deadline deadline) {
   Outcome outcome;  // outlives the channel, whose end may call back
   Channel channel = channels_->take(server, options_.transport);
 
@@ -263,9 +284,9 @@ Expected<DnsAnswer, DnsError> CaresResolver::ask(const Endpoint& server, const s
   entropy_->fill(id);
   unsigned char* question = nullptr;
   int size = 0;
-  const int created = ares_create_query(name.c_str(), 1, static_cast<int>(type),
-                                        static_cast<unsigned short>(id[0] << 8 | id[1]), 1,
-                                        &question, &size, kEdnsSize);
+  const int created =
+      ares_create_query(name.c_str(), 1, type, static_cast<unsigned short>(id[0] << 8 | id[1]), 1,
+                        &question, &size, kEdnsSize);
   const std::unique_ptr<unsigned char, decltype(&ares_free_string)> owned(question,
                                                                           &ares_free_string);
   if (created != ARES_SUCCESS || name.find('\0') != std::string::npos)
@@ -277,8 +298,6 @@ Expected<DnsAnswer, DnsError> CaresResolver::ask(const Endpoint& server, const s
   poll_until_done(channel.get(), outcome, deadline);
   if (outcome.done && outcome.status == ARES_SUCCESS) channels_->keep(server, std::move(channel));
 
-  const std::string what =
-      "the " + std::string(to_string(type)) + " records of " + sanitize(name, 253);
   if (!outcome.done || outcome.status == ARES_ETIMEOUT) {
     return Unexpected{DnsError{.kind = DnsError::Kind::timeout,
                                .detail = "no resolver answered in time for " + what}};
@@ -287,7 +306,7 @@ Expected<DnsAnswer, DnsError> CaresResolver::ask(const Endpoint& server, const s
     return Unexpected{DnsError{.kind = DnsError::Kind::unreachable,
                                .detail = "no resolver could be reached for " + what}};
   }
-  return read_dns_response(outcome.message, name, type);
+  return std::move(outcome.message);
 }
 
 }  // namespace gatehouse::net

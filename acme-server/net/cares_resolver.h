@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/net/dialer.h"
 #include "acme-server/net/net_options.h"
@@ -29,10 +31,16 @@ class CaresResolver final : public Resolver {
   Expected<DnsAnswer, DnsError> query(const std::string& name, RecordType type,
                                       Deadline deadline) override;
 
+  // Whether the resolvers validate DNSSEC: each of them is asked once for the SOA record of
+  // `signed_name`, and must answer with the AD bit. Nothing when all do; else a sentence without a
+  // stop that names the first that does not.
+  std::optional<std::string> why_not_validating(const std::string& signed_name, Deadline deadline);
+
  private:
   std::vector<Endpoint> servers() const;
-  Expected<DnsAnswer, DnsError> ask(const Endpoint& server, const std::string& name,
-                                    RecordType type, Deadline deadline);
+  // The answer as it came, to a question of any type.
+  Expected<Bytes, DnsError> ask(const Endpoint& server, const std::string& name, int type,
+                                const std::string& what, Deadline deadline);
 
   struct Channels;
 

@@ -257,6 +257,15 @@ std::optional<std::vector<std::string>> follow_aliases(const std::string& name,
 
 }  // namespace
 
+bool is_authenticated(ByteView message) {
+  constexpr int kNoError = 0;
+  constexpr int kNxDomain = 3;
+  Reader reader(message);
+  const auto header = take_header(reader);
+  return header && header->response && header->opcode == 0 && header->authenticated &&
+         (header->rcode == kNoError || header->rcode == kNxDomain);
+}
+
 Expected<DnsAnswer, DnsError> read_dns_response(ByteView message, const std::string& name,
                                                 RecordType type) {
   Reader reader(message);

@@ -20,4 +20,8 @@ inline constexpr std::size_t kMaxDnsAliases = 16;
 Expected<DnsAnswer, DnsError> read_dns_response(ByteView message, const std::string& name,
                                                 RecordType type);
 
+// Whether `message` is a response with records, or with the absence of any, that DNSSEC proves, by
+// the word of who sent it (the AD bit, RFC 4035 section 3.2.3).
+bool is_authenticated(ByteView message);
+
 }  // namespace gatehouse::net

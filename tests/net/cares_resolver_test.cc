@@ -221,4 +221,55 @@ TEST_CASE("options that make no sense are named") {
   CHECK_THROWS_AS(CaresResolver({.tries = 0}, entropy), std::runtime_error);
 }
 
+TEST_CASE("every question asks for the AD bit, and an answer keeps it") {
+  for (const bool proven : {false, true}) {
+    DnsServer server([&](const DnsQuestion&, ByteView question) {
+      return DnsServer::message(kNoError | (proven ? 0x20 : 0), question, 1,
+                                DnsServer::record(1, {10, 0, 0, 1}));
+    });
+    Client client(server);
+    CHECK(client.ask("a.test").value().authenticated == proven);
+    CHECK(server.questions().front().authentic_data);
+  }
+}
+
+TEST_CASE("who answers for the signed name with the AD bit validates, with records or without") {
+  struct Row {
+    int flags;
+    bool validates;
+  };
+
+  for (const Row& row :
+       {Row{kNoError | 0x20, true}, Row{kNoError | 0x23, true}, Row{kNoError, false},
+        Row{kNoError | 3, false}, Row{kNoError | 0x22, false}, Row{kNoError | 2, false},
+        Row{kNoError | 0x25, false}}) {
+    CAPTURE(row.flags);
+    DnsServer server([&](const DnsQuestion&, ByteView question) {
+      return DnsServer::message(row.flags, question, 0);
+    });
+    const auto why = Client(server).resolver.why_not_validating(".", soon());
+    CHECK(why.has_value() != row.validates);
+    if (why) CHECK(why->find(server.endpoint()) != std::string::npos);
+    REQUIRE(server.questions().size() == 1);
+    CHECK(server.questions().front().name.empty());
+    CHECK(server.questions().front().type == 6);
+  }
+}
+
+TEST_CASE("each resolver is asked whether it validates, and the one that does not is named") {
+  DnsServer good([](const DnsQuestion&, ByteView question) {
+    return DnsServer::message(kNoError | 0x20, question, 0);
+  });
+  DnsServer bad([](const DnsQuestion&, ByteView question) {
+    return DnsServer::message(kNoError, question, 0);
+  });
+  OsEntropy entropy;
+  CaresResolver resolver({.servers = {good.endpoint(), bad.endpoint()}}, entropy);
+  const auto why = resolver.why_not_validating("signed.test", soon());
+  REQUIRE(why);
+  CHECK(why->find(bad.endpoint() + " does not validate DNSSEC") != std::string::npos);
+  CHECK(good.questions().size() == 1);
+  CHECK(resolver.why_not_validating("signed.test", Deadline::in(std::chrono::milliseconds(0))));
+}
+
 }  // namespace gatehouse::net

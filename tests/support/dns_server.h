@@ -21,7 +21,8 @@ struct DnsQuestion {
   std::string name;  // in lower case or not, as it was sent
   int type = 0;
   bool tcp = false;
-  int udp_size = 0;  // of the EDNS record; 0: none
+  bool authentic_data = false;  // the AD bit
+  int udp_size = 0;             // of the EDNS record; 0: none
   int source_port = 0;
   int id = 0;
 };
@@ -142,6 +143,7 @@ class DnsServer {
 
   Bytes respond(const Bytes& query, DnsQuestion question) {
     question.id = query[0] << 8 | query[1];
+    question.authentic_data = (query[3] & 0x20) != 0;
     std::size_t at = kHeader;
     while (at < query.size() && query[at] != 0) {
       if (!question.name.empty()) question.name += '.';
