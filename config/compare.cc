@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "acme-server/http/http_options.h"
+#include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
 #include "config/config.h"
 
@@ -50,6 +51,10 @@ auto parts_of(const net::ResolverOptions& resolver) {
                   resolver.tries);
 }
 
+auto parts_of(const net::DnssecOptions& dnssec) {
+  return std::tie(dnssec.mode, dnssec.probe);
+}
+
 auto parts_of(const ThreadsConfig& threads) {
   return std::tie(threads.http, threads.requests, threads.request_queue, threads.validation,
                   threads.issuance);
@@ -77,7 +82,7 @@ std::optional<std::string> first_fixed_difference(const Config& a, const Config&
       {"control.socket", a.control_socket == b.control_socket},
       {"store.path", a.store.database == b.store.database},
       {"store.readers", a.store_readers == b.store_readers},
-      {"resolver", same(a.resolver, b.resolver)},
+      {"resolver", same(a.resolver, b.resolver) && same(a.dnssec, b.dnssec)},
       {"validators", a.validators == b.validators},
       {"backends", a.backends == b.backends},
       {"limits", same(a.limits, b.limits)},

@@ -17,6 +17,7 @@
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
 #include "acme-server/http/http_options.h"
+#include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
 #include "config/fields.h"
 #include "config/listeners.h"
@@ -116,10 +117,25 @@ void read_store(const JsonObject& root, Config& config) {
   config.data_directory = resolve_path(config, config.data_directory);
 }
 
-void read_resolver(const JsonObject& root, net::ResolverOptions& resolver) {
+void read_dnssec(const JsonObject& resolver, net::DnssecOptions& dnssec) {
+  read_word<net::DnssecMode>(resolver, "dnssec", dnssec.mode,
+                             {{"off", net::DnssecMode::off},
+                              {"warn", net::DnssecMode::warn},
+                              {"required", net::DnssecMode::required}});
+  read_field(resolver, "dnssec_probe", dnssec.probe);
+  const auto url = parse_url("http://" + dnssec.probe);
+  if (dnssec.probe != "." && (!url || url->host != dnssec.probe || IpAddress::parse(url->host))) {
+    refuse(resolver, "dnssec_probe",
+           "\"" + sanitize(dnssec.probe, 80) + "\" is neither \".\" nor a DNS name in lower case");
+  }
+}
+
+void read_resolver(const JsonObject& root, net::ResolverOptions& resolver,
+                   net::DnssecOptions& dnssec) {
   const auto object = root.optional_object("resolver");
   if (!object) return;
-  object->only({"servers", "transport", "timeout", "tries"});
+  object->only({"servers", "transport", "timeout", "tries", "dnssec", "dnssec_probe"});
+  read_dnssec(*object, dnssec);
   read_field(*object, "servers", resolver.servers);
   for (const std::string& server : resolver.servers) {
     const auto url = parse_url("http://" + server);
@@ -220,7 +236,7 @@ Config read_config(const Json& document, const std::string& path) {
   read_urls(root, config);
   read_web(root, config.web);
   read_store(root, config);
-  read_resolver(root, config.resolver);
+  read_resolver(root, config.resolver, config.dnssec);
   read_policy(root, config.policy);
   read_caa_identities(root, config);
   read_limits(root, config.limits);

@@ -14,6 +14,7 @@
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
 #include "acme-server/http/http_options.h"
+#include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/store_options.h"
@@ -53,6 +54,7 @@ struct Config {
   store::StoreOptions store;
   std::size_t store_readers = 8;  // connections kept for reading
   net::ResolverOptions resolver;
+  net::DnssecOptions dnssec;
   http::Limits limits;
   service::Policy policy;
   ThreadsConfig threads;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -12,6 +13,7 @@
 #include "acme-server/app/server.h"
 #include "acme-server/app/start_report.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/deadline.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/socket_dialer.h"
@@ -23,6 +25,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLongestSleep{1000};
+// Of the questions whether resolvers validate DNSSEC, all in all.
+constexpr milliseconds kDnssecWait{5000};
 // What a lane takes beyond what runs: the runner claims no more jobs than there are idle threads,
 // so only Servers that race for the last thread queue at all.
 constexpr std::size_t kLaneQueue = 256;
@@ -40,7 +44,7 @@ struct Instance {
   config::Config config;
   std::size_t number = 0;
   Metrics metrics;
-  std::unique_ptr<net::Resolver> resolver;
+  std::unique_ptr<net::CaresResolver> resolver;
   std::unique_ptr<WorkerPool> writer;
   std::unique_ptr<Environment> environment;
   std::unique_ptr<Server> server;
@@ -79,6 +83,7 @@ struct Host::Impl {
 
   void add_server(config::Config config, std::size_t number, const Options& options);
   std::vector<http::Listener> listeners();
+  void check_dnssec(Instance& instance);
   void add_route(const Instance& instance, const std::string& name, const std::string& kind);
   void dispatch(http::Request request, http::Respond respond) const;
   void renew_own(std::size_t number, const service::TlsIdentity& identity);
@@ -148,6 +153,37 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
   instance.server->on_own_identity(
       [this, number](const service::TlsIdentity& identity) { renew_own(number, identity); });
   instance.server->on_wake([this] { wake(); });
+}
+
+// RFC 8657 section 5.6: who honours its parameters in CAA records "MUST perform CAA validation
+// using a trusted DNSSEC-validating resolver". Required, it is asked for before anything is served;
+// else on a lane, so that a resolver that is away does not hold the start. A resolver of the
+// environment's own is not asked.
+void Host::Impl::check_dnssec(Instance& instance) {
+  const net::DnssecOptions& dnssec = instance.config.dnssec;
+  net::CaresResolver& resolver = *instance.resolver;
+  if (dnssec.mode == net::DnssecMode::off || &instance.environment->resolver != &resolver) return;
+  const auto why = [&resolver, probe = dnssec.probe] {
+    return resolver.why_not_validating(probe, Deadline::in(kDnssecWait));
+  };
+  if (dnssec.mode == net::DnssecMode::required) {
+    if (const auto reason = why()) {
+      throw std::runtime_error(
+          std::filesystem::path(instance.config.file).filename().string() +
+          ": resolver.dnssec: is required, and " + *reason +
+          "; let it validate, name others in resolver.servers, or set resolver.dnssec to warn");
+    }
+    return;
+  }
+  maintenance.try_post([this, why] {
+    if (const auto reason = why()) {
+      log.warning("dnssec.not_validating",
+                  {{"why", *reason},
+                   {"next",
+                    "let it validate, or name others in resolver.servers: CAA records could "
+                    "be forged"}});
+    }
+  });
 }
 
 void Host::Impl::add_route(const Instance& instance, const std::string& name,
@@ -290,7 +326,10 @@ Host::~Host() {
 
 std::vector<std::string> Host::start() {
   std::vector<std::string> lines = report_process(http::raise_descriptor_limit());
-  for (const auto& instance : impl_->instances) instance->server->prepare();
+  for (const auto& instance : impl_->instances) {
+    impl_->check_dnssec(*instance);
+    instance->server->prepare();
+  }
   impl_->bound = impl_->engine->start(
       impl_->listeners(), [impl = impl_.get()](http::Request request, http::Respond respond) {
         impl->dispatch(std::move(request), std::move(respond));

@@ -37,6 +37,19 @@ std::string print_resolvers(const net::ResolverOptions& resolver) {
   return (servers.empty() ? "none" : join(servers, ", ")) + " (" + resolver.system_config + ")";
 }
 
+std::string print_dnssec(const net::DnssecOptions& dnssec) {
+  switch (dnssec.mode) {
+    case net::DnssecMode::off:
+      return "DNSSEC: nobody asks whether the DNS servers validate it";
+    case net::DnssecMode::warn:
+      return "DNSSEC: the DNS servers are asked whether they validate it, for " + dnssec.probe +
+             "; the log names those that do not";
+    case net::DnssecMode::required:
+      return "DNSSEC: the DNS servers validate it, as their answers for " + dnssec.probe + " show";
+  }
+  return "";
+}
+
 std::string print_egress(const Profile& profile) {
   std::string line =
       "profile " + profile.name +
@@ -97,6 +110,7 @@ std::vector<std::string> report_server(const config::Config& config,
   lines.push_back("database " + config.store.database);
   lines.push_back("CRLs and issuers at " + config.public_url);
   lines.push_back("DNS servers " + print_resolvers(config.resolver));
+  lines.push_back(print_dnssec(config.dnssec));
   lines.push_back(print_port<validators::Http01>(config.validators, "http01", "http-01", 80,
                                                  "RFC 8555 section 8.3"));
   lines.push_back(print_port<validators::TlsAlpn01>(config.validators, "tls_alpn01", "tls-alpn-01",

@@ -78,6 +78,8 @@ TEST_CASE("the example gives every option with its default") {
   CHECK(example.threads.validation == defaults.threads.validation);
   CHECK(example.resolver.timeout == defaults.resolver.timeout);
   CHECK(example.resolver.tries == defaults.resolver.tries);
+  CHECK(example.dnssec.mode == defaults.dnssec.mode);
+  CHECK(example.dnssec.probe == defaults.dnssec.probe);
   CHECK(example.policy.caa_identities == defaults.policy.caa_identities);
   CHECK(example.policy.previous_account_urls == defaults.policy.previous_account_urls);
   CHECK(example.acme.size() == defaults.acme.size());
@@ -183,6 +185,9 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
       {R"("crl": {"lifetime": "1h", "interval": "2h"})",
        "crl.interval: is not shorter than lifetime"},
       {R"("resolver": {"servers": ["dns.corp.example"]})", "is not an IP address"},
+      {R"("resolver": {"dnssec": "on"})", "is none of: off, warn, required"},
+      {R"("resolver": {"dnssec_probe": "192.0.2.1"})", "resolver.dnssec_probe"},
+      {R"("resolver": {"dnssec_probe": ""})", "resolver.dnssec_probe"},
       {R"("resolver": {"transport": "tls"})", "is none of: automatic, tcp, udp"},
       {R"("log": {"level": "loud"})", "is none of: debug, info"},
       {R"("profiles": {"a": {"caa": "on"}})", "is none of: enforce, off"},
