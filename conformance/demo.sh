@@ -68,6 +68,7 @@ settings=(
   --set "listeners.public=[{\"address\":\"127.0.0.1\",\"port\":$public_port}]"
   --set "listeners.operations=[{\"address\":\"127.0.0.1\",\"port\":$operations_port}]"
   --set "resolver.servers=[\"$dns\"]"
+  --set 'resolver.dnssec=off'
   --set "validators.http01.port=$http01_port"
   --set 'profiles.default.allowed_addresses=["127.0.0.1/32"]'
   --set 'log.format=console'

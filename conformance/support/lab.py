@@ -200,6 +200,7 @@ class Lab:
             "listeners.public": tcp(self.public_port),
             "listeners.operations": tcp(self.operations_port),
             "resolver.servers": json.dumps([self.dns]),
+            "resolver.dnssec": "off",
             "validators.http01.port": self.http01_port,
             "validators.tls_alpn01.port": self.tls_alpn_port,
             "profiles.default.challenge_types": '["http-01", "dns-01", "tls-alpn-01"]',
