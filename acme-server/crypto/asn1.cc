@@ -174,9 +174,12 @@ ByteView first_element(ByteView der) {
 }
 
 std::optional<Instant> instant_of(const ASN1_TIME* time) {
+  return instant_of(ASN1_STRING_type(time), as_text(octets_of(time)));
+}
+
+std::optional<Instant> instant_of(int tag, std::string_view text) {
   using namespace std::chrono;
-  const std::string_view text = as_text(octets_of(time));
-  const bool utc = ASN1_STRING_type(time) == V_ASN1_UTCTIME;
+  const bool utc = tag == V_ASN1_UTCTIME;
   const std::size_t year_digits = utc ? 2 : 4;
   if (text.size() != year_digits + 11 || text.back() != 'Z') return std::nullopt;
 

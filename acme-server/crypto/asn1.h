@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "acme-server/base/bytes.h"
@@ -139,6 +140,8 @@ ByteView first_element(ByteView der);
 // Seconds since 1970 of a UTCTime or GeneralizedTime in the one form DER allows for certificates
 // (RFC 5280 section 4.1.2.5): seconds present, ending in Z.
 std::optional<Instant> instant_of(const ASN1_TIME* time);
+// The same of the content octets; `tag` is V_ASN1_UTCTIME or V_ASN1_GENERALIZEDTIME.
+std::optional<Instant> instant_of(int tag, std::string_view text);
 
 // Dotted text.
 std::string dotted(const ASN1_OBJECT* id);

@@ -2,6 +2,7 @@
 
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "acme-server/base/hex.h"
 #include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/chain.h"
+#include "acme-server/crypto/der.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/names.h"
@@ -195,6 +197,17 @@ Expected<Certificate, std::string> parse_certificate(ByteView der) {
   for (const auto read : {read_names, read_key_ids, read_usages, read_urls}) {
     if (auto problem = read(*extensions, certificate))
       return wrong("The certificate cannot be used: " + *problem);
+  }
+  return certificate;
+}
+
+Expected<Certificate, std::string> parse_tbs_certificate(ByteView tbs, ByteView algorithm) {
+  constexpr std::uint8_t kNoSignature = 0;
+  auto certificate =
+      parse_certificate(der::sequence({tbs, algorithm, der::bit_string({&kNoSignature, 1})}));
+  // More than one element could stand where one belongs.
+  if (certificate && !std::ranges::equal(certificate->tbs, tbs)) {
+    return wrong("The TBSCertificate is not one element");
   }
   return certificate;
 }

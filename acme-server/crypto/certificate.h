@@ -46,6 +46,10 @@ inline constexpr std::size_t kMaxCertificateBytes = 64 * 1024;
 // Parses DER, nothing behind it. The error is a sentence.
 Expected<Certificate, std::string> parse_certificate(ByteView der);
 
+// What `tbs` would be as a certificate signed with `algorithm` (DER AlgorithmIdentifier); its
+// signature is none, so `der` of the result verifies with no key. For who is asked to sign it.
+Expected<Certificate, std::string> parse_tbs_certificate(ByteView tbs, ByteView algorithm);
+
 // The SubjectPublicKeyInfo's key, for comparing and for revocation by key; empty when of a type
 // that we never issue.
 std::optional<Jwk> jwk_of_spki(ByteView spki);

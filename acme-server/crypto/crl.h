@@ -1,6 +1,7 @@
 // A CRL (RFC 5280 section 5), entry by entry, and one read back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +36,8 @@ struct CrlEntry {
 // more.
 class CrlBuilder {
  public:
+  // Makes room for about `entries` of them at once, so that nothing is copied as they come.
+  void expect(std::size_t entries);
   void add(const CrlEntry& entry);
   // The signed CRL, DER, its signature verified with the signer's public key before it is returned.
   Bytes finish(const CrlHead& head, Signer& signer);
@@ -50,6 +53,17 @@ struct Crl {
 };
 
 Expected<Crl, std::string> parse_crl(ByteView der);
+
+// The same without keeping the entries, each of which is looked at: what a CRL of a million costs
+// to check is one pass over its octets.
+struct CrlSummary {
+  CrlHead head;
+  std::size_t entries = 0;
+};
+
+Expected<CrlSummary, std::string> summarize_crl(ByteView der);
+// The same of a TBSCertList that is to be signed with `algorithm` (DER AlgorithmIdentifier).
+Expected<CrlSummary, std::string> summarize_tbs_crl(ByteView tbs, ByteView algorithm);
 // True when `crl` was signed with the private key of `issuer`.
 bool crl_is_signed_by(ByteView crl, const Certificate& issuer);
 

@@ -35,9 +35,11 @@ void append_arc(Bytes& out, std::uint64_t arc) {
   }
 }
 
+// Without allocations: a CRL has a million times.
 void append_digits(std::string& out, unsigned value, std::size_t width) {
-  const std::string digits = std::to_string(value);
-  out.append(width - digits.size(), '0').append(digits);
+  unsigned unit = 1;
+  for (std::size_t i = 1; i < width; ++i) unit *= 10;
+  for (; unit > 0; unit /= 10) out.push_back(static_cast<char>('0' + value / unit % 10));
 }
 
 }  // namespace

@@ -151,6 +151,13 @@ SealedHandle seal(const PKCS8_PRIV_KEY_INFO& key, const Secret& passphrase) {
 
 }  // namespace
 
+Bytes signature_algorithm_for(ByteView spki) {
+  const auto key = read_spki(spki);
+  if (!key) throw std::runtime_error("no key to sign with: " + key.error());
+  const ByteView identifier = signature_algorithm_of(key->type);
+  return {identifier.begin(), identifier.end()};
+}
+
 Secret generate_private_key(NewKey kind) {
   const PkeyHandle key = require_handle(generate(kind), "generating a key");
   const BioHandle bio = require_handle(BioHandle(BIO_new(BIO_s_mem())), "writing a key");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +27,14 @@ class Signer {
   virtual Bytes algorithm() const = 0;
   // The signature over `message` as X.509 carries it (ECDSA in DER).
   virtual Bytes sign(ByteView message) = 0;
+
+  // Why the key is out of reach now, for readiness; nothing when it is not.
+  virtual std::optional<std::string> why_out_of_reach() { return std::nullopt; }
 };
+
+// What algorithm() says of a key, from its public half. Throws std::runtime_error for a kind of key
+// that we do not sign with.
+Bytes signature_algorithm_for(ByteView spki);
 
 enum class NewKey { p256, p384, rsa2048, rsa3072, rsa4096 };
 

@@ -15,6 +15,7 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/digest.h"
 #include "acme-server/service/context.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
@@ -34,21 +35,22 @@ std::shared_ptr<const std::string> shared(ByteView octets) {
   return std::make_shared<const std::string>(as_text(octets));
 }
 
-PublicFiles::File file_of(std::string_view type, ByteView octets) {
+PublicFiles::File file_of(std::string_view type, std::shared_ptr<const std::string> body) {
+  // Half of the digest: 128 bits tell files apart.
+  std::string tag = "\"" + crypto::sha256_hex(as_bytes(*body)).substr(0, 32) + "\"";
   return {.content_type = std::string(type),
-          .body = shared(octets),
+          .body = std::move(body),
           .modified = std::nullopt,
-          .expires = std::nullopt};
+          .expires = std::nullopt,
+          .tag = std::move(tag),
+          .number = 0};
 }
 
-std::optional<PublicFiles::File> find_crl(Context& context, std::string_view path) {
-  const auto stored = context.store.read([&](store::Tx& tx) { return tx.crls().by_file(path); });
-  if (stored) {
-    PublicFiles::File file = file_of(kCrlType, stored->der);
-    file.modified = stored->this_update;
-    file.expires = stored->next_update;
-    return file;
-  }
+PublicFiles::File file_of(std::string_view type, ByteView octets) {
+  return file_of(type, shared(octets));
+}
+
+std::optional<PublicFiles::File> find_offline_crl(const Context& context, std::string_view path) {
   for (backends::Backend* backend : context.backends.all()) {
     if (backend->crls == nullptr) continue;
     for (const backends::OfflineCrl& crl : backend->crls->offline_crls()) {
@@ -98,7 +100,7 @@ std::string roots_pem(const backends::BackendSet& backends) {
 std::optional<PublicFiles::File> load(Context& context, std::string_view path) {
   constexpr std::string_view kIssuers = "/issuer/";
   constexpr std::string_view kDer = ".cer";
-  if (path.starts_with("/crl/")) return find_crl(context, path);
+  if (path.starts_with("/crl/")) return find_offline_crl(context, path);
   if (path == "/root.pem") {
     const std::string pem = roots_pem(context.backends);
     if (pem.empty()) return std::nullopt;
@@ -122,31 +124,68 @@ std::optional<CertificateRecord> Certificates::get(const Account& account,
   return context_.store.read([&](store::Tx& tx) { return tx.certificates().of(account.id, id); });
 }
 
+std::optional<PublicFiles::File> PublicFiles::held(const std::string& path, Instant now) const {
+  return held_.with([&](const Held& held) -> std::optional<File> {
+    const auto found = held.files.find(path);
+    if (found == held.files.end() || found->second.until <= now) return std::nullopt;
+    return found->second.file;
+  });
+}
+
+void PublicFiles::hold(const std::string& path, const File& file, std::uint64_t generation,
+                       Instant now) {
+  held_.with([&](Held& held) {
+    // forget() in the meantime: what was read may be the CRL before.
+    if (held.generation != generation) return;
+    held.files.insert_or_assign(path, HeldFile{.file = file, .until = now + kHeldFor});
+  });
+}
+
+std::optional<PublicFiles::File> PublicFiles::find_crl(const std::string& path, Instant now) {
+  const auto in_force = [&](store::Tx& tx) { return tx.crls().by_file(path); };
+  if (!context_.store.read(in_force)) return std::nullopt;  // strangers' paths wait for nobody
+  const std::lock_guard one_at_a_time(loading_);
+  if (auto file = held(path, now)) return file;
+  std::uint64_t generation = 0;
+  File file;
+  held_.with([&](const Held& held) {
+    generation = held.generation;
+    const auto found = held.files.find(path);
+    if (found != held.files.end()) file = found->second.file;
+  });
+  const bool found = context_.store.read([&](store::Tx& tx) {
+    const auto crl = in_force(tx);
+    if (!crl) return false;
+    if (file.number != crl->number) {
+      file = file_of(kCrlType, std::make_shared<const std::string>(tx.crls().octets(*crl)));
+      file.number = crl->number;
+      file.modified = crl->this_update;
+      file.expires = crl->next_update;
+    }
+    return true;
+  });
+  if (!found) return std::nullopt;
+  hold(path, file, generation, now);
+  return file;
+}
+
 std::optional<PublicFiles::File> PublicFiles::find(std::string_view path) {
   const Instant now = context_.job_clock.now();
   const std::string key(path);
-  std::uint64_t generation = 0;
-  const auto held = held_.with([&](const Held& current) -> std::optional<File> {
-    generation = current.generation;
-    const auto found = current.files.find(key);
-    if (found == current.files.end() || found->second.until <= now) return std::nullopt;
-    return found->second.file;
-  });
-  if (held) return held;
+  if (auto file = held(key, now)) return file;
+  if (path.starts_with("/crl/")) {
+    if (auto crl = find_crl(key, now)) return crl;
+  }
+  const auto generation = held_.with([](const Held& held) { return held.generation; });
   auto file = load(context_, path);
-  if (!file) return std::nullopt;  // paths that strangers make up are not held
-  held_.with([&](Held& current) {
-    // forget() in the meantime: what was read may be the CRL before.
-    if (current.generation != generation) return;
-    current.files.insert_or_assign(key, HeldFile{.file = *file, .until = now + kHeldFor});
-  });
+  if (file) hold(key, *file, generation, now);  // paths that strangers make up are not held
   return file;
 }
 
 void PublicFiles::forget(const std::string& path) {
-  held_.with([&](Held& current) {
-    ++current.generation;
-    current.files.erase(path);
+  held_.with([&](Held& held) {
+    ++held.generation;
+    held.files.erase(path);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,7 +26,8 @@ class Certificates {
   Context& context_;
 };
 
-// Files that need no account. Bodies are shared, never copied per download. Safe from any thread.
+// Files that need no account. Bodies are shared, never copied per download; of a CRL there is one
+// copy, however many come for it at once. Safe from any thread.
 class PublicFiles {
  public:
   explicit PublicFiles(Context& context) : context_(context) {}
@@ -34,6 +36,8 @@ class PublicFiles {
     std::string content_type;
     std::shared_ptr<const std::string> body;
     std::optional<Instant> modified, expires;  // of a CRL: its thisUpdate and nextUpdate
+    std::string tag;          // an entity tag (RFC 9110 section 8.8.3): from the octets' SHA-256
+    std::int64_t number = 0;  // of a CRL in the store; 0: another file
   };
 
   // "/crl/…" (DER, the CRL in force), "/issuer/<id>.cer" and "/issuer/root.cer" (DER), "/root.pem".
@@ -54,8 +58,13 @@ class PublicFiles {
     std::uint64_t generation = 0;  // of forget(): who reads across one does not keep what was read
   };
 
+  std::optional<File> held(const std::string& path, Instant now) const;
+  void hold(const std::string& path, const File& file, std::uint64_t generation, Instant now);
+  std::optional<File> find_crl(const std::string& path, Instant now);
+
   Context& context_;
   Guarded<Held> held_;
+  std::mutex loading_;  // one reads a CRL from the database; who comes meanwhile waits for it
 };
 
 }  // namespace gatehouse::service

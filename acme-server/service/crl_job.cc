@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -10,10 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
+#include "acme-server/crypto/digest.h"
 #include "acme-server/service/job.h"
 #include "acme-server/store/crls.h"
 #include "acme-server/store/jobs.h"
@@ -25,19 +28,22 @@ namespace {
 
 using std::chrono::seconds;
 
-// Why `crl` is not what was to be made: what is published is read back as a stranger would read it.
-std::optional<std::string> why_unfit(const store::CrlRecord& crl, std::size_t entries,
+// How many parts of a CRL that is no more go in one transaction.
+constexpr std::int64_t kSweptAtOnce = 4;
+
+// Why `der` is not what was to be made: what is published is read back as a stranger would read it.
+std::optional<std::string> why_unfit(const store::CrlRecord& crl, ByteView der,
                                      const crypto::Certificate& issuer) {
-  const auto read = crypto::parse_crl(crl.der);
+  const auto read = crypto::summarize_crl(der);
   if (!read) return read.error();
-  if (!crypto::crl_is_signed_by(crl.der, issuer)) return "its signature does not verify";
+  if (!crypto::crl_is_signed_by(der, issuer)) return "its signature does not verify";
   if (read->head.issuer_name_der != issuer.subject_name_der) return "it names another issuer";
   if (read->head.number != crl.number) return "it has another number";
   if (read->head.distribution_point != crl.url) return "it names another distribution point";
   if (read->head.this_update != crl.this_update || read->head.next_update != crl.next_update) {
     return "it has other dates";
   }
-  if (read->entries.size() != entries) return "it has another number of entries";
+  if (std::cmp_not_equal(read->entries, crl.entries)) return "it has another number of entries";
   return std::nullopt;
 }
 
@@ -61,11 +67,12 @@ std::vector<CrlJob::Target> CrlJob::targets() {
   return every;
 }
 
-store::CrlRecord CrlJob::make(const Target& target, std::size_t& entries) {
+CrlJob::Made CrlJob::make(const Target& target) {
   const auto policy = context_.policy.get();
   const Shard& shard = target.shard;
   crypto::CrlBuilder builder;
-  store::CrlRecord crl;
+  Made made;
+  store::CrlRecord& crl = made.record;
   crl.issuer = shard.issuer;
   crl.url = shard.url;
   crl.file = shard.file;
@@ -75,32 +82,52 @@ store::CrlRecord CrlJob::make(const Target& target, std::size_t& entries) {
     crl.this_update = tx.now();
     crl.next_update = tx.now() + policy->crl_lifetime;
     crl.number = tx.crls().next_number(shard.issuer, shard.url, tx.now());
-    const seconds kept = std::max(policy->crl_lifetime, policy->crl_interval);
+    crl.entries = 0;
     builder = crypto::CrlBuilder();
-    entries = 0;
+    Instant expired_since = tx.now() - std::max(policy->crl_lifetime, policy->crl_interval);
+    if (const auto before = tx.crls().in_force(shard.issuer, shard.url)) {
+      builder.expect(static_cast<std::size_t>(before->entries));
+      // Whoever was down for weeks still shows what has ended since.
+      expired_since = std::min(expired_since, before->this_update);
+    } else {
+      expired_since = Instant();
+    }
     tx.certificates().revoked(
-        shard.issuer, shard.url, tx.now() - kept, [&](const store::Certificates::Revoked& revoked) {
+        shard.issuer, shard.url, expired_since, [&](const store::Certificates::Revoked& revoked) {
           builder.add(
               {.serial = revoked.serial, .revoked_at = revoked.at, .reason = revoked.reason});
-          ++entries;
+          ++crl.entries;
         });
   });
-  crl.der = target.signer->sign_crl(shard, crl.number, crl.this_update, crl.next_update,
-                                    std::move(builder));
-  if (const auto problem = why_unfit(crl, entries, target.issuer->certificate)) {
+  made.der = target.signer->sign_crl(shard, crl.number, crl.this_update, crl.next_update,
+                                     std::move(builder));
+  if (const auto problem = why_unfit(crl, made.der, target.issuer->certificate)) {
     throw std::runtime_error("the CRL made for " + shard.url + " is not published: " + *problem);
   }
-  return crl;
+  crl.sha256 = crypto::sha256_hex(made.der);
+  crl.parts = store::Crls::parts_of(made.der.size());
+  return made;
+}
+
+// All but the last, which goes with the record: a CRL of one part is one transaction.
+void CrlJob::store_parts(const Made& made) {
+  for (std::int64_t position = 0; position + 1 < made.record.parts; ++position) {
+    context_.store.write(
+        [&](store::Tx& tx) { tx.crls().put_part(made.record, position, made.der); });
+  }
 }
 
 void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>& also) {
-  std::size_t entries = 0;
-  const store::CrlRecord crl = make(target, entries);
+  const Made made = make(target);
+  const store::CrlRecord& crl = made.record;
+  store_parts(made);
   context_.store.write([&](store::Tx& tx) {
+    tx.crls().put_part(crl, crl.parts - 1, made.der);
     if (!tx.crls().put(crl)) {
       throw std::runtime_error("a CRL with number " + std::to_string(crl.number) +
                                " or higher is in force for " + crl.url + " already");
     }
+    tx.crls().sweep(crl.issuer, crl.url, kSweptAtOnce);
     tx.audit().append({.kind = "crl.published",
                        .actor = "server",
                        .directory = std::nullopt,
@@ -111,12 +138,17 @@ void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>
                        .details = {{"issuer", crl.issuer.str()},
                                    {"url", crl.url},
                                    {"number", crl.number},
-                                   {"entries", entries}}});
+                                   {"entries", crl.entries},
+                                   {"sha256", crl.sha256}}});
     also(tx);
   });
   files_.forget(crl.file);
   context_.log.info("crl.published",
-                    {{"url", crl.url}, {"number", crl.number}, {"entries", entries}});
+                    {{"url", crl.url}, {"number", crl.number}, {"entries", crl.entries}});
+  while (crl.parts > kSweptAtOnce && context_.store.write([&](store::Tx& tx) {
+    return tx.crls().sweep(crl.issuer, crl.url, kSweptAtOnce);
+  }) == kSweptAtOnce) {
+  }
 }
 
 void CrlJob::run(JobRun& run) {

@@ -13,7 +13,9 @@
 namespace gatehouse::service {
 
 // A CRL is made whole, in the order of its rows, and looked at before it replaces the one in force.
-// An entry stays until one CRL's lifetime after its certificate has ended (RFC 5280 section 3.3).
+// An entry stays until one CRL's lifetime after its certificate has ended, and is never left out
+// before it stood on a CRL made after that end (RFC 5280 section 3.3). The DER goes into the
+// database part by part, each in a transaction of its own, so that no other write waits for it.
 class CrlJob final : public JobHandler {
  public:
   CrlJob(Context& context, PublicFiles& files) : context_(context), files_(files) {}
@@ -44,7 +46,14 @@ class CrlJob final : public JobHandler {
   };
 
   std::vector<Target> targets();
-  store::CrlRecord make(const Target& target, std::size_t& entries);
+
+  struct Made {
+    store::CrlRecord record;
+    Bytes der;
+  };
+
+  Made make(const Target& target);
+  void store_parts(const Made& made);
   void publish(const Target& target, const std::function<void(store::Tx&)>& also);
 
   Context& context_;

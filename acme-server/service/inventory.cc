@@ -42,7 +42,8 @@ InstallationState Inventory::state() {
   state.issuers = issuers_of(context_.backends);
   context_.store.read([&](store::Tx& tx) {
     for (IssuerState& issuer : state.issuers) {
-      for (IssuerState::Crl& crl : issuer.crls) crl.in_force = tx.crls().head(issuer.id, crl.url);
+      for (IssuerState::Crl& crl : issuer.crls)
+        crl.in_force = tx.crls().in_force(issuer.id, crl.url);
     }
     state.jobs = tx.jobs().counts();
     state.parked = tx.jobs().parked();

@@ -26,7 +26,7 @@ struct IssuerState {
 
   struct Crl {
     std::string url;
-    std::optional<store::CrlHead> in_force;  // none: not made yet
+    std::optional<store::CrlRecord> in_force;  // none: not made yet
   };
 
   std::vector<Crl> crls;

@@ -18,7 +18,7 @@ namespace gatehouse::store {
 namespace {
 
 // Of a CRL's rows, how many are in memory at a time.
-constexpr std::size_t kPage = 1000;
+constexpr std::size_t kPage = 2000;
 
 CertificateRecord certificate_of(sql::Connection& connection, const sql::Row& row) {
   CertificateRecord certificate;

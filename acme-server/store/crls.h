@@ -1,6 +1,7 @@
 // CRLs in force, one per issuer and shard, and their numbers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,35 +15,53 @@
 
 namespace gatehouse::store {
 
+// What is known of a CRL without its octets.
 struct CrlRecord {
   IssuerId issuer;
   std::string url;   // the shard: its distribution point
   std::string file;  // the path it is served under
   std::int64_t number = 0;
   Instant this_update, next_update;
-  Bytes der;  // stored as base64url
+  std::int64_t entries = 0;
+  std::string sha256 = {};  // of the DER, hex; empty for one made before digests were kept
+  std::int64_t parts = 0;   // its DER lies in this many rows
+
+  friend bool operator==(const CrlRecord&, const CrlRecord&) = default;
 };
 
-// A CRL in force, without its octets, of which there may be many.
-struct CrlHead {
-  std::int64_t number = 0;
-  Instant this_update, next_update;
-};
-
+// A CRL of 50 MB in one row, or in one transaction, would hold up every other write. So its DER is
+// stored in parts, in as many transactions as one likes; put() brings it into force, all at once.
+// Parts that no CRL in force has are nobody's (a crash came between): sweep() takes them away.
 class Crls {
  public:
+  static constexpr std::size_t kPartBytes = 768 * 1024;
+
   explicit Crls(sql::Connection& connection) : connection_(connection) {}
 
   std::optional<CrlRecord> in_force(const IssuerId& issuer, std::string_view url);
-  std::optional<CrlHead> head(const IssuerId& issuer, std::string_view url);
   std::optional<CrlRecord> by_file(std::string_view file);
+  // The DER of a CRL, which is read in the transaction that its record was read in. Throws
+  // DatabaseError when its digest is another.
+  std::string octets(const CrlRecord& crl);
 
   // max(last number of this shard + 1, Unix time in microseconds): no restore can lower it while
   // the clock is right.
   std::int64_t next_number(const IssuerId& issuer, std::string_view url, Instant now);
 
-  // False, and nothing done, when the one in force has this number or a higher one.
+  // How many parts `size` octets have: at least one.
+  static std::int64_t parts_of(std::size_t size);
+  // Stores part `position` of `der`, which is all of the CRL.
+  void put_part(const CrlRecord& crl, std::int64_t position, ByteView der);
+
+  // Brings `crl` into force. False, and nothing done, when the one in force has this number or a
+  // higher one. Throws DatabaseError when its parts are not there, all of them.
   bool put(const CrlRecord& crl);
+  // The same with all its parts in this transaction; fills in `parts` and `sha256`.
+  bool put_whole(CrlRecord crl, ByteView der);
+
+  // Takes away at most `limit` parts of CRLs of this shard that another has replaced, or that never
+  // came into force; gives how many. One that is being stored under a higher number is let be.
+  std::int64_t sweep(const IssuerId& issuer, std::string_view url, std::int64_t limit);
 
  private:
   sql::Connection& connection_;

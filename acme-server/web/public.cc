@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "acme-server/base/clock.h"
 #include "acme-server/core/problem.h"
@@ -24,6 +26,28 @@ constexpr seconds kLongestCaching = std::chrono::hours(1);
 seconds caching_of(const service::PublicFiles::File& file, Instant now) {
   const seconds left = file.expires ? *file.expires - now : kLongestCaching;
   return std::clamp(left, seconds(0), kLongestCaching);
+}
+
+// Whether one of the entity tags in an If-None-Match is `tag`; weak ones compare as others do (RFC
+// 9110 section 13.1.2).
+bool names_tag(std::string_view list, std::string_view tag) {
+  if (list == "*") return true;
+  for (std::size_t at = list.find(tag); at != std::string_view::npos; at = list.find(tag, at + 1)) {
+    // Tags are quoted, and a quote stands in none: what is found is a whole one.
+    if (at == 0 || list[at - 1] == ' ' || list[at - 1] == ',' || list[at - 1] == '/') return true;
+  }
+  return false;
+}
+
+// RFC 9110 section 13.2.2: If-Modified-Since counts where there is no If-None-Match.
+bool has_it(const http::Request& request, const service::PublicFiles::File& file) {
+  if (const auto* tags = http::find_header(request.headers, "If-None-Match")) {
+    return names_tag(*tags, file.tag);
+  }
+  const auto* since = http::find_header(request.headers, "If-Modified-Since");
+  if (since == nullptr || !file.modified) return false;
+  const std::optional<Instant> date = parse_http_date(*since);
+  return date && *file.modified <= *date;
 }
 
 }  // namespace
@@ -48,14 +72,11 @@ http::Response serve_public(service::PublicFiles& files, const http::Request& re
   if (file->expires) {
     add(response, "Expires", http_date(*file->expires));
   }
-  if (file->modified) {
-    const std::string modified = http_date(*file->modified);
-    add(response, "Last-Modified", modified);
-    const std::string* const known = http::find_header(request.headers, "If-Modified-Since");
-    if (known != nullptr && *known == modified) {
-      response.status = 304;
-      return response;
-    }
+  add(response, "ETag", file->tag);
+  if (file->modified) add(response, "Last-Modified", http_date(*file->modified));
+  if (has_it(request, *file)) {
+    response.status = 304;
+    return response;
   }
   response.body = file->body;
   return response;

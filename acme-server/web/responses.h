@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,5 +27,9 @@ void add_retry_after(http::Response& response, std::chrono::seconds wait);
 
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7).
 std::string http_date(Instant instant);
+
+// The same form read back; nothing for another, the two obsolete ones too: who sends those gets the
+// whole answer.
+std::optional<Instant> parse_http_date(std::string_view text);
 
 }  // namespace gatehouse::web

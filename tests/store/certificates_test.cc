@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "acme-server/base/check.h"
+#include "acme-server/crypto/digest.h"
 #include "acme-server/store/sql/database.h"
 #include "tests/store/contract.h"
 
@@ -236,14 +237,10 @@ void crl_number_only_rises(TestStore& store) {
                          .file = "/crl/0.crl",
                          .number = by_clock,
                          .this_update = kNoon,
-                         .next_update = kNoon + hours(24),
-                         .der = {0x30, 0x00, 0xff}};
-    CHECK(crls.put(crl));
-    CHECK_FALSE(crls.put(crl));
-    CHECK(crls.in_force(issuer, url)->der == crl.der);
-    CHECK(crls.head(issuer, url)->number == crl.number);
-    CHECK(crls.head(issuer, url)->next_update == crl.next_update);
-    CHECK_FALSE(crls.head(issuer, "http://other.test/crl"));
+                         .next_update = kNoon + hours(24)};
+    CHECK(crls.put_whole(crl, as_bytes("first")));
+    CHECK_FALSE(crls.put_whole(crl, as_bytes("first")));
+    CHECK(crls.octets(crls.in_force(issuer, url).value()) == "first");
     CHECK(crls.by_file("/crl/0.crl")->number == by_clock);
     CHECK_FALSE(crls.by_file("/crl/1.crl"));
     CHECK(crls.next_number(issuer, url, kNoon) == by_clock + 1);
@@ -251,11 +248,74 @@ void crl_number_only_rises(TestStore& store) {
     CHECK(crls.next_number(issuer, url, kNoon + seconds(1)) == by_clock + 1'000'000);
     CHECK(crls.next_number(issuer, "http://pki.test/1.crl", kNoon) == by_clock);
     crl.number = by_clock - 1;
-    CHECK_FALSE(crls.put(crl));
+    CHECK_FALSE(crls.put_whole(crl, as_bytes("lower")));
     crl.number = by_clock + 1;
-    crl.der = {0x30};
-    CHECK(crls.put(crl));
-    CHECK(crls.in_force(issuer, url)->der == crl.der);
+    CHECK(crls.put_whole(crl, as_bytes("second")));
+    CHECK(crls.octets(crls.in_force(issuer, url).value()) == "second");
+    CHECK(crls.sweep(issuer, url, 1) == 1);  // the first, or what was refused
+    CHECK(crls.sweep(issuer, url, 9) == 1);
+    CHECK(crls.sweep(issuer, url, 9) == 0);
+    CHECK(crls.octets(crls.in_force(issuer, url).value()) == "second");
+  });
+}
+
+void crl_comes_into_force_whole(TestStore& store) {
+  const std::string der(2 * store::Crls::kPartBytes + 1, 'x');
+  store::CrlRecord crl{.issuer = IssuerId("issuer"),
+                       .url = "http://pki.test/0.crl",
+                       .file = "/crl/0.crl",
+                       .number = 7,
+                       .this_update = kNoon,
+                       .next_update = kNoon + hours(24),
+                       .entries = 3,
+                       .sha256 = crypto::sha256_hex(as_bytes(der)),
+                       .parts = store::Crls::parts_of(der.size())};
+  REQUIRE(crl.parts == 3);
+  const auto put = [&](std::int64_t position) {
+    store->write([&](store::Tx& tx) { tx.crls().put_part(crl, position, as_bytes(der)); });
+  };
+  const auto octets = [&] {
+    return store->read(
+        [&](store::Tx& tx) { return tx.crls().octets(tx.crls().by_file("/crl/0.crl").value()); });
+  };
+  put(0);
+  put(2);
+  CHECK_THROWS_AS(store->write([&](store::Tx& tx) { tx.crls().put(crl); }), sql::DatabaseError);
+  CHECK_FALSE(store->read([&](store::Tx& tx) { return tx.crls().by_file("/crl/0.crl"); }));
+  put(0);  // again, as after a crash
+  put(1);
+  store->write([&](store::Tx& tx) { CHECK(tx.crls().put(crl)); });
+  CHECK(octets() == der);
+  CHECK(store->read([&](store::Tx& tx) { return tx.crls().in_force(crl.issuer, crl.url); }) == crl);
+  // Half of the next one, which a crash cut short: nobody's until a higher number is in force.
+  const store::CrlRecord before = crl;
+  crl.number = 8;
+  put(1);
+  CHECK(store->write([&](store::Tx& tx) { return tx.crls().sweep(crl.issuer, crl.url, 9); }) == 0);
+  crl.number = 9;
+  store->write([&](store::Tx& tx) {
+    CHECK(tx.crls().put_whole(crl, as_bytes("next")));
+    CHECK(tx.crls().sweep(crl.issuer, crl.url, 9) == before.parts + 1);
+  });
+  CHECK(octets() == "next");
+}
+
+void crl_with_another_digest_is_not_given_out(TestStore& store) {
+  store->write([&](store::Tx& tx) {
+    store::CrlRecord crl{.issuer = IssuerId("issuer"),
+                         .url = "http://pki.test/0.crl",
+                         .file = "/crl/0.crl",
+                         .number = 7,
+                         .this_update = kNoon,
+                         .next_update = kNoon + hours(24),
+                         .entries = 0,
+                         .sha256 = crypto::sha256_hex(as_bytes("one")),
+                         .parts = 1};
+    tx.crls().put_part(crl, 0, as_bytes("two"));
+    CHECK(tx.crls().put(crl));
+    CHECK_THROWS_AS(tx.crls().octets(crl), sql::DatabaseError);
+    crl.parts = 2;
+    CHECK_THROWS_AS(tx.crls().octets(crl), sql::DatabaseError);
   });
 }
 
@@ -277,6 +337,10 @@ std::vector<ContractCase> certificate_cases() {
       {"the server's own certificate is the newest unrevoked one for exactly its names",
        own_certificate_is_the_newest_that_fits},
       {"a CRL's number only rises", crl_number_only_rises},
+      {"a CRL in parts comes into force whole, and what it replaces is swept away",
+       crl_comes_into_force_whole},
+      {"a CRL whose octets have another digest is not given out",
+       crl_with_another_digest_is_not_given_out},
   };
 }
 

@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <barrier>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "acme-server/crypto/certificate.h"
@@ -23,13 +26,13 @@ struct Fixture {
 
   void put(std::int64_t number, const std::string& content) {
     services.store->write([&](store::Tx& tx) {
-      tx.crls().put({.issuer = services.ca->issuers().front().id,
-                     .url = "http://pki.test/crl/scripted/0.crl",
-                     .file = kFile,
-                     .number = number,
-                     .this_update = kNoon,
-                     .next_update = kNoon + 24h,
-                     .der = Bytes(content.begin(), content.end())});
+      tx.crls().put_whole({.issuer = services.ca->issuers().front().id,
+                           .url = "http://pki.test/crl/scripted/0.crl",
+                           .file = kFile,
+                           .number = number,
+                           .this_update = kNoon,
+                           .next_update = kNoon + 24h},
+                          as_bytes(content));
     });
   }
 
@@ -64,9 +67,31 @@ TEST_CASE("no cache keeps a CRL past its end") {
   CHECK(header_of(f.fetch(kFile, "GET", {}, kNoon + 25h), "Cache-Control") == "public, max-age=0");
 }
 
-TEST_CASE("downloads share their bytes") {
+TEST_CASE("downloads share their bytes, those that come for it at once too") {
   Fixture f;
-  CHECK(f.fetch(kFile).body == f.fetch(kFile).body);
+  std::vector<std::shared_ptr<const std::string>> bodies(16);
+  {
+    std::vector<std::jthread> clients;
+    std::barrier together(std::ssize(bodies));
+    for (auto& body : bodies) {
+      clients.emplace_back([&] {
+        together.arrive_and_wait();
+        body = f.fetch(kFile).body;
+      });
+    }
+  }
+  for (const auto& body : bodies) CHECK(body == bodies.front());
+}
+
+TEST_CASE("a CRL that has not changed is held on to when a minute is over") {
+  Fixture f;
+  const auto body = f.fetch(kFile).body;
+  f.services.advance(std::chrono::minutes(2));
+  CHECK(f.fetch(kFile).body == body);
+  f.put(2, "another");
+  CHECK(f.fetch(kFile).body == body);  // for a minute at most: another node has made it
+  f.services.advance(std::chrono::minutes(2));
+  CHECK(*f.fetch(kFile).body == "another");
 }
 
 TEST_CASE("who has the CRL in force gets no second copy") {
@@ -77,8 +102,41 @@ TEST_CASE("who has the CRL in force gets no second copy") {
   };
   CHECK(asked(modified).status == 304);
   CHECK(asked(modified).body == nullptr);
-  CHECK(asked("Mon, 01 Jun 2026 11:00:00 GMT").status == 200);
-  CHECK(asked("junk").status == 200);
+  CHECK(asked("Mon, 01 Jun 2026 12:00:01 GMT").status == 304);
+  CHECK(asked("Mon, 01 Jun 2026 11:59:59 GMT").status == 200);
+  for (const char* junk :
+       {"junk", "", "Tue, 01 Jun 2026 12:00:00 GMT", "Mon, 1 Jun 2026 12:00:00 GMT",
+        "Mon, 01 Jun 2026 12:00:00 UTC", "Monday, 01-Jun-26 12:00:00 GMT",
+        "Mon, 01 Xxx 2026 12:00:00 GMT", "Mon, 01 Jun 2026 12:0a:00 GMT"}) {
+    CAPTURE(junk);
+    CHECK(asked(junk).status == 200);
+  }
+}
+
+TEST_CASE("who names the tag of the CRL in force gets no second copy, whatever the date") {
+  Fixture f;
+  const std::string tag = header_of(f.fetch(kFile), "ETag");
+  CHECK(tag.size() == 34);
+  const auto asked = [&](const std::string& tags) {
+    return f.fetch(kFile, "GET",
+                   {{.name = "If-None-Match", .value = tags},
+                    {.name = "If-Modified-Since", .value = "Mon, 01 Jun 2026 12:00:00 GMT"}});
+  };
+  for (const std::string& known :
+       {tag, "W/" + tag, "\"x\", " + tag, "\"x\"," + tag + ",\"y\"", std::string("*")}) {
+    CAPTURE(known);
+    CHECK(asked(known).status == 304);
+    CHECK(header_of(asked(known), "ETag") == tag);
+  }
+  for (const std::string& other :
+       {std::string("\"x\""), std::string(), tag.substr(1), "\"x" + tag}) {
+    CAPTURE(other);
+    CHECK(asked(other).status == 200);
+  }
+  f.put(2, "another");
+  f.files.forget(kFile);
+  CHECK(asked(tag).status == 200);
+  CHECK(header_of(f.fetch(kFile), "ETag") != tag);
 }
 
 TEST_CASE("issuers and roots can be fetched") {
