@@ -122,6 +122,10 @@ class CertificateBackend {
 
   virtual RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) = 0;
 
+  // Why nothing can be issued just now, for readiness; nothing when it can. May ask its CA, for a
+  // second or two.
+  virtual std::optional<std::string> why_not_ready() { return std::nullopt; }
+
   // The issuers it signs under now or has signed under, the one in use first. Never empty.
   // Immutable after start.
   virtual const std::vector<Issuer>& issuers() const = 0;

@@ -15,6 +15,8 @@
 
 namespace gatehouse::backends {
 
+struct SignerOptions;
+
 // What a backend is made from besides its own options. References outlive the backend.
 struct BackendContext {
   Clock& clock;
@@ -28,6 +30,9 @@ struct BackendContext {
   std::function<Secret(const std::string& reference)> resolve_secret;  // "file:…", "env:…"
   std::function<std::unique_ptr<crypto::Signer>(std::unique_ptr<crypto::Signer>)>
       decorate_signer;  // identity but in tests
+  // Where the signer of a backend that has one listens; see local_ca/local_ca_options.h.
+  std::function<std::string(const std::string& backend, const SignerOptions& options)>
+      signer_socket = {};
 };
 
 // Makes the backend called `name` from its own JSON object, whose "type" picks the factory. Throws
@@ -35,6 +40,9 @@ struct BackendContext {
 // naming the file (missing, not a key, key and certificate do not match, chain does not verify).
 Backend make_backend(const std::string& name, const JsonObject& options,
                      const BackendContext& context);
+
+// Whether the server is to start the signer of this backend itself. Throws JsonError.
+bool spawns_signer(const JsonObject& options);
 
 // The same checks of the options alone, nothing opened: for check-config.
 void check_backend_options(const JsonObject& options);

@@ -65,6 +65,7 @@ int run_command_line(int argc, char** argv) {
   add_root(program, chosen);
   add_rotate_issuer(program, chosen);
   add_commands(program, chosen);
+  add_signer(program, chosen);
   add_version(program, chosen);
   try {
     program.parse(argc, argv);

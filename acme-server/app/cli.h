@@ -1,5 +1,5 @@
-// The command line: `gatehouse serve | check-config | init | rotate-issuer | root crl | version`,
-// and the operators' commands of commands.h.
+// The command line: `gatehouse serve | check-config | init | rotate-issuer | root crl | signer |
+// version`, and the operators' commands of commands.h.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -22,6 +22,7 @@ void add_check_config(CLI::App& program, Command& chosen);
 void add_init(CLI::App& program, Command& chosen);
 void add_root(CLI::App& program, Command& chosen);
 void add_rotate_issuer(CLI::App& program, Command& chosen);
+void add_signer(CLI::App& program, Command& chosen);
 void add_version(CLI::App& program, Command& chosen);
 
 // The whole program. What goes wrong is one line on standard error, "gatehouse: …".

@@ -11,9 +11,11 @@
 
 #include "acme-server/app/preflight.h"
 #include "acme-server/app/server.h"
+#include "acme-server/app/signer_process.h"
 #include "acme-server/app/start_report.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/deadline.h"
+#include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/socket_dialer.h"
@@ -47,6 +49,7 @@ struct Instance {
   std::unique_ptr<net::CaresResolver> resolver;
   std::unique_ptr<WorkerPool> writer;
   std::unique_ptr<Environment> environment;
+  std::vector<std::unique_ptr<SignerProcess>> signers;
   std::unique_ptr<Server> server;
 
   std::string listener_name(const std::string& name) const {
@@ -149,6 +152,10 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
                                        .writer = *instance.writer}};
   instance.environment =
       std::make_unique<Environment>(options.adjust ? options.adjust(number, base) : base);
+  for (const std::string& backend : spawned_signers(instance.config)) {
+    make_private_folder(instance.config.data_directory);
+    instance.signers.push_back(std::make_unique<SignerProcess>(instance.config, backend, log));
+  }
   instance.server = std::make_unique<Server>(instance.config, *instance.environment);
   instance.server->on_own_identity(
       [this, number](const service::TlsIdentity& identity) { renew_own(number, identity); });

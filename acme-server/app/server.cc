@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "acme-server/app/config_checks.h"
-#include "acme-server/app/secret_source.h"
+#include "acme-server/app/signer_process.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
@@ -54,27 +54,10 @@ std::string in_folder(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
 }
 
-backends::BackendContext backend_context(const config::Config& config, Environment& environment) {
-  const std::string folder = config.folder;
-  return {
-      .clock = environment.clock,
-      .entropy = environment.entropy,
-      .log = environment.log,
-      .public_url = config.public_url,
-      .read_file = [folder](const std::string& path) { return read_file(in_folder(folder, path)); },
-      .read_key_file =
-          [folder](const std::string& path) {
-            const std::string full = in_folder(folder, path);
-            if (const auto problem = key_file_problem(full)) throw std::runtime_error(*problem);
-            return read_file(full);
-          },
-      .resolve_secret =
-          [folder](const std::string& reference) { return read_secret(reference, folder); },
-      .decorate_signer = environment.decorate.signer};
-}
-
 backends::BackendSet make_backends(const config::Config& config, Environment& environment) {
-  const backends::BackendContext context = backend_context(config, environment);
+  backends::BackendContext context =
+      key_context(config, environment.clock, environment.entropy, environment.log);
+  context.decorate_signer = environment.decorate.signer;
   const JsonObject all(config.backends, "backends");
   backends::BackendSet set;
   for (const auto& item : config.backends.items()) {
@@ -323,6 +306,10 @@ std::vector<std::string> Server::Impl::why_not_ready() {
   for (backends::Backend* backend : backends.all()) {
     if (backend->certificates->issuers().front().certificate.not_after < now) {
       reasons.push_back("the issuer of backend " + backend->name + " has expired");
+    }
+    if (const auto why = backend->certificates->why_not_ready()) {
+      environment.log.warning("readiness.backend", {{"backend", backend->name}, {"why", *why}});
+      reasons.push_back("backend " + backend->name + " cannot issue now");
     }
   }
   return reasons;

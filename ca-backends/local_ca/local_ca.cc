@@ -35,8 +35,10 @@
 #include "acme-server/crypto/signer.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca_options.h"
+#include "ca-backends/local_ca/signers.h"
 #include "ca-backends/local_ca/validity.h"
 #include "ca-backends/registry.h"
+#include "ca-backends/signer/socket_signer.h"
 
 namespace gatehouse::backends {
 namespace {
@@ -52,24 +54,6 @@ std::vector<Certificate> read_chain(const BackendContext& context, const std::st
   auto chain = crypto::parse_pem_chain(context.read_file(path));
   if (!chain) throw std::runtime_error(path + ": " + chain.error());
   return std::move(*chain);
-}
-
-std::unique_ptr<crypto::Signer> read_signer(const BackendContext& context,
-                                            const IssuerFiles& files) {
-  const Secret pem(context.read_key_file(files.key));
-  const Secret passphrase =
-      files.passphrase.empty() ? Secret() : context.resolve_secret(files.passphrase);
-  try {
-    return context.decorate_signer(crypto::load_signer(pem, passphrase));
-  } catch (const std::runtime_error& error) {
-    throw std::runtime_error(files.key + ": " + error.what());
-  }
-}
-
-// The same key, however its SubjectPublicKeyInfo is encoded.
-bool is_key_of(const crypto::Signer& signer, const Certificate& certificate) {
-  const auto signing = crypto::jwk_of_spki(signer.public_key());
-  return signing && signing == crypto::jwk_of_spki(certificate.spki);
 }
 
 // What a subject may not be: a leaf with its issuer's name looks self-signed to whoever builds
@@ -190,7 +174,8 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
     : name_(std::move(name)),
       context_(std::move(context)),
       crl_shards_(static_cast<std::size_t>(options.crl_shards)),
-      root_crl_path_(options.root_crl) {
+      root_crl_path_(options.root_crl),
+      signer_(options.signer) {
   const std::vector<Certificate> root = read_chain(context_, options.root);
   if (root.size() != 1) {
     throw std::runtime_error(options.root + ": holds " + std::to_string(root.size()) +
@@ -216,6 +201,18 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
   }
 }
 
+// The key in its file, or the process that has it.
+std::unique_ptr<crypto::Signer> LocalCa::signer_of(const IssuerFiles& files,
+                                                   const Certificate& issuer) const {
+  if (signer_) {
+    return context_.decorate_signer(
+        std::make_unique<SocketSigner>(context_.signer_socket(name_, *signer_), issuer.spki));
+  }
+  auto signer = read_key(context_, files);
+  require_key_of(*signer, issuer, files);
+  return signer;
+}
+
 void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
   const std::vector<Certificate> chain = read_chain(context_, files.certificate);
   if (auto problem = why_no_chain(chain, root_, chain_checked_at)) {
@@ -224,15 +221,11 @@ void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
                              root_.subject_name + "\": " + *problem +
                              (ended ? "; make the next one: gatehouse rotate-issuer" : ""));
   }
-  Holding holding{.signer = read_signer(context_, files), .constraints = {}, .alternates = {}};
+  Holding holding{.signer = signer_of(files, chain.front()), .constraints = {}, .alternates = {}};
   try {
     holding.constraints = constraints_of(chain, root_);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(files.certificate + ": " + error.what());
-  }
-  if (!is_key_of(*holding.signer, chain.front())) {
-    throw std::runtime_error(files.key + ": this is not the private key of the certificate in " +
-                             files.certificate);
   }
   const IssuerId id(crypto::spki_sha256_of(chain.front().spki));
   if (std::ranges::any_of(issuers_, [&](const Issuer& issuer) { return issuer.id == id; })) {
@@ -402,6 +395,10 @@ IssueOutcome LocalCa::resume(const Intent& intent, Deadline deadline) {
 
 RevokeOutcome LocalCa::revoke(const RevokeRequest& /*request*/, Deadline /*deadline*/) {
   return {.done = true, .why_not = ""};
+}
+
+std::optional<std::string> LocalCa::why_not_ready() {
+  return holdings_.front().signer->why_out_of_reach();
 }
 
 std::vector<CrlSigner::Shard> LocalCa::shards() const {

@@ -19,7 +19,8 @@ namespace gatehouse::backends {
 // Everything is loaded and checked at construction: each key goes with its certificate, each issuer
 // is a CA that may sign certificates and CRLs, each chain leads to the root, for us as for OpenSSL,
 // which also agrees about what its name constraints mean. What does not hold throws
-// std::runtime_error that names the file.
+// std::runtime_error that names the file. With a signer in a process of its own the keys are not
+// read, and the signer is not asked: it may come later.
 class LocalCa final : public CertificateBackend, public CrlSigner {
  public:
   LocalCa(std::string name, const LocalCaOptions& options, BackendContext context);
@@ -34,6 +35,8 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   IssueOutcome resume(const Intent& intent, Deadline deadline) override;
   // Always done: our own CRL will say so.
   RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) override;
+
+  std::optional<std::string> why_not_ready() override;
 
   const std::vector<Issuer>& issuers() const override { return issuers_; }
 
@@ -63,6 +66,8 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
     std::vector<Alternate> alternates;
   };
 
+  std::unique_ptr<crypto::Signer> signer_of(const IssuerFiles& files,
+                                            const crypto::Certificate& issuer) const;
   void load_issuer(const IssuerFiles& files, Instant chain_checked_at);
   void load_alternate(const std::string& path);
   HeldRootCrl read_root_crl() const;
@@ -73,6 +78,7 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   BackendContext context_;
   std::size_t crl_shards_;
   std::string root_crl_path_;
+  std::optional<SignerOptions> signer_;
   crypto::Certificate root_;
   std::vector<Issuer> issuers_;  // the one in use first
   std::vector<Holding> holdings_;

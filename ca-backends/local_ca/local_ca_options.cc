@@ -1,6 +1,7 @@
 #include "ca-backends/local_ca/local_ca_options.h"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,8 +10,9 @@
 namespace gatehouse::backends {
 namespace {
 
-constexpr std::size_t kMaxPath = 4096;    // PATH_MAX
-constexpr std::size_t kMaxPrevious = 16;  // issuers live for years
+constexpr std::size_t kMaxPath = 4096;       // PATH_MAX
+constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un
+constexpr std::size_t kMaxPrevious = 16;     // issuers live for years
 constexpr std::size_t kMaxAlternates = 8;
 
 std::string path_in(const JsonObject& object, std::string_view name) {
@@ -19,9 +21,28 @@ std::string path_in(const JsonObject& object, std::string_view name) {
   return path;
 }
 
-IssuerFiles issuer_in(const JsonObject& object) {
+std::optional<SignerOptions> signer_in(const JsonObject& options) {
+  const auto object = options.optional_object("signer");
+  if (!object) return std::nullopt;
+  object->only({"socket", "spawn"});
+  SignerOptions signer;
+  signer.spawn = object->optional_bool("spawn").value_or(false);
+  if (const auto socket = object->optional_string("socket", kMaxSocketPath))
+    signer.socket = *socket;
+  if (signer.spawn == !signer.socket.empty()) {
+    throw JsonError(options.path_of("signer") +
+                    ": give \"socket\", where the signer listens, or \"spawn\": true, and the "
+                    "server starts one");
+  }
+  return signer;
+}
+
+// Without a key: another process, with a config of its own, has it.
+enum class Key { required, optional };
+
+IssuerFiles issuer_in(const JsonObject& object, Key key) {
   IssuerFiles files{.certificate = path_in(object, "certificate"),
-                    .key = path_in(object, "key"),
+                    .key = key == Key::required || object.has("key") ? path_in(object, "key") : "",
                     .passphrase = object.optional_string("passphrase", kMaxPath).value_or("")};
   const std::string& secret = files.passphrase;
   if (!secret.empty() && !secret.starts_with("env:") && !secret.starts_with("file:")) {
@@ -36,10 +57,12 @@ IssuerFiles issuer_in(const JsonObject& object) {
 }  // namespace
 
 LocalCaOptions read_local_ca_options(const JsonObject& options) {
-  options.only({"type", "certificate", "key", "passphrase", "root", "root_crl", "crl_shards",
-                "previous", "alternates"});
+  options.only({"type", "certificate", "key", "passphrase", "signer", "root", "root_crl",
+                "crl_shards", "previous", "alternates"});
   LocalCaOptions read;
-  read.issuer = issuer_in(options);
+  read.signer = signer_in(options);
+  const Key key = read.signer && !read.signer->spawn ? Key::optional : Key::required;
+  read.issuer = issuer_in(options, key);
   read.root = path_in(options, "root");
   read.root_crl = options.optional_string("root_crl", kMaxPath).value_or("");
   read.crl_shards =
@@ -55,10 +78,15 @@ LocalCaOptions read_local_ca_options(const JsonObject& options) {
       const JsonObject object(
           entry, options.path_of("previous") + "[" + std::to_string(read.previous.size()) + "]");
       object.only({"certificate", "key", "passphrase"});
-      read.previous.push_back(issuer_in(object));
+      read.previous.push_back(issuer_in(object, key));
     }
   }
   return read;
+}
+
+bool local_ca_spawns_signer(const JsonObject& options) {
+  const auto signer = signer_in(options);
+  return signer && signer->spawn;
 }
 
 void check_local_ca_options(const JsonObject& options) {

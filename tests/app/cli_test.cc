@@ -174,5 +174,53 @@ TEST_CASE("serve serves, reloads at SIGHUP and ends at SIGTERM") {
   CHECK(again.wait() == 0);
 }
 
+// What the last line with `event` says of `pid`.
+pid_t pid_in(const std::string& printed, std::string_view event) {
+  const std::size_t pid = printed.find("pid", printed.rfind(event));
+  return static_cast<pid_t>(std::stol(printed.substr(printed.find_first_of("0123456789", pid))));
+}
+
+TEST_CASE("serve starts its signer, again after it was killed, and takes it along") {
+  const Installation made;
+  const std::string operations = free_port();
+  const std::vector<std::string> serve = {
+      "serve",
+      "--config",
+      made.config(),
+      "--set",
+      R"(backends.local.signer={"spawn":true})",
+      "--set",
+      R"(listeners={"acme":[{"address":"127.0.0.1","port":)" + free_port() +
+          R"(}],"public":[],"operations":[{"address":"127.0.0.1","port":)" + operations + "}]}"};
+  const auto ready = [&] {
+    Client client = Client::to({.listener = "operations",
+                                .address = "127.0.0.1",
+                                .port = static_cast<std::uint16_t>(std::stoi(operations)),
+                                .unix_path = ""});
+    return client.ask("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").status;
+  };
+  Program server(serve);
+  // The first start has CRLs and its own certificate signed.
+  REQUIRE_MESSAGE(server.prints("server.ready"), server.printed());
+  CHECK(ready() == 200);
+  for (int round = 0; round < 2; ++round) {
+    // All of that line.
+    REQUIRE(server.prints("\n", server.printed().rfind("signer.ready")));
+    const std::size_t before = server.printed().size();
+    REQUIRE(::kill(pid_in(server.printed(), "signer.ready"), SIGKILL) == 0);
+    REQUIRE(server.prints("signer.ended", before));
+    REQUIRE(server.prints("signer.ready", before));
+    CHECK(ready() == 200);
+  }
+  server.signal(SIGTERM);
+  // The signer writes to the same pipe: its end is there when both are gone.
+  CHECK(server.wait() == 0);
+
+  Program again(serve);
+  REQUIRE_MESSAGE(again.prints("server.ready"), again.printed());
+  again.signal(SIGKILL);
+  CHECK(again.wait() == -1);
+}
+
 }  // namespace
 }  // namespace gatehouse::testing

@@ -93,6 +93,8 @@ const std::vector<Ownership> kOwnership = {
     {"netinet/", {"acme-server/net/", "acme-server/http/"}},
     {"arpa/", {"acme-server/net/", "acme-server/http/"}},
     {"netdb.h", {"acme-server/net/", "acme-server/http/"}},
+    {"spawn.h", {"acme-server/app/"}},
+    {"sched.h", {"acme-server/app/"}},
 };
 
 // The system's headers that any module may use, beside sys/, linux/ and the C++ library.

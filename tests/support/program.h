@@ -56,9 +56,10 @@ class Program final {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  // Until `what` was printed; false when the program ends before.
-  bool prints(std::string_view what) {
-    while (printed_.find(what) == std::string::npos) {
+  // Until `what` was printed, behind the first `from` characters; false when the program ends
+  // before.
+  bool prints(std::string_view what, std::size_t from = 0) {
+    while (printed_.find(what, from) == std::string::npos) {
       if (!fill()) return false;
     }
     return true;
