@@ -63,6 +63,9 @@ class ForwardClock final {
     return from_unix(std::max(latest, seen));
   }
 
+  // Back to what the clock says.
+  void accept() { latest_ = to_unix(clock_.now()); }
+
  private:
   const Clock& clock_;
   std::atomic<std::int64_t> latest_ = 0;
@@ -102,10 +105,22 @@ std::exception_ptr copy_of(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const sql::CommitUnknown& unknown) {
     return std::make_exception_ptr(sql::CommitUnknown(std::string(unknown.what())));
+  } catch (const sql::StorageFull& full) {
+    return std::make_exception_ptr(sql::StorageFull(std::string(full.what())));
   } catch (const sql::DatabaseError& failed) {
     return std::make_exception_ptr(sql::DatabaseError(std::string(failed.what())));
   } catch (...) {
     return error;
+  }
+}
+
+bool is_full(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const sql::StorageFull&) {
+    return true;
+  } catch (...) {
+    return false;
   }
 }
 
@@ -385,7 +400,14 @@ bool Store::Impl::run_member(Member& member) {
   if (!connection->in_transaction()) {
     // A full disk does that. What the neighbours wrote is gone as well, whatever the closure made
     // of the failure.
-    throw sql::DatabaseError("the database gave up the transaction: " + text_of(member.error));
+    const std::string why = "the database gave up the transaction: " + text_of(member.error);
+    if (is_full(member.error)) {
+      throw sql::StorageFull(why);
+    }
+    throw sql::DatabaseError(why);
+  }
+  if (options.on_full && is_full(member.error)) {
+    options.on_full();
   }
   connection->rollback_to_savepoint();
   return false;
@@ -394,6 +416,9 @@ bool Store::Impl::run_member(Member& member) {
 void Store::Impl::fail_group(const Group& group, const std::exception_ptr& error) {
   failures.add();
   log.error("store.write_failed", {{"writes", group.size()}, {"error", text_of(error)}});
+  if (options.on_full && is_full(error)) {
+    options.on_full();
+  }
   for (const std::shared_ptr<Member>& member : group) {
     member->error = copy_of(error);
     member->after_commit.clear();
@@ -415,6 +440,11 @@ Store::Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job
 Store::~Store() {
   impl_->queue->state.wait([](const Queue::State& state) { return !state.writing; },
                            [](const Queue::State&) {});
+}
+
+void Store::accept_clock() {
+  impl_->clock.accept();
+  impl_->job_clock.accept();
 }
 
 int Store::schema() const {

@@ -34,7 +34,7 @@ namespace gatehouse::store {
 class Tx {
  public:
   // The transaction's one time, by the Clock: what protocol and certificates say. Never goes
-  // backwards within a process.
+  // backwards within a process, but for accept_clock().
   Instant now() const { return now_; }
 
   // The same moment by the job clock: leases, backoff, run_at.
@@ -92,6 +92,8 @@ class Store {
     std::size_t readers = 8;         // connections for reading; a read beyond them waits for one
     std::size_t group_limit = 256;   // closures in one COMMIT
     std::size_t queue_limit = 4096;  // closures that wait; a write beyond them fails
+    // Called when a write has failed for want of room, on the writer's thread.
+    std::function<void()> on_full = {};
   };
 
   // Opens the connections and applies the migrations. `writer` runs the groups: one thread, or
@@ -132,6 +134,10 @@ class Store {
       return std::move(*result);
     }
   }
+
+  // Tx::now() and Tx::job_now() follow the clocks back as well, from here on: an operator says that
+  // they are right now.
+  void accept_clock();
 
   // The number of the newest migration applied.
   int schema() const;

@@ -1,6 +1,7 @@
 #include "acme-server/web/problem_json.h"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -12,6 +13,7 @@
 #include "acme-server/base/hex.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
+#include "acme-server/base/passes_by_itself.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
@@ -21,6 +23,7 @@ namespace gatehouse::web {
 namespace {
 
 constexpr std::size_t kMaxReasonLength = 1000;  // of an exception, in a log line
+constexpr std::chrono::seconds kComeBack{30};
 
 std::string new_log_id(Entropy& entropy) {
   std::array<std::uint8_t, 8> octets{};
@@ -32,6 +35,15 @@ Problem internal(const std::string& log_id) {
   return {.type = ProblemType::serverInternal,
           .detail = "The server failed. Try again later; if it goes on, tell its operator log id " +
                     log_id + "."};
+}
+
+// Nothing of the request was done, and it will do later as it is.
+Problem come_back(const std::string& log_id) {
+  return {.type = ProblemType::serverInternal,
+          .detail = "The server cannot store anything just now, and its operator knows (log id " +
+                    log_id + "). Try again later.",
+          .status = 503,
+          .retry_after = kComeBack};
 }
 
 }  // namespace
@@ -67,7 +79,8 @@ Problem problem_in_flight(Log& log, Entropy& entropy, const http::Request& reque
                                  {"method", sanitize(request.method, 16)},
                                  {"target", sanitize(request.target, 200)},
                                  {"reason", sanitize(failure.what(), kMaxReasonLength)}});
-    return internal(log_id);
+    return dynamic_cast<const PassesByItself*>(&failure) != nullptr ? come_back(log_id)
+                                                                    : internal(log_id);
   }
 }
 

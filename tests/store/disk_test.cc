@@ -1,6 +1,7 @@
 // What becomes of writes when the disk fails under SQLite.
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,9 +23,11 @@ struct DiskStore {
   Log log;
   Metrics metrics;
   std::vector<std::string> ends;
+  int full = 0;  // how often the store said so
   std::unique_ptr<sql::Database> database = sql::open(options());
   std::unique_ptr<store::Store> store =
-      std::make_unique<store::Store>(*database, writer, clock, clock, log, metrics);
+      std::make_unique<store::Store>(*database, writer, clock, clock, log, metrics,
+                                     store::Store::Options{.on_full = [this] { ++full; }});
 
   store::StoreOptions options() {
     store::StoreOptions options = test_store_options(folder);
@@ -86,14 +89,58 @@ TEST_CASE("a full disk at COMMIT does not end the process") {
   DiskStore store;
   store.put("before");
   store.disk.full = true;
-  CHECK_THROWS_WITH_AS(store.put("lost"), doctest::Contains("make room"), sql::DatabaseError);
-  CHECK_THROWS_AS(store.put("lost"), sql::DatabaseError);
+  CHECK_THROWS_WITH_AS(store.put("lost"), doctest::Contains("make room"), sql::StorageFull);
+  CHECK_THROWS_AS(store.put("lost"), sql::StorageFull);
+  CHECK(store.full == 2);
   CHECK(store.has("before"));
   store.disk.full = false;
   store.put("after");
   CHECK(store.has("after"));
   CHECK_FALSE(store.has("lost"));
   CHECK(store.ends.empty());
+}
+
+TEST_CASE("a quota and a disk gone read-only are a full disk, any other failed write is an end") {
+  struct Row {
+    int error;
+    bool passes;
+  };
+
+  for (const Row& row : {Row{ENOSPC, true}, Row{EDQUOT, true}, Row{EROFS, true}, Row{EIO, false}}) {
+    CAPTURE(row.error);
+    DiskStore store;
+    store.put("before");
+    store.disk.write_error = row.error;
+    if (row.passes) {
+      CHECK_THROWS_AS(store.put("lost"), sql::StorageFull);
+    } else {
+      CHECK_THROWS_AS(store.put("lost"), sql::DatabaseError);
+    }
+    store.disk.write_error = 0;
+    CHECK(store.ends.empty() == row.passes);
+    CHECK((store.full == 1) == row.passes);
+    CHECK(store.has("before"));
+    if (row.passes) store.put("after");
+  }
+}
+
+TEST_CASE("a closure that swallows the full disk is told so all the same") {
+  DiskStore store;
+  store.disk.full = true;
+  // More than the page cache holds: SQLite must write before the COMMIT.
+  CHECK_THROWS_AS(store.store->write([](store::Tx& tx) {
+    for (int i = 0; i < 40; ++i) {
+      try {
+        tx.state().set("large" + std::to_string(i), std::string(1'000'000, 'x'));
+      } catch (const sql::DatabaseError&) {  // as a careless closure would
+      }
+    }
+  }),
+                  sql::StorageFull);
+  CHECK(store.full == 1);
+  store.disk.full = false;
+  store.put("after");
+  CHECK_FALSE(store.has("large0"));
 }
 
 }  // namespace gatehouse::testing

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <atomic>
+#include <cerrno>
 #include <stdexcept>
 
 namespace gatehouse::testing {
@@ -36,6 +37,7 @@ class FaultyDisk final {
   std::atomic<bool> fail_sync = false;
   std::atomic<int> fail_after = 1'000'000;  // syncs beyond this many fail
   std::atomic<bool> full = false;           // writes fail as on a full disk
+  std::atomic<int> write_error = 0;         // writes fail with this errno; 0: they do not
 
  private:
   // What SQLite gets: our methods, and the real file behind it in the same allocation.
@@ -66,8 +68,12 @@ class FaultyDisk final {
   }
 
   static int write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
-    return of(file).disk->full ? SQLITE_FULL
-                               : real(file)->pMethods->xWrite(real(file), data, size, at);
+    FaultyDisk& disk = *of(file).disk;
+    if (const int error = disk.write_error; error != 0) {
+      errno = error;
+      return SQLITE_IOERR_WRITE;
+    }
+    return disk.full ? SQLITE_FULL : real(file)->pMethods->xWrite(real(file), data, size, at);
   }
 
   static sqlite3_file* real(sqlite3_file* file) { return of(file).real(); }

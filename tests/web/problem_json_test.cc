@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/passes_by_itself.h"
 #include "tests/support/test_web.h"
 
 namespace gatehouse::web {
@@ -46,14 +47,22 @@ TEST_CASE("text that is not UTF-8 leaves us as UTF-8") {
   CHECK(json_of(response)["detail"].get<std::string>().starts_with("peer said "));
 }
 
+// What the store throws when the disk is full.
+class Full : public std::runtime_error, public PassesByItself {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 struct Thrown {
   std::function<void()> act;
   const char* event;
+  bool passes = false;
 };
 
 TEST_CASE("of our own failures the client learns nothing but a log id") {
   const Thrown rows[] = {
       {[] { throw std::runtime_error("disk sda1 is full"); }, "request.failed"},
+      {[] { throw Full("disk sda1 is full"); }, "request.failed", true},
       {[] { throw JsonError("disk sda1 has a broken row"); }, "request.failed"},
       {[] { throw std::bad_alloc(); }, "request.failed"},
       {[] { throw LogicError("disk sda1 == nullptr"); }, "request.bug"},
@@ -77,6 +86,8 @@ TEST_CASE("of our own failures the client learns nothing but a log id") {
     }
     CHECK(problem.type == ProblemType::serverInternal);
     CHECK(problem.detail.find("sda1") == std::string::npos);
+    CHECK((problem.status == 503) == row.passes);
+    CHECK(problem.retry_after.has_value() == row.passes);
     REQUIRE(lines.size() == 1);
     const Json event = parse_json(lines[0]);
     CHECK(event["event"] == row.event);

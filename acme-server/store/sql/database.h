@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include "acme-server/base/passes_by_itself.h"
+
 namespace gatehouse::sql {
 
 // A bound parameter or a column: null, BIGINT, TEXT.
@@ -50,6 +52,13 @@ class Row {
 class DatabaseError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// There is no room: a full disk, a quota, a disk gone read-only. Nothing was written; writes go on
+// by themselves when there is room again.
+class StorageFull : public DatabaseError, public PassesByItself {
+ public:
+  using DatabaseError::DatabaseError;
 };
 
 // A unique or foreign key said no. Within a transaction that may go on (SQLite's savepoint, or

@@ -93,9 +93,28 @@ std::string with_numbered_parameters(std::string_view sql) {
   return out;
 }
 
+// Whether nothing was written, since there is no room or the disk is read-only now. SQLite has a
+// code of its own for ENOSPC alone.
+bool is_want_of_room(int code, int error) {
+  switch (code) {
+    case SQLITE_FULL:
+      return true;
+    case SQLITE_IOERR_WRITE:
+    case SQLITE_IOERR_TRUNCATE:
+    case SQLITE_IOERR_SHMOPEN:
+    case SQLITE_IOERR_SHMSIZE:
+      return error == ENOSPC || error == EDQUOT || error == EROFS;
+    default:
+      return (code & 0xff) == SQLITE_READONLY;
+  }
+}
+
 // A write to disk of which nobody can say whether it happened: after a failed fsync the kernel may
 // drop the pages and report success the next time.
-bool is_fatal(int code, bool committing) {
+bool is_fatal(int code, int error, bool committing) {
+  if (is_want_of_room(code, error)) {
+    return false;
+  }
   return committing ? (code & 0xff) == SQLITE_IOERR
                     : code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
 }
@@ -150,6 +169,7 @@ class SqliteConnection final : public Connection {
   std::unordered_map<std::string, StatementHandle, TextHash, std::equal_to<>> statements_;
   int patience_pages_;           // a log this long is worth waiting for readers
   int log_pages_ = 0;            // of the write-ahead log, after our last commit
+  mutable bool full_ = false;    // that was the failure of this transaction
   bool in_transaction_ = false;  // as we were told; SQLite may have thrown it away since
 };
 
@@ -217,10 +237,11 @@ void SqliteConnection::configure(Role role) {
 }
 
 void SqliteConnection::fail(int code, std::string_view sql, bool committing) const {
+  const int error = errno;  // SQLite keeps it for some of its failures only, and not for a COMMIT's
   std::string message = "SQLite: " + std::string(sqlite3_errmsg(handle_.get())) + " (" +
                         std::to_string(code) + ") in " + shared_.path + " at \"" +
                         std::string(sql.substr(0, kSqlSample)) + "\"";
-  if (is_fatal(code, committing)) {
+  if (is_fatal(code, error, committing)) {
     message = "the disk failed to keep what was written, the process must not go on: " + message;
     if (!shared_.on_fatal) {
       std::fputs((message + "\n").c_str(), stderr);
@@ -232,8 +253,9 @@ void SqliteConnection::fail(int code, std::string_view sql, bool committing) con
   if ((code & 0xff) == SQLITE_CONSTRAINT) {
     throw ConstraintError(message);
   }
-  if ((code & 0xff) == SQLITE_FULL) {
-    message += "; make room on the disk, writes then go on by themselves";
+  if (is_want_of_room(code, error)) {
+    full_ = true;
+    throw StorageFull(message + "; make room on the disk, writes then go on by themselves");
   }
   throw DatabaseError(message);
 }
@@ -260,7 +282,11 @@ sqlite3_stmt* SqliteConnection::prepared(std::string_view sql) {
 sqlite3_stmt* SqliteConnection::bound(std::string_view sql, std::span<const Value> parameters) {
   if (in_transaction_ && !in_transaction()) {
     // A closure that swallowed the failure must not go on in autocommit mode.
-    throw DatabaseError("SQLite gave up the transaction after an earlier failure");
+    constexpr const char* kGone = "SQLite gave up the transaction after an earlier failure";
+    if (full_) {
+      throw StorageFull(kGone);
+    }
+    throw DatabaseError(kGone);
   }
   sqlite3_stmt* statement = prepared(sql);
   ACME_CHECK(static_cast<std::size_t>(sqlite3_bind_parameter_count(statement)) ==
@@ -337,12 +363,14 @@ void SqliteConnection::run(std::string_view sql) {
 
 void SqliteConnection::begin_write() {
   ACME_CHECK(!in_transaction_);
+  full_ = false;
   run("BEGIN IMMEDIATE");
   in_transaction_ = true;
 }
 
 void SqliteConnection::begin_read() {
   ACME_CHECK(!in_transaction_);
+  full_ = false;
   run("BEGIN");
   in_transaction_ = true;
 }
