@@ -107,9 +107,11 @@ void read_caa_identities(const JsonObject& root, Config& config) {
 
 void read_store(const JsonObject& root, Config& config) {
   if (const auto store = root.optional_object("store")) {
-    store->only({"path", "readers"});
+    store->only({"path", "readers", "free_space_floor"});
     read_field(*store, "path", config.store.database);
     read_number(*store, "readers", config.store_readers, 1, 64);
+    read_number(*store, "free_space_floor", config.store.free_space_floor, 0,
+                std::int64_t{1} << 40);
   }
   config.store.database = resolve_path(config, config.store.database);
   config.data_directory = "data";

@@ -59,7 +59,6 @@ struct Config {
   service::Policy policy;
   ThreadsConfig threads;
   LogConfig log;
-  bool accept_clock = false;  // the command line says that a clock behind the database's is right
   Json validators = Json::object();  // read by validators/registry
   Json backends = Json::object();    // name -> object, read by ca-backends/registry
 };

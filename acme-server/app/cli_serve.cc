@@ -62,7 +62,6 @@ constexpr const char* kCheckFooter =
 struct Arguments {
   std::string config = "gatehouse.json";
   std::vector<std::string> settings;
-  bool accept_clock = false;
 };
 
 // Keys are in this process's memory: none of it goes into a core file, nor to a debugger of ours.
@@ -117,7 +116,6 @@ int serve(const Arguments& arguments) {
   ServiceManager manager;
   config::Config config = config::load_config(arguments.config, arguments.settings);
   take_sockets(config, manager);
-  config.accept_clock = arguments.accept_clock;
   Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
   std::vector<config::Config> configs;
   configs.push_back(std::move(config));
@@ -162,8 +160,6 @@ void add_serve(CLI::App& program, Command& chosen) {
   command->footer(kServeFooter);
   auto arguments = std::make_shared<Arguments>();
   add_arguments(*command, *arguments);
-  command->add_flag("--accept-clock", arguments->accept_clock,
-                    "Start although the clock is behind the time of the last run");
   command->callback([&chosen, arguments] { chosen = [arguments] { return serve(*arguments); }; });
 }
 

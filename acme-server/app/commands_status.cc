@@ -80,6 +80,11 @@ void print_status(const Json& status, bool server_runs) {
                                   ", since " + time_of(status, "started"));
     fields.emplace_back("listeners", lines_of(status.at("listeners")));
   }
+  for (const Json& stop : status.at("issuance_stopped")) {
+    fields.emplace_back("ISSUANCE STOPPED", text_of(stop, "reason") + " since " +
+                                                time_of(stop, "since") + ", by " +
+                                                text_of(stop, "by") + ": " + text_of(stop, "why"));
+  }
   fields.emplace_back("version", text_of(status, "version"));
   fields.emplace_back("database",
                       text_of(status, "database") + ", schema " + text_of(status, "schema"));

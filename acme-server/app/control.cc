@@ -20,6 +20,7 @@
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/base/text.h"
+#include "acme-server/base/uptime.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/net/cares_resolver.h"
@@ -102,6 +103,7 @@ class OwnServer {
         resolver_(config.resolver, entropy_),
         environment_{.clock = clock_,
                      .job_clock = clock_,
+                     .uptime = uptime_,
                      .entropy = entropy_,
                      .resolver = resolver_,
                      .dialer = dialer_,
@@ -129,6 +131,7 @@ class OwnServer {
 
  private:
   SystemClock clock_;
+  MachineUptime uptime_;
   OsEntropy entropy_;
   Log log_;
   Metrics metrics_;

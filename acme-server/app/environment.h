@@ -10,6 +10,7 @@
 #include "acme-server/base/executor.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
+#include "acme-server/base/uptime.h"
 #include "acme-server/crypto/signer.h"
 #include "acme-server/http/http.h"
 #include "acme-server/net/dialer.h"
@@ -47,8 +48,9 @@ struct Decorators {
 
 // Everything in it outlives the Server.
 struct Environment {
-  Clock& clock;      // what protocol and certificates say; virtual in a test CA
-  Clock& job_clock;  // leases, backoff, run_at: real even then; tests make both manual
+  Clock& clock;          // what protocol and certificates say; virtual in a test CA
+  Clock& job_clock;      // leases, backoff, run_at: real even then; tests make both manual
+  const Uptime& uptime;  // what `clock` is held against
   Entropy& entropy;
   net::Resolver& resolver;
   net::Dialer& dialer;

@@ -98,6 +98,7 @@ struct Host::Impl {
 
   Log& log;
   SystemClock clock;
+  MachineUptime uptime;
   OsEntropy entropy;
   net::SocketDialer dialer;
   config::ThreadsConfig threads;
@@ -139,6 +140,7 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
       WorkerPool::Options{.name = "writer", .threads = 1, .queue_limit = kWriterQueue});
   const Environment base{.clock = clock,
                          .job_clock = clock,
+                         .uptime = uptime,
                          .entropy = entropy,
                          .resolver = *instance.resolver,
                          .dialer = dialer,

@@ -14,13 +14,13 @@
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/ip_address.h"
-#include "acme-server/base/rfc3339.h"
 #include "acme-server/base/url.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/service/certificates.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/crl_job.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/issuance_job.h"
 #include "acme-server/service/job_runner.h"
 #include "acme-server/service/maintenance_job.h"
@@ -42,13 +42,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::string_view kListenerKeys = "listener-keys";  // in the data directory
-constexpr std::string_view kClockSeen = "clock.seen";        // in the store's State
 // The first certificate of our own takes a signature and some commits; a backend far away more.
 constexpr milliseconds kOwnCertificateWait = seconds(30);
 constexpr milliseconds kOwnCertificatePoll{50};
-// A clock this far behind the store's is wrong, not slow: revocations, CRLs and the validity of
-// what is issued would say so.
-constexpr seconds kClockSlack{60};
 
 std::string in_folder(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
@@ -109,7 +105,6 @@ std::vector<Identifier> own_identifiers(const config::Config& config) {
 struct Server::Impl {
   Impl(config::Config given, Environment& given_environment);
 
-  void check_clock();
   void wait_for_own_certificate();
   std::vector<service::Expiring> expiring();
   std::vector<std::string> why_not_ready();
@@ -132,9 +127,10 @@ struct Server::Impl {
   service::PolicyInForce policy;
   std::unique_ptr<sql::Database> database;
   store::Store store;
+  Guarded<Wake> wake;
+  service::IssuanceGate gate;
   backends::BackendSet backends;
   web::Links links;
-  Guarded<Wake> wake;
   Guarded<IdentityListener> identity_listener;
   Guarded<std::vector<std::string>> listeners;
   service::Context context;
@@ -158,7 +154,15 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
       policy(config.policy),
       database(environment.decorate.database(sql::open(config.store))),
       store(*database, environment.executors.writer, environment.clock, environment.job_clock,
-            environment.log, environment.metrics, {.readers = config.store_readers}),
+            environment.log, environment.metrics,
+            {.readers = config.store_readers, .on_full = [this] { gate.disk_failed(); }}),
+      gate(store, environment.clock, environment.uptime, environment.log, environment.metrics,
+           {.free_space_floor = config.store.free_space_floor,
+            .free_space =
+                [folder = std::filesystem::path(config.store.database).parent_path().string()] {
+                  return service::free_space_at(folder);
+                },
+            .wake = [this] { wake_up(); }}),
       backends(make_backends(config, environment)),
       links(config.web),
       context{.store = store,
@@ -171,6 +175,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
               .validators = validators,
               .caa = caa,
               .backends = backends,
+              .gate = gate,
               .wake = [this] { wake_up(); },
               .account_url = [this](const DirectoryId& directory,
                                     const AccountId& id) { return links.account(directory, id); }},
@@ -199,6 +204,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
         [this](const service::TlsIdentity& identity) { identity_changed(identity); });
   }
   add_jobs();
+  gate.start();
 }
 
 void Server::Impl::add_jobs() {
@@ -224,28 +230,16 @@ void Server::Impl::identity_changed(const service::TlsIdentity& identity) {
   if (listener) listener(identity);
 }
 
-// A certificate's dates, a CRL's number and every "has it expired" rest on the clock. One that has
-// gone back since the last run would undo revocations in the eyes of clients.
-void Server::Impl::check_clock() {
-  const Instant now = environment.clock.now();
-  store.write([&](store::Tx& tx) {
-    const auto text = tx.state().get(kClockSeen);
-    const auto seen = text ? from_rfc3339(*text) : std::nullopt;
-    if (seen && now + kClockSlack < *seen && !config.accept_clock) {
-      throw std::runtime_error(
-          "the clock says " + to_rfc3339(now) + ", but the database was in use at " +
-          to_rfc3339(*seen) +
-          "; set the clock, or start once with --accept-clock if it is right now");
-    }
-    tx.state().set(kClockSeen, to_rfc3339(now));
-  });
-}
-
 // Runs jobs on the caller's thread until the identity is there: listeners are not open yet.
 void Server::Impl::wait_for_own_certificate() {
   own_certificate->enqueue();
   const Deadline deadline = Deadline::in(kOwnCertificateWait);
   while (!own_certificate->load()) {
+    if (const auto stops = gate.stops(); !stops.empty()) {
+      throw std::runtime_error(
+          "the listener has no certificate of its own yet, and issuance is stopped: " +
+          stops.front().why + " Call gatehouse resume-issuance, then start again");
+    }
     if (deadline.expired()) {
       throw std::runtime_error(
           "the listener's own certificate was not issued within 30 s; the log says why (events "
@@ -261,8 +255,7 @@ void Server::Impl::wait_for_own_certificate() {
 
 // Runs on the maintenance lane every ten minutes, which is also how often the time is noted.
 std::vector<service::Expiring> Server::Impl::expiring() {
-  store.write(
-      [&](store::Tx& tx) { tx.state().set(kClockSeen, to_rfc3339(environment.clock.now())); });
+  gate.note_time();
   std::vector<service::Expiring> all = service::expiring_of(context);
   const auto add = [&](const std::string& what, const std::string& pem, seconds warn_before) {
     const auto chain = crypto::parse_pem_chain(pem);
@@ -335,7 +328,6 @@ http::Handler Server::handler() {
 }
 
 void Server::prepare() {
-  impl_->check_clock();
   impl_->crls.make_missing();
   impl_->crls.enqueue_all();
   impl_->maintenance.enqueue();
@@ -352,6 +344,7 @@ void Server::on_own_identity(std::function<void(const service::TlsIdentity&)> ch
 }
 
 std::size_t Server::run_due_jobs() {
+  impl_->gate.look();
   return impl_->runner.run_due_once();
 }
 
@@ -379,6 +372,10 @@ void Server::show_listeners(std::vector<std::string> listeners) {
 
 std::vector<std::uint32_t> operator_uids() {
   return {0, ::geteuid()};
+}
+
+service::IssuanceGate& Server::gate() {
+  return impl_->gate;
 }
 
 store::Store& Server::store() {

@@ -13,6 +13,7 @@
 
 #include "acme-server/app/environment.h"
 #include "acme-server/http/http.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/own_certificate_job.h"
 #include "acme-server/store/store.h"
 #include "config/config.h"
@@ -61,6 +62,7 @@ class Server {
 
   // For tests.
   store::Store& store();
+  service::IssuanceGate& gate();
 
  private:
   struct Impl;

@@ -18,6 +18,7 @@
 #include "acme-server/core/wire_names.h"
 #include "acme-server/service/account_checks.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/jobs.h"
@@ -109,6 +110,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
             status_of(*before, tx.now()) == AuthorizationStatus::valid) {
           return view_of(*before, id, tx.job_now());
         }
+        context_.gate.check_can_begin();
         check_may_begin(tx, account, *before, *policy);
         const Authorization after =
             begun_at(begin_validation(*before, id, tx.now()), id, tx.job_now());

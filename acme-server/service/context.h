@@ -16,6 +16,8 @@
 
 namespace gatehouse::service {
 
+class IssuanceGate;
+
 struct Context {
   store::Store& store;
   Clock& clock;
@@ -27,6 +29,7 @@ struct Context {
   validators::ValidatorSet& validators;
   validators::Caa& caa;
   backends::BackendSet& backends;
+  IssuanceGate& gate;
   std::function<void()> wake;  // tells the job runner that a job may be due; after a COMMIT only
   // The account's URL as clients see it (RFC 8657 accounturi), for validators.
   std::function<std::string(const DirectoryId&, const AccountId&)> account_url;

@@ -23,6 +23,7 @@
 #include "acme-server/service/csr_checks.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/order_view.h"
 #include "acme-server/service/orders.h"
 #include "acme-server/service/policy_options.h"
@@ -82,6 +83,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
     return std::nullopt;
   }
   check_ready(*before);
+  context_.gate.check_can_begin();
   const crypto::Csr csr = check_csr(csr_der, before->order);
   const std::shared_ptr<const Policy> policy = context_.policy.get();
   const Profile* profile = policy->profile(before->order.profile);
@@ -95,7 +97,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
   const std::string csr_text = base64url_encode(csr_der);
   const std::string job_id = random_row_id(context_.entropy, context_.clock.now());
 
-  const OrderView view = context_.store.write([&](store::Tx& tx) {
+  OrderView view = context_.store.write([&](store::Tx& tx) {
     check_is_valid(tx, account);
     const std::optional<Loaded> now = load(tx, account.id, id);
     ACME_CHECK(now.has_value());
@@ -119,6 +121,9 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
   });
   context_.log.info("order.processing",
                     {{"order", id}, {"account", account.id}, {"serial", issuance.serial}});
+  if (view.retry_after) {
+    view.retry_after = context_.gate.patience(*view.retry_after);
+  }
   return view;
 }
 

@@ -31,6 +31,7 @@
 #include "acme-server/service/csr_checks.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/issuance_job.h"
 #include "acme-server/service/job.h"
 #include "acme-server/service/policy_options.h"
@@ -159,6 +160,10 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
     return Ended{};
   }
   ACME_CHECK(order->finalization.has_value());
+  if (const auto why = context.gate.why_stopped(tx)) {
+    run.postpone(tx, tx.job_now(), "issuance is stopped: " + *why);  // due when it goes on
+    return Ended{};
+  }
   run.renew(tx, lease_of(policy));
   std::optional<store::Issuance> issuance = tx.issuances().current(order->id);
   if (issuance && issuance->state != store::IssuanceState::prepared) {

@@ -27,6 +27,7 @@
 #include "acme-server/service/intent_claim.h"
 #include "acme-server/service/issuance.h"
 #include "acme-server/service/issuance_checks.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/job.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/audit.h"
@@ -256,6 +257,10 @@ IssuanceJob::IssuanceJob(Context& context) : context_(context) {
                .refused = counter("refused"),
                .in_doubt = counter("in_doubt"),
                .wrong = counter("wrong")};
+}
+
+bool IssuanceJob::paused() {
+  return !context_.gate.may_issue();
 }
 
 void IssuanceJob::run(JobRun& run) {

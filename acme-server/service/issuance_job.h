@@ -16,6 +16,7 @@ class IssuanceJob final : public JobHandler {
 
   store::JobKind kind() const override { return store::JobKind::issue_certificate; }
 
+  bool paused() override;
   void run(JobRun& run) override;  // subject: the order's id
 
   static constexpr std::chrono::hours kIntentAge{

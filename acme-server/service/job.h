@@ -43,6 +43,10 @@ class JobHandler {
  public:
   virtual ~JobHandler() = default;
   virtual store::JobKind kind() const = 0;
+
+  // Whether none of its jobs may begin now. They stay due, and begin when that has ended.
+  virtual bool paused() { return false; }
+
   virtual void run(JobRun& run) = 0;
 };
 

@@ -15,6 +15,7 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/executor.h"
+#include "acme-server/base/guarded.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/job.h"
@@ -46,8 +47,18 @@ struct JobRunner::Impl {
   void retry(const store::Job& job, const std::string& why);
   Counter counter(store::JobKind kind, const char* result) const;
 
+  // Runs that could not be put off, since nothing could be written. Tried again at each look, so
+  // that they need not wait for their leases.
+  struct Owed {
+    store::Job job;
+    std::string why;
+  };
+
+  void pay_owed();
+
   Context& context;
-  std::deque<Lane> lanes;       // never moved: tasks keep references
+  std::deque<Lane> lanes;  // never moved: tasks keep references
+  Guarded<std::vector<Owed>> owed;
   std::size_t last_posted = 0;  // by the newest run_due_once(); the scheduler's alone
   std::atomic<bool> waiting_for_lane = false;  // jobs may be due that no lane had room for
 };
@@ -67,6 +78,9 @@ std::vector<store::Job> JobRunner::Impl::claim(const Lane& lane, std::size_t lim
 
 std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
   const std::size_t idle = lane.executor.idle();
+  if (lane.handler.paused()) {
+    return 0;
+  }
   if (idle == 0) {
     waiting_for_lane = true;
     return 0;
@@ -136,7 +150,29 @@ void JobRunner::Impl::retry(const store::Job& job, const std::string& why) {
     context.log.error("job.not_put_off", {{"kind", to_string(job.kind)},
                                           {"subject", job.subject},
                                           {"error", failure.what()},
-                                          {"next", "it runs again when its lease has run out"}});
+                                          {"next",
+                                           "it is tried again; at the latest when its "
+                                           "lease has run out"}});
+    owed.with([&](std::vector<Owed>& all) { all.push_back({.job = job, .why = why}); });
+  }
+}
+
+void JobRunner::Impl::pay_owed() {
+  const std::vector<Owed> due =
+      owed.with([](std::vector<Owed>& all) { return std::exchange(all, {}); });
+  if (due.empty()) {
+    return;
+  }
+  try {
+    // A job that somebody else has by now stays as it is: retry() says so, and that is all right.
+    context.store.write([&](store::Tx& tx) {
+      for (const Owed& each : due) {
+        tx.jobs().retry(each.job, tx.job_now(), each.why);
+      }
+    });
+  } catch (...) {
+    owed.with([&](std::vector<Owed>& all) { all.insert(all.end(), due.begin(), due.end()); });
+    throw;
   }
 }
 
@@ -157,6 +193,7 @@ void JobRunner::add(JobHandler& handler, Executor& lane) {
 std::size_t JobRunner::run_due_once() {
   std::size_t posted = 0;
   try {
+    impl_->pay_owed();
     const auto [next, now] = impl_->context.store.read(
         [](store::Tx& tx) { return std::pair(tx.jobs().next_run_at(), tx.job_now()); });
     if (next && *next <= now) {

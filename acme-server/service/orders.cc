@@ -27,6 +27,7 @@
 #include "acme-server/service/challenge_types.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/order_view.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/service/requested_identifiers.h"
@@ -206,6 +207,7 @@ OrderView view_of(Order order, std::span<const Authorization> authorizations, In
 }
 
 OrderView Orders::create(const Account& account, const NewOrder& request) {
+  context_.gate.check_can_begin();
   const std::shared_ptr<const Policy> policy = context_.policy.get();
   const Profile& profile = find_profile(*policy, request.profile);
   check_terms(account, *policy);
@@ -243,13 +245,18 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
 }
 
 std::optional<OrderView> Orders::get(const Account& account, const OrderId& id) {
-  return context_.store.read([&](store::Tx& tx) -> std::optional<OrderView> {
-    std::optional<Order> order = tx.orders().of(account.id, id);
-    if (!order) {
-      return std::nullopt;
-    }
-    return view_of(std::move(*order), tx.authorizations().of_order(id), tx.now());
-  });
+  std::optional<OrderView> view =
+      context_.store.read([&](store::Tx& tx) -> std::optional<OrderView> {
+        std::optional<Order> order = tx.orders().of(account.id, id);
+        if (!order) {
+          return std::nullopt;
+        }
+        return view_of(std::move(*order), tx.authorizations().of_order(id), tx.now());
+      });
+  if (view && view->retry_after) {
+    view->retry_after = context_.gate.patience(*view->retry_after);
+  }
+  return view;
 }
 
 Orders::Page Orders::list(const Account& account, const std::optional<OrderId>& after) {

@@ -24,6 +24,7 @@
 #include "acme-server/service/challenge_types.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/job.h"
 #include "acme-server/service/job_runner.h"
 #include "acme-server/service/policy_options.h"
@@ -202,6 +203,10 @@ void log_try(Log& log, const Task& task, const Challenge& challenge) {
 }
 
 }  // namespace
+
+bool ValidationJob::paused() {
+  return !context_.gate.may_begin();
+}
 
 void ValidationJob::run(JobRun& run) {
   const ChallengeId id(run.job().subject);

@@ -13,6 +13,8 @@ class ValidationJob final : public JobHandler {
 
   store::JobKind kind() const override { return store::JobKind::validate_challenge; }
 
+  // What it writes has dates in it.
+  bool paused() override;
   void run(JobRun& run) override;  // subject: the challenge's id
 
  private:

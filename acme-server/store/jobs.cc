@@ -123,6 +123,11 @@ bool Jobs::unpark(JobKind kind, std::string_view subject, Instant run_at) {
              params(run_at, to_string(kind), subject)) == 1;
 }
 
+void Jobs::hasten(Instant now) {
+  connection_.execute("UPDATE jobs SET run_at = $1 WHERE parked = 0 AND run_at > $2",
+                      params(now, now));
+}
+
 bool Jobs::renew(const Job& job, Instant lease_until) {
   return connection_.execute("UPDATE jobs SET run_at = $1 WHERE id = $2 AND lease_token = $3",
                              params(lease_until, job.id, job.lease_token)) == 1;

@@ -81,6 +81,9 @@ class Jobs {
   std::vector<JobCount> counts();
   // The operator's word: the parked job is due at `run_at`. False when there is none.
   bool unpark(JobKind kind, std::string_view subject, Instant run_at);
+  // Makes every job due that would run, or whose lease would end, after `now`: the clock was set
+  // back. Whoever still has a lease finds it lost.
+  void hasten(Instant now);
   bool exists(JobKind kind, std::string_view subject);
   // How many of `kind` wait or run.
   std::int64_t count(JobKind kind);

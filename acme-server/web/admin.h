@@ -50,4 +50,9 @@ Router admin_routes(OperatorAuth& auth);
 // admin_status.cc
 Json show_status(Admin& admin, const OperatorRequest& request);
 
+// admin_issuance.cc
+Json stops_json(Admin& admin);  // why nothing is signed; empty: it is
+Json stop_issuance(Admin& admin, const OperatorRequest& request);
+Json resume_issuance(Admin& admin, const OperatorRequest& request);
+
 }  // namespace gatehouse::web

@@ -63,6 +63,7 @@ Json show_status(Admin& admin, const OperatorRequest& request) {
           {"uptime_seconds", (now - admin.process.started).count()},
           {"ready", reasons.empty()},
           {"not_ready", reasons},
+          {"issuance_stopped", stops_json(admin)},
           {"listeners", admin.process.listeners()},
           {"database", admin.process.database},
           {"schema", state.schema},

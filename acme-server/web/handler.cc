@@ -15,6 +15,7 @@
 #include "acme-server/http/http.h"
 #include "acme-server/service/certificates.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/web/hosts.h"
 #include "acme-server/web/links.h"
 #include "acme-server/web/ops.h"
@@ -140,7 +141,9 @@ http::Response Handler::answer(const http::Request& request, Trace& trace) {
       return serve_public(files_, request, context_.clock.now());
     }
     if (request.listener == kOperationsListener) {
-      return serve_operations(context_.metrics, readiness_, request);
+      Stops stops;
+      for (const service::Stop& stop : context_.gate.stops()) stops.push_back(stop.why);
+      return serve_operations(context_.metrics, readiness_, stops, request);
     }
     if (request.listener == kControlListener) {
       return answer_control(request, trace);

@@ -71,6 +71,7 @@ struct World {
     };
     return {.clock = clock,
             .job_clock = base.job_clock,
+            .uptime = uptime,
             .entropy = entropy,
             .resolver = resolver,
             .dialer = base.dialer,
@@ -81,6 +82,7 @@ struct World {
   }
 
   ManualClock clock;
+  ManualUptime uptime{clock};
   SeededEntropy entropy;
   FakeResolver resolver;
   ServerFolder folder;

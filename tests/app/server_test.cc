@@ -131,15 +131,56 @@ TEST_CASE("a profile that could never issue is refused at start and at reload") 
   CHECK_THROWS_WITH(server->reload(config), doctest::Contains("carrier-pigeon-01"));
 }
 
-TEST_CASE("a clock behind the database's time stops the start, unless it is accepted") {
+TEST_CASE("a clock that was set stops issuance, at a start or while we run, and nothing else") {
+  for (const bool at_start : {true, false}) {
+    CAPTURE(at_start);
+    TestServer server;
+    AcmeClient client = registered(server);
+    const ClientOrder valid = issued_order(server, client, {"a.test"});
+    ClientOrder begun = ready_order(server, client, {"b.test"});
+    CHECK(client.finalize(begun, TestKey::generate(TestKey::Kind::p256)).status == 200);
+    server.set_clock_by(-std::chrono::hours(1));
+    if (at_start) server.restart();
+    server.run_jobs();
+    CHECK(client.get(begun).status() == "processing");
+    const Reply refused = client.post(client.url_of("newOrder"),
+                                      {{"identifiers", AcmeClient::identifiers({"c.test"})}});
+    CHECK(refused.status == 503);
+    CHECK(refused.problem() == "serverInternal");
+    CHECK(refused.header("Retry-After") == "30");
+    // All else goes on.
+    CHECK(client.get(std::string(kTestBaseUrl) + "/directory").status == 200);
+    const Reply chain = client.download(valid);
+    CHECK(chain.status == 200);
+    CHECK(client.revoke(crypto::parse_pem_chain(chain.body).value().at(0).der, 4).status == 200);
+    server.run_jobs();
+    CHECK(parse_json(*server.get("operations", "/readyz").body)["issuance"]["stopped"] == true);
+    CHECK(server.get("operations", "/metrics")
+              .body->find("gatehouse_issuance_stopped{reason=\"clock\"} 1") != std::string::npos);
+
+    server->gate().resume(service::IssuanceGate::ClockWord::accept, "operator:0");
+    server.run_jobs();
+    CHECK(client.get(begun).status() == "valid");
+    CHECK(parse_json(*server.get("operations", "/readyz").body)["issuance"]["stopped"] == false);
+  }
+}
+
+TEST_CASE("the operator's stop outlives the process; orders wait in processing") {
   TestServer server;
-  server.clock.set(kNoon - std::chrono::hours(1));
-  CHECK_THROWS_WITH(server.restart(), doctest::Contains("2026-06-01T11:00:00Z"));
-  server.clock.set(kNoon - std::chrono::seconds(30));  // slow, not wrong
-  CHECK_NOTHROW(server.restart());
-  server.clock.set(kNoon - std::chrono::hours(1));
-  server.accept_clock = true;
-  CHECK_NOTHROW(server.restart());
+  AcmeClient client = registered(server);
+  server->gate().stop("the key may be known", "operator:0");
+  ClientOrder order = ready_order(server, client, {"a.test"});
+  const Reply finalized = client.finalize(order, TestKey::generate(TestKey::Kind::p256));
+  CHECK(finalized.status == 200);
+  CHECK(finalized.header("Retry-After") == "30");
+  server.run_jobs();
+  server.restart();
+  CHECK(client.get(order).status() == "processing");
+  CHECK(parse_json(*server.get("operations", "/healthz").body)["issuance"]["why"] ==
+        Json::array({"the key may be known"}));
+  server->gate().resume(service::IssuanceGate::ClockWord::none, "operator:0");
+  server.run_jobs();
+  CHECK(client.get(order).status() == "valid");
 }
 
 TEST_CASE("a request that finds no thread is told to come back") {
@@ -159,6 +200,7 @@ TEST_CASE("a request that finds no thread is told to come back") {
   const ServerFolder folder(server.clock);
   app::Environment environment{.clock = server.clock,
                                .job_clock = server.job_clock,
+                               .uptime = server.uptime,
                                .entropy = server.entropy,
                                .resolver = server.resolver,
                                .dialer = server.dialer,
@@ -179,7 +221,7 @@ TEST_CASE("a request that finds no thread is told to come back") {
         return answer;
       },
       kTestBaseUrl);
-  const Reply reply = client.get("/directory");
+  const Reply reply = client.get(std::string(kTestBaseUrl) + "/directory");
   CHECK(reply.status == 503);
   CHECK_FALSE(reply.header("Retry-After").empty());
 }

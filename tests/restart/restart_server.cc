@@ -87,6 +87,7 @@ int run(const std::string& folder, const std::string& record) {
                    };
                    return app::Environment{.clock = base.clock,
                                            .job_clock = hasty,
+                                           .uptime = base.uptime,
                                            .entropy = base.entropy,
                                            .resolver = resolver,
                                            .dialer = base.dialer,

@@ -15,6 +15,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/executor.h"
+#include "tests/support/faulty_database.h"
 #include "tests/support/test_services.h"
 
 namespace gatehouse {
@@ -144,6 +145,31 @@ TEST_CASE("a worker that slept past its lease cannot write: its whole transactio
   CHECK(waiting(services) == 0);
 }
 
+TEST_CASE(
+    "a run that nothing could be written of goes on with the next write, not with its lease") {
+  testing::FaultPlan plan;
+  TestServices services({.wrap = [&](std::unique_ptr<sql::Database> database) {
+    return std::make_unique<testing::FaultyDatabase>(std::move(database), plan);
+  }});
+  InlineExecutor lane;
+  int runs = 0;
+  JobRunner runner(services.context());
+  ScriptedHandler handler([&](JobRun& run) {
+    if (++runs == 1)
+      plan.set([](const testing::CommitPoint&) { return testing::Fault::fail_before; });
+    services.store->write([&](store::Tx& tx) { run.finish(tx); });
+  });
+  runner.add(handler, lane);
+  enqueue(services, "a");
+  runner.run_due_once();
+  runner.run_due_once();  // the disk is still full
+  CHECK(runs == 1);
+  plan.set({});
+  runner.run_due_once();
+  CHECK(runs == 2);
+  CHECK(waiting(services) == 0);
+}
+
 TEST_CASE("a renewed lease holds past its first end") {
   TestServices services;
   InlineExecutor lane;
@@ -214,6 +240,7 @@ TEST_CASE("on a pool of threads each job runs once, as many at a time as there a
                               .validators = seed.context().validators,
                               .caa = seed.context().caa,
                               .backends = seed.context().backends,
+                              .gate = seed.gate(),
                               .wake = [] {},
                               .account_url = {}};
   constexpr int kJobs = 40;

@@ -186,6 +186,22 @@ void parked_job_waits_for_the_operator(TestStore& store) {
   });
 }
 
+void jobs_are_hastened(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("leased", kKind, "leased", kNoon);
+    const Job leased = claim_one(tx, kNoon, "token");
+    jobs.enqueue("past", kKind, "past", kNoon - hours(2));
+    jobs.enqueue("far", kKind, "far", kNoon + hours(24 * 365));
+    jobs.enqueue("parked", JobKind::publish_crl, "parked", kNoon);
+    CHECK(jobs.park(jobs.claim_due(JobKind::publish_crl, kNoon, 1, kLeaseEnd, "p").front(), "why"));
+    jobs.hasten(kNoon - hours(1));
+    CHECK(jobs.claim_due(kKind, kNoon - hours(1), 10, kLeaseEnd, "new").size() == 3);
+    CHECK_FALSE(jobs.finish(leased, kNoon));
+    CHECK(jobs.parked().size() == 1);
+  });
+}
+
 }  // namespace
 
 std::vector<ContractCase> job_cases() {
@@ -198,6 +214,7 @@ std::vector<ContractCase> job_cases() {
       {"failures are counted until a run ends well; a note is kept", postponed_job_remembers},
       {"a worker that slept past its lease changes nothing", stale_worker_changes_nothing},
       {"a lease can be renewed", lease_can_be_renewed},
+      {"jobs of a wrong clock are due by the right one", jobs_are_hastened},
       {"a parked job waits for the operator", parked_job_waits_for_the_operator},
   };
 }

@@ -20,6 +20,7 @@
 #include "tests/support/fake_resolver.h"
 #include "tests/support/local_ca_files.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/manual_uptime.h"
 #include "tests/support/scripted_validator.h"
 #include "tests/support/seeded_entropy.h"
 #include "tests/support/test_database.h"
@@ -101,6 +102,7 @@ class TestServer final {
         folder(clock, options.config, {.alternate_root = options.alternate_root}),
         environment_{.clock = clock,
                      .job_clock = job_clock,
+                     .uptime = uptime,
                      .entropy = entropy,
                      .resolver = resolver,
                      .dialer = dialer,
@@ -158,13 +160,19 @@ class TestServer final {
     job_clock.advance(span);
   }
 
+  // What an operator or NTP does to the clock: no time passes.
+  void set_clock_by(std::chrono::seconds span) {
+    uptime.set_clock_by(span);
+    job_clock.advance(span);
+  }
+
   ManualClock clock, job_clock;
+  ManualUptime uptime{clock};
   SeededEntropy entropy;
   FakeResolver resolver;
   FakeDialer dialer;
   ScriptedValidator validator;  // what every validator says
   ServerFolder folder;
-  bool accept_clock = false;  // at the next restart()
 
  private:
   // A validator of one challenge type that answers as `validator` does, whoever owns it.
@@ -189,9 +197,7 @@ class TestServer final {
   };
 
   void start() {
-    config::Config config = folder.config();
-    config.accept_clock = accept_clock;
-    server_ = std::make_unique<app::Server>(std::move(config), environment_);
+    server_ = std::make_unique<app::Server>(folder.config(), environment_);
     server_->prepare();
     run_jobs();
   }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "acme-server/service/accounts.h"
 #include "acme-server/service/challenges.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/issuance_job.h"
 #include "acme-server/service/job_runner.h"
 #include "acme-server/service/orders.h"
@@ -24,6 +26,7 @@
 #include "acme-server/store/sql/open.h"
 #include "tests/support/fake_dialer.h"
 #include "tests/support/fake_resolver.h"
+#include "tests/support/manual_uptime.h"
 #include "tests/support/scripted_backend.h"
 #include "tests/support/scripted_validator.h"
 #include "tests/support/seeded_entropy.h"
@@ -126,9 +129,12 @@ class TestServices final {
 
   service::Context& context() { return process_->context; }
 
+  service::IssuanceGate& gate() { return *gate_; }
+
   // As after a crash: a new store and new services over what is durable.
   void restart() {
     process_.reset();
+    gate_.reset();
     store.reopen();
     start();
   }
@@ -209,8 +215,12 @@ class TestServices final {
     return store->read([](store::Tx& tx) { return tx.jobs().parked(); });
   }
 
+  static constexpr std::uint64_t kFloor = std::uint64_t{64} * 1024 * 1024;
+
   SeededEntropy entropy;
   TestStore store;
+  ManualUptime uptime{store.clock};
+  std::uint64_t free_space = 100 * kFloor;  // on the disk, as the gate sees it
 
  private:
   Log log_;
@@ -224,24 +234,32 @@ class TestServices final {
 
  private:
   void start() {
-    process_ = std::make_unique<ServiceProcess>(
-        service::Context{.store = *store,
-                         .clock = store.clock,
-                         .job_clock = store.job_clock,
-                         .entropy = entropy,
-                         .log = log_,
-                         .metrics = store.metrics,
-                         .policy = policy,
-                         .validators = validators_,
-                         .caa = caa_,
-                         .backends = backends_,
-                         .wake = [] {},
-                         .account_url =
-                             [](const DirectoryId& directory, const AccountId& account) {
-                               return "https://acme.test/acme/" + directory.str() + "/account/" +
-                                      account.str();
-                             }},
-        lane_);
+    gate_ = std::make_unique<service::IssuanceGate>(
+        *store, store.clock, uptime, log_, store.metrics,
+        service::IssuanceGate::Options{.free_space_floor = kFloor,
+                                       .free_space = [this] { return free_space; }});
+    gate_->start();
+    process_ = std::make_unique<ServiceProcess>(make_context(), lane_);
+  }
+
+  service::Context make_context() {
+    return service::Context{.store = *store,
+                            .clock = store.clock,
+                            .job_clock = store.job_clock,
+                            .entropy = entropy,
+                            .log = log_,
+                            .metrics = store.metrics,
+                            .policy = policy,
+                            .validators = validators_,
+                            .caa = caa_,
+                            .backends = backends_,
+                            .gate = *gate_,
+                            .wake = [] {},
+                            .account_url =
+                                [](const DirectoryId& directory, const AccountId& account) {
+                                  return "https://acme.test/acme/" + directory.str() + "/account/" +
+                                         account.str();
+                                }};
   }
 
   FakeDialer dialer_;
@@ -250,6 +268,7 @@ class TestServices final {
   validators::ValidatorSet validators_;
   backends::BackendSet backends_;
   InlineExecutor lane_;
+  std::unique_ptr<service::IssuanceGate> gate_;
   std::unique_ptr<ServiceProcess> process_;
 };
 

@@ -18,12 +18,27 @@ struct Fixture {
     http::Request request;
     request.method = method;
     request.target = target;
-    return serve_operations(metrics, [this] { return reasons; }, request);
+    return serve_operations(metrics, [this] { return reasons; }, stops, request);
   }
 
   Metrics metrics;
   std::vector<std::string> reasons;
+  Stops stops;
 };
+
+TEST_CASE("stopped issuance is shown, and nobody is sent away for it") {
+  Fixture f;
+  for (const char* page : {"/readyz", "/healthz"}) {
+    CHECK(json_of(f.fetch(page))["issuance"]["stopped"] == false);
+  }
+  f.stops = {"The disk is full."};
+  for (const char* page : {"/readyz", "/healthz"}) {
+    CAPTURE(page);
+    CHECK(f.fetch(page).status == 200);
+    CHECK(json_of(f.fetch(page))["issuance"] ==
+          Json{{"stopped", true}, {"why", {"The disk is full."}}});
+  }
+}
 
 TEST_CASE("readiness says why not") {
   Fixture f;
