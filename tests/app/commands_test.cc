@@ -93,8 +93,9 @@ TEST_CASE("status tells of a running server, and of an installation without one"
     std::vector<std::string> members;
     for (const auto& item : json.items()) members.push_back(item.key());
     CHECK(members == std::vector<std::string>{"version", "now", "started", "uptime_seconds",
-                                              "ready", "not_ready", "listeners", "database",
-                                              "schema", "issuers", "jobs", "parked", "audit"});
+                                              "ready", "not_ready", "issuance_stopped", "listeners",
+                                              "database", "schema", "issuers", "jobs", "parked",
+                                              "audit"});
     CHECK(server.stop() == 0);
   }
   CHECK_FALSE(std::filesystem::exists(socket_of(made)));
@@ -104,6 +105,40 @@ TEST_CASE("status tells of a running server, and of an installation without one"
   const Json json = json_printed(run(as_json));
   CHECK(json["ready"] == false);
   CHECK(json["issuers"][0]["crls"][0]["number"].is_number());
+}
+
+TEST_CASE("issuance is stopped and resumed, with a server and without, over its restart") {
+  const Installation made;
+  const auto with_config = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--config", made.config()});
+    return run(arguments);
+  };
+  const auto says = [](const Outcome& outcome, const std::string& what) {
+    CAPTURE(outcome.printed);
+    CHECK(outcome.printed.find(what) != std::string::npos);
+  };
+  {
+    Running server(made);
+    CHECK(with_config({"stop-issuance"}).code == 2);  // nobody would know why
+    const Outcome stopped = with_config({"stop-issuance", "--why", "the key may be known"});
+    CHECK(stopped.code == 0);
+    says(stopped, "by operator:" + std::to_string(::geteuid()) + ": the key may be known");
+    says(with_config({"stop-issuance", "--why", "once more"}), "was stopped already");
+    says(with_config({"status"}), "ISSUANCE STOPPED");
+  }
+  {
+    Running server(made);
+    says(with_config({"status"}), "the key may be known");
+    const Outcome resumed = with_config({"resume-issuance"});
+    CHECK(resumed.code == 0);
+    says(resumed, "ended: operator, since ");
+    const Json status = json_printed(with_config({"status", "--json"}));
+    CHECK(status["issuance_stopped"] == Json::array());
+  }
+  CHECK(with_config({"stop-issuance", "--why", "no server runs"}).code == 0);
+  const Json resumed = json_printed(with_config({"resume-issuance", "--accept-clock", "--json"}));
+  CHECK(resumed["ended"].size() == 1);
+  CHECK(resumed["stopped"] == Json::array());
 }
 
 TEST_CASE("a socket file that a killed server left is replaced, a live one is not taken") {

@@ -173,6 +173,24 @@ TEST_CASE("status says what there is") {
   CHECK(issuer["crls"][0]["number"].is_null());
   CHECK(status["parked"] == Json::array());
   CHECK(status["audit"]["sequence"] == 0);
+  CHECK(status["issuance_stopped"] == Json::array());
+}
+
+TEST_CASE("a clock that is off is accepted in so many words") {
+  TestWeb web;
+  web.services.uptime.set_clock_by(std::chrono::hours(2));
+  const Json stopped = json_of(web.command("/stop-issuance", {{"why", "halt"}}));
+  CHECK(stopped["changed"] == true);
+  CHECK(json_of(web.command("/stop-issuance", {{"why", "halt"}}))["changed"] == false);
+  CHECK(web.command("/stop-issuance", {{"why", ""}}).status == 400);
+  const Json half = json_of(web.command("/resume-issuance"));
+  REQUIRE(half["ended"].size() == 1);
+  CHECK(half["ended"][0]["reason"] == "operator");
+  REQUIRE(half["stopped"].size() == 1);
+  CHECK(half["stopped"][0]["reason"] == "clock");
+  const Json whole = json_of(web.command("/resume-issuance", {{"accept_clock", true}}));
+  CHECK(whole["ended"][0]["reason"] == "clock");
+  CHECK(whole["stopped"] == Json::array());
 }
 
 }  // namespace
