@@ -68,7 +68,7 @@ bool same(const Part& a, const Part& b) {
 }  // namespace
 
 std::optional<std::string> first_fixed_difference(const Config& a, const Config& b) {
-  const std::array<std::pair<std::string_view, bool>, 20> parts = {{
+  const std::array<std::pair<std::string_view, bool>, 21> parts = {{
       {"base_url", a.web.base_url == b.web.base_url},
       {"public_url", a.public_url == b.public_url},
       {"path", a.web.path == b.web.path && a.web.directories == b.web.directories},
@@ -83,6 +83,8 @@ std::optional<std::string> first_fixed_difference(const Config& a, const Config&
       {"store.path", a.store.database == b.store.database},
       {"store.readers", a.store_readers == b.store_readers},
       {"store.free_space_floor", a.store.free_space_floor == b.store.free_space_floor},
+      {"retention", a.retention.orders == b.retention.orders &&
+                        a.retention.certificates == b.retention.certificates},
       {"resolver", same(a.resolver, b.resolver) && same(a.dnssec, b.dnssec)},
       {"validators", a.validators == b.validators},
       {"backends", a.backends == b.backends},

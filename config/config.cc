@@ -119,6 +119,19 @@ void read_store(const JsonObject& root, Config& config) {
   config.data_directory = resolve_path(config, config.data_directory);
 }
 
+void read_retention(const JsonObject& root, service::RetentionOptions& retention) {
+  const auto object = root.optional_object("retention");
+  if (!object) return;
+  object->only({"orders", "certificates"});
+  constexpr std::chrono::hours kLongest{24 * 365 * 100};
+  read_duration(*object, "orders", retention.orders, std::chrono::hours(1), kLongest);
+  if (object->has("certificates") && object->optional_string("certificates", 16) != "forever") {
+    retention.certificates.emplace();
+    read_duration(*object, "certificates", *retention.certificates, std::chrono::hours(24),
+                  kLongest);
+  }
+}
+
 void read_dnssec(const JsonObject& resolver, net::DnssecOptions& dnssec) {
   read_word<net::DnssecMode>(resolver, "dnssec", dnssec.mode,
                              {{"off", net::DnssecMode::off},
@@ -220,6 +233,7 @@ Config read_config(const Json& document, const std::string& path) {
              "listeners",
              "control",
              "store",
+             "retention",
              "resolver",
              "profiles",
              "default_profile",
@@ -238,6 +252,7 @@ Config read_config(const Json& document, const std::string& path) {
   read_urls(root, config);
   read_web(root, config.web);
   read_store(root, config);
+  read_retention(root, config.retention);
   read_resolver(root, config.resolver, config.dnssec);
   read_policy(root, config.policy);
   read_caa_identities(root, config);

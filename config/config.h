@@ -17,6 +17,7 @@
 #include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
 #include "acme-server/service/policy_options.h"
+#include "acme-server/service/retention_options.h"
 #include "acme-server/store/store_options.h"
 #include "acme-server/web/web_options.h"
 
@@ -57,6 +58,7 @@ struct Config {
   net::DnssecOptions dnssec;
   http::Limits limits;
   service::Policy policy;
+  service::RetentionOptions retention;
   ThreadsConfig threads;
   LogConfig log;
   Json validators = Json::object();  // read by validators/registry

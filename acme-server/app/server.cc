@@ -24,6 +24,8 @@
 #include "acme-server/service/issuance_job.h"
 #include "acme-server/service/job_runner.h"
 #include "acme-server/service/maintenance_job.h"
+#include "acme-server/service/recovery.h"
+#include "acme-server/service/retention_job.h"
 #include "acme-server/service/validation_job.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/web/admin.h"
@@ -139,6 +141,7 @@ struct Server::Impl {
   service::IssuanceJob issuance;
   service::CrlJob crls;
   service::MaintenanceJob maintenance;
+  service::RetentionJob retention;
   std::optional<service::OwnCertificateJob> own_certificate;
   service::JobRunner runner;
   web::Handler web;
@@ -184,6 +187,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
       issuance(context),
       crls(context, public_files),
       maintenance(context, [this] { return expiring(); }),
+      retention(context, config.retention),
       runner(context),
       web(config.web, context, public_files, [this] { return why_not_ready(); },
           {.version = GATEHOUSE_VERSION,
@@ -215,6 +219,7 @@ void Server::Impl::add_jobs() {
   runner.add(crls, environment.executors.maintenance);
   runner.add(maintenance, environment.executors.maintenance);
 }
+  runner.add(retention, environment.executors.maintenance);
 
 void Server::Impl::wake_up() {
   const auto listener = wake.with([](Wake& state) {
@@ -332,6 +337,7 @@ void Server::prepare() {
   impl_->crls.enqueue_all();
   impl_->maintenance.enqueue();
   if (impl_->own_certificate) impl_->wait_for_own_certificate();
+  impl_->retention.enqueue();
   impl_->prepared = true;
 }
 

@@ -205,7 +205,11 @@ void Revocation::revoke(const Request& request) {
   // no revocation any more.
   const auto refusal = context_.store.write([&](store::Tx& tx) -> std::optional<Problem> {
     const auto now = tx.certificates().get(certificate.id);
-    ACME_CHECK(now.has_value());  // rows of certificates are never deleted
+    if (!now) {  // expired long ago, and pruned this very moment
+      return Problem{
+          .type = ProblemType::malformed,
+          .detail = "The certificate expired long ago; there is nothing left to revoke."};
+    }
     if (const auto problem = request.why_not(tx, *now)) return problem;
     if (request.block_key) {
       tx.blocked_keys().add(now->spki_sha256, tx.now(),

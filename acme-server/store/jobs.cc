@@ -17,7 +17,8 @@ namespace gatehouse::store {
 namespace {
 
 constexpr JobKind kKinds[] = {JobKind::validate_challenge, JobKind::issue_certificate,
-                              JobKind::publish_crl, JobKind::own_certificate, JobKind::maintenance};
+                              JobKind::publish_crl,        JobKind::own_certificate,
+                              JobKind::maintenance,        JobKind::prune};
 
 JobKind kind_from(const std::string& text) {
   for (const JobKind kind : kKinds) {
@@ -42,6 +43,8 @@ std::string_view to_string(JobKind kind) {
       return "own_certificate";
     case JobKind::maintenance:
       return "maintenance";
+    case JobKind::prune:
+      return "prune";
   }
   ACME_CHECK(false);
   return {};

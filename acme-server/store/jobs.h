@@ -21,7 +21,8 @@ enum class JobKind {
   issue_certificate,
   publish_crl,
   own_certificate,
-  maintenance
+  maintenance,
+  prune
 };
 std::string_view to_string(JobKind kind);
 

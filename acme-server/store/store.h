@@ -24,6 +24,7 @@
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/orders.h"
+#include "acme-server/store/retention.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/state.h"
 
@@ -55,6 +56,8 @@ class Tx {
   Crls crls() { return Crls(connection_); }
 
   BlockedKeys blocked_keys() { return BlockedKeys(connection_); }
+
+  Retention retention() { return Retention(connection_); }
 
   State state() { return State(connection_); }
 

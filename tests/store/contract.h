@@ -22,11 +22,12 @@ std::vector<ContractCase> authorization_cases();
 std::vector<ContractCase> certificate_cases();
 std::vector<ContractCase> job_cases();
 std::vector<ContractCase> order_cases();
+std::vector<ContractCase> retention_cases();
 
 inline std::vector<ContractCase> all_contract_cases() {
   std::vector<ContractCase> all;
   for (auto* cases : {account_cases, audit_cases, authorization_cases, certificate_cases, job_cases,
-                      order_cases}) {
+                      order_cases, retention_cases}) {
     for (const ContractCase& each : cases()) {
       all.push_back(each);
     }
