@@ -8,6 +8,7 @@ namespace gatehouse::app {
 
 void add_commands(CLI::App& program, Command& chosen) {
   add_status(program, chosen);
+  add_backup(program, chosen);
   add_issuance(program, chosen);
 }
 

@@ -19,6 +19,7 @@ namespace gatehouse::app {
 void add_commands(CLI::App& program, Command& chosen);
 
 void add_status(CLI::App& program, Command& chosen);    // commands_status.cc
+void add_backup(CLI::App& program, Command& chosen);    // commands_backup.cc
 void add_issuance(CLI::App& program, Command& chosen);  // commands_issuance.cc
 
 // For the commands' own files.

@@ -11,19 +11,14 @@
 #include <optional>
 #include <utility>
 
+#include "acme-server/app/quiet_environment.h"
 #include "acme-server/app/server.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/deadline.h"
-#include "acme-server/base/entropy.h"
-#include "acme-server/base/executor.h"
-#include "acme-server/base/log.h"
-#include "acme-server/base/metrics.h"
 #include "acme-server/base/text.h"
-#include "acme-server/base/uptime.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
-#include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/http_response.h"
 #include "acme-server/net/socket_dialer.h"
 #include "acme-server/store/sql/lock_file.h"
@@ -99,23 +94,7 @@ Answer exchange(net::Stream& stream, const std::string& socket, const std::strin
 class OwnServer {
  public:
   explicit OwnServer(const config::Config& config)
-      : log_({.format = Log::Format::console, .level = LogLevel::error, .sink = {}}),
-        resolver_(config.resolver, entropy_),
-        environment_{.clock = clock_,
-                     .job_clock = clock_,
-                     .uptime = uptime_,
-                     .entropy = entropy_,
-                     .resolver = resolver_,
-                     .dialer = dialer_,
-                     .log = log_,
-                     .metrics = metrics_,
-                     .executors = {.requests = executor_,
-                                   .validation = executor_,
-                                   .issuance = executor_,
-                                   .maintenance = executor_,
-                                   .control = executor_,
-                                   .writer = executor_}},
-        server_(config, environment_) {}
+      : environment_(config), server_(config, environment_.get()) {}
 
   Answer ask(const std::string& path, const std::string& body) {
     http::Request request;
@@ -130,15 +109,7 @@ class OwnServer {
   }
 
  private:
-  SystemClock clock_;
-  MachineUptime uptime_;
-  OsEntropy entropy_;
-  Log log_;
-  Metrics metrics_;
-  net::CaresResolver resolver_;
-  net::SocketDialer dialer_;
-  InlineExecutor executor_;
-  Environment environment_;
+  QuietEnvironment environment_;
   Server server_;
 };
 

@@ -194,6 +194,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
            .database = database->description(),
            .started = environment.clock.now(),
            .operators = operator_uids(),
+           .backup = [this](const std::string& to) { sql::backup(config.store, to); },
            .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}) {
   check_profiles(config.policy, validators, config.backends);
   make_private_folder(config.data_directory);
@@ -218,8 +219,8 @@ void Server::Impl::add_jobs() {
   runner.add(issuance, environment.executors.issuance);
   runner.add(crls, environment.executors.maintenance);
   runner.add(maintenance, environment.executors.maintenance);
-}
   runner.add(retention, environment.executors.maintenance);
+}
 
 void Server::Impl::wake_up() {
   const auto listener = wake.with([](Wake& state) {
@@ -336,8 +337,8 @@ void Server::prepare() {
   impl_->crls.make_missing();
   impl_->crls.enqueue_all();
   impl_->maintenance.enqueue();
-  if (impl_->own_certificate) impl_->wait_for_own_certificate();
   impl_->retention.enqueue();
+  if (impl_->own_certificate) impl_->wait_for_own_certificate();
   impl_->prepared = true;
 }
 
@@ -378,6 +379,11 @@ void Server::show_listeners(std::vector<std::string> listeners) {
 
 std::vector<std::uint32_t> operator_uids() {
   return {0, ::geteuid()};
+}
+
+service::Recovered Server::recover(const service::RecoverySources& sources) {
+  return impl_->store.write(
+      [&](store::Tx& tx) { return service::recover(tx, impl_->backends, sources); });
 }
 
 service::IssuanceGate& Server::gate() {

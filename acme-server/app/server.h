@@ -15,6 +15,7 @@
 #include "acme-server/http/http.h"
 #include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/own_certificate_job.h"
+#include "acme-server/service/recovery.h"
 #include "acme-server/store/store.h"
 #include "config/config.h"
 
@@ -63,6 +64,8 @@ class Server {
   // For tests.
   store::Store& store();
   service::IssuanceGate& gate();
+  // For a restore, on a Server that serves nobody.
+  service::Recovered recover(const service::RecoverySources& sources);
 
  private:
   struct Impl;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/json_text.h"
+#include "acme-server/base/rfc3339.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/store/sql/database.h"
@@ -95,6 +97,71 @@ std::string hash_of(const std::string& previous, std::int64_t sequence, const St
 }
 
 }  // namespace
+
+std::string chained_hash(const std::string& previous, const AuditRow& row) {
+  const auto text = [](const auto& id) { return id ? std::optional(id->str()) : std::nullopt; };
+  return hash_of(previous, row.sequence,
+                 StoredRow{.id = 0,
+                           .sequence = row.sequence,
+                           .happened_at = to_unix(row.at),
+                           .kind = row.event.kind,
+                           .actor = row.event.actor,
+                           .directory = text(row.event.directory),
+                           .account = text(row.event.account),
+                           .order = text(row.event.order),
+                           .authorization = text(row.event.authorization),
+                           .certificate = text(row.event.certificate),
+                           .details = print_json(row.event.details),
+                           .hash = ""});
+}
+
+Json json_of(const AuditRow& row) {
+  const auto text = [](const auto& id) { return id ? Json(id->str()) : Json(nullptr); };
+  return {{"sequence", row.sequence},
+          {"at", to_rfc3339(row.at)},
+          {"kind", row.event.kind},
+          {"actor", row.event.actor},
+          {"directory", text(row.event.directory)},
+          {"account", text(row.event.account)},
+          {"order", text(row.event.order)},
+          {"authorization", text(row.event.authorization)},
+          {"certificate", text(row.event.certificate)},
+          {"details", row.event.details},
+          {"hash", row.hash}};
+}
+
+AuditRow audit_row_of(const Json& line) {
+  const JsonObject object(line);
+  const auto at = from_rfc3339(object.string("at"));
+  const auto sequence =
+      object.optional_integer("sequence", 1, std::numeric_limits<std::int64_t>::max());
+  if (!at || !sequence) {
+    throw JsonError("it needs a sequence and an RFC 3339 time");
+  }
+  return AuditRow{
+      .sequence = *sequence,
+      .at = *at,
+      .event = {.kind = object.string("kind"),
+                .actor = object.string("actor"),
+                .directory = id_from<DirectoryId>(object.optional_string("directory")),
+                .account = id_from<AccountId>(object.optional_string("account")),
+                .order = id_from<OrderId>(object.optional_string("order")),
+                .authorization = id_from<AuthorizationId>(object.optional_string("authorization")),
+                .certificate = id_from<CertificateId>(object.optional_string("certificate")),
+                .details = object.object("details").json()},
+      .hash = object.string("hash", 64)};
+}
+
+void Audit::put_back(const AuditRow& row) {
+  const AuditEvent& event = row.event;
+  connection_.execute(
+      "INSERT INTO audit_events (id, sequence, happened_at, kind, actor, directory, account_id, "
+      "order_id, authorization_id, certificate_id, details, hash) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+      params(arrivals_.fetch_add(1), row.sequence, row.at, event.kind, event.actor, event.directory,
+             event.account, event.order, event.authorization, event.certificate,
+             print_json(event.details), row.hash));
+}
 
 void Audit::append(const AuditEvent& event) {
   connection_.execute(

@@ -43,6 +43,15 @@ struct AuditHead {
   friend bool operator==(const AuditHead&, const AuditHead&) = default;
 };
 
+// The hash that `row` has behind an event with the hash `previous` (empty: it is the first).
+std::string chained_hash(const std::string& previous, const AuditRow& row);
+
+// One line of the exported log, all of an event: {"sequence": 7, "at": "…", "kind": …, "actor": …,
+// "directory", "account", "order", "authorization", "certificate" (null where there is none),
+// "details": {…}, "hash": "…"}. audit_row_of() throws JsonError.
+Json json_of(const AuditRow& row);
+AuditRow audit_row_of(const Json& line);
+
 // Numbers rows in the order of their arrival until they are sealed: the process's number, counted
 // up in the database at each start, then a count. No two processes share one, and none waits for
 // another.
@@ -64,6 +73,9 @@ class Audit {
   std::vector<AuditRow> list(std::int64_t after_sequence, std::size_t limit);
 
   AuditHead head();
+
+  // A sealed row as another copy of this database had it, behind all that are here.
+  void put_back(const AuditRow& row);
 
   // Nothing when every hash follows from the row and the hash before it; else a sentence naming the
   // first row that breaks. Rows cut off at the end leave no trace in the chain: compare the last

@@ -148,8 +148,37 @@ bool Certificates::revoke(const CertificateId& id, const Revocation& revocation)
              params(revocation.at, revocation.reason, id)) == 1;
 }
 
+bool Certificates::keep_revoked(const IssuerId& issuer, std::string_view crl_url,
+                                const Revoked& revoked, Instant not_after) {
+  return connection_.execute(
+             "INSERT INTO kept_revocations (issuer, crl_url, serial, revoked_at, reason, "
+             "not_after) "
+             "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (issuer, crl_url, serial) DO NOTHING",
+             params(issuer, crl_url, revoked.serial, revoked.at, revoked.reason, not_after)) == 1;
+}
+
 void Certificates::revoked(const IssuerId& issuer, std::string_view crl_url, Instant expired_since,
                            const std::function<void(const Revoked&)>& each) {
+  // Those without a certificate, which are few, go between the others at their place; one whose
+  // certificate came after all is told once.
+  std::vector<Revoked> kept;
+  for (const sql::Row& row :
+       connection_.query("SELECT serial, revoked_at, reason FROM kept_revocations "
+                         "WHERE issuer = $1 AND crl_url = $2 AND not_after >= $3 ORDER BY serial",
+                         params(issuer, crl_url, expired_since))) {
+    kept.push_back({.serial = row.text(0),
+                    .at = instant_at(row, 1),
+                    .reason = static_cast<int>(row.integer(2))});
+  }
+  auto next_kept = kept.cbegin();
+  const auto tell_kept_before = [&](const std::string* serial) {
+    while (next_kept != kept.cend() && (serial == nullptr || next_kept->serial < *serial)) {
+      each(*next_kept++);
+    }
+    if (serial != nullptr && next_kept != kept.cend() && next_kept->serial == *serial) {
+      ++next_kept;
+    }
+  };
   std::string behind;
   while (true) {
     const std::vector<sql::Row> page = connection_.query(
@@ -158,11 +187,13 @@ void Certificates::revoked(const IssuerId& issuer, std::string_view crl_url, Ins
         "AND serial > $4 ORDER BY serial LIMIT $5",
         params(issuer, crl_url, expired_since, behind, kPage));
     for (const sql::Row& row : page) {
+      tell_kept_before(&row.text(0));
       each(Revoked{.serial = row.text(0),
                    .at = instant_at(row, 1),
                    .reason = static_cast<int>(row.integer(2))});
     }
     if (page.size() < kPage) {
+      tell_kept_before(nullptr);
       return;
     }
     behind = page.back().text(0);

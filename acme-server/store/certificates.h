@@ -36,6 +36,11 @@ class Certificates {
     int reason;
   };
 
+  // A revocation whose certificate is not here, as after a restore: on the CRL until one of its
+  // lifetimes behind `not_after`. False when it is kept already.
+  bool keep_revoked(const IssuerId& issuer, std::string_view crl_url, const Revoked& revoked,
+                    Instant not_after);
+
   // Those of one CRL shard that expire at or after `expired_since`, in order of their serials, one
   // at a time.
   void revoked(const IssuerId& issuer, std::string_view crl_url, Instant expired_since,

@@ -1,6 +1,7 @@
 #include "acme-server/store/crls.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -14,12 +15,21 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/store/sql/database.h"
+#include "acme-server/store/state.h"
 #include "acme-server/store/values.h"
 
 namespace gatehouse::store {
 namespace {
 
 constexpr std::int64_t kMicroseconds = 1'000'000;
+constexpr std::string_view kFloor = "crl.number_floor";  // in State
+
+std::int64_t floor_of(sql::Connection& connection) {
+  const std::string text = State(connection).get(kFloor).value_or("0");
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
 
 std::optional<CrlRecord> first(const std::vector<sql::Row>& rows) {
   if (rows.empty()) {
@@ -87,7 +97,19 @@ std::int64_t Crls::next_number(const IssuerId& issuer, std::string_view url, Ins
   const std::vector<sql::Row> rows = connection_.query(
       "SELECT number FROM crls WHERE issuer = $1 AND url = $2", params(issuer, url));
   const std::int64_t last = rows.empty() ? 0 : rows.front().integer(0);
-  return std::max(last + 1, to_unix(now) * kMicroseconds);
+  return std::max({last + 1, floor_of(connection_) + 1, to_unix(now) * kMicroseconds});
+}
+
+std::int64_t Crls::highest_number() {
+  const std::vector<sql::Row> rows =
+      connection_.query("SELECT number FROM crls ORDER BY number DESC LIMIT 1", {});
+  return rows.empty() ? 0 : rows.front().integer(0);
+}
+
+void Crls::raise_floor(std::int64_t number) {
+  if (number > floor_of(connection_)) {
+    State(connection_).set(kFloor, std::to_string(number));
+  }
 }
 
 std::int64_t Crls::parts_of(std::size_t size) {

@@ -44,9 +44,14 @@ class Crls {
   // DatabaseError when its digest is another.
   std::string octets(const CrlRecord& crl);
 
-  // max(last number of this shard + 1, Unix time in microseconds): no restore can lower it while
-  // the clock is right.
+  // max(last number of this shard + 1, raise_floor()'s + 1, Unix time in microseconds): no restore
+  // can lower it while the clock is right, nor below what the restore was told.
   std::int64_t next_number(const IssuerId& issuer, std::string_view url, Instant now);
+
+  // The highest one in force of all shards; 0: there is none.
+  std::int64_t highest_number();
+  // Every later number is higher than `number`.
+  void raise_floor(std::int64_t number);
 
   // How many parts `size` octets have: at least one.
   static std::int64_t parts_of(std::size_t size);

@@ -31,6 +31,8 @@ struct ProcessFacts {
   Instant started;
   // Whose processes may command: root and the server's own user.
   std::vector<std::uint32_t> operators = {};
+  // Copies the database, which is in use, to a new file; throws the store's DatabaseError.
+  std::function<void(const std::string& to)> backup = {};
   // "acme.0 on [::]:443"; called on request threads.
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>(); };
 };
@@ -54,5 +56,8 @@ Json show_status(Admin& admin, const OperatorRequest& request);
 Json stops_json(Admin& admin);  // why nothing is signed; empty: it is
 Json stop_issuance(Admin& admin, const OperatorRequest& request);
 Json resume_issuance(Admin& admin, const OperatorRequest& request);
+
+// admin_backup.cc
+Json make_backup(Admin& admin, const OperatorRequest& request);
 
 }  // namespace gatehouse::web

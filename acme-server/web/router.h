@@ -32,8 +32,9 @@ struct OpenEndpoint {
   Endpoint run;
 };
 
-// An endpoint behind a proof of who calls. RequestAuth makes them, of a signature, and OperatorAuth,
-// of the user behind a unix socket: what takes a POST cannot be routed to without one.
+// An endpoint behind a proof of who calls. RequestAuth makes them, of a signature, and
+// OperatorAuth, of the user behind a unix socket: what takes a POST cannot be routed to without
+// one.
 class ProvenEndpoint {
  public:
   const Endpoint& run() const { return run_; }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -139,6 +140,41 @@ TEST_CASE("issuance is stopped and resumed, with a server and without, over its 
   const Json resumed = json_printed(with_config({"resume-issuance", "--accept-clock", "--json"}));
   CHECK(resumed["ended"].size() == 1);
   CHECK(resumed["stopped"] == Json::array());
+}
+
+TEST_CASE("a backup is taken of a running server, and restored when it is stopped") {
+  const Installation made;
+  const std::string to = made.home() + "/monday.db";
+  const auto with_config = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--config", made.config()});
+    return run(arguments);
+  };
+  {
+    Running server(made, {"--set", "store.free_space_floor=0"});
+    const Outcome backup = with_config({"backup", to});
+    CAPTURE(backup.printed);
+    CHECK(backup.code == 0);
+    CHECK(backup.printed.starts_with("backed up to " + to));
+    const Outcome again = with_config({"backup", to});
+    CHECK(again.code == 1);
+    CHECK(again.printed.find("is there already") != std::string::npos);
+    const Outcome in_use = with_config({"restore", to});
+    CHECK(in_use.code == 2);
+    CHECK(in_use.printed.find("is in use by process ") != std::string::npos);
+    CHECK(with_config({"stop-issuance", "--why", "behind the backup"}).code == 0);
+  }
+  const Outcome missing = with_config({"restore", made.home() + "/tuesday.db"});
+  CHECK(missing.code == 2);
+  CHECK(missing.printed.find("there is no such backup") != std::string::npos);
+  const Json restored = json_printed(with_config({"restore", to, "--json"}));
+  CHECK(restored["revoked"] == 0);
+  CHECK(restored["highest_crl_number"].get<std::int64_t>() > 0);
+  CHECK(restored["unknown"].size() == 2);
+  CHECK(std::filesystem::exists(restored["kept"].get<std::string>()));
+  Running server(made);
+  const Json status = json_printed(with_config({"status", "--json"}));
+  CHECK(status["ready"] == true);
+  CHECK(status["issuance_stopped"] == Json::array());  // it came after the backup
 }
 
 TEST_CASE("a socket file that a killed server left is replaced, a live one is not taken") {

@@ -129,6 +129,13 @@ class TestServer final {
     start();
   }
 
+  // Between the two, the folder is anybody's.
+  void stop() { server_.reset(); }
+
+  void start_again() { start(); }
+
+  app::Environment& environment() { return environment_; }
+
   app::Server& operator*() { return *server_; }
 
   app::Server* operator->() { return server_.get(); }

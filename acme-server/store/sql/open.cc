@@ -1,15 +1,25 @@
 #include "acme-server/store/sql/open.h"
 
 #include <memory>
+#include <string>
 
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/sqlite.h"
+#include "acme-server/store/sql/sqlite_backup.h"
 #include "acme-server/store/store_options.h"
 
 namespace gatehouse::sql {
 
 std::unique_ptr<Database> open(const store::StoreOptions& options) {
   return std::make_unique<SqliteDatabase>(options);
+}
+
+void backup(const store::StoreOptions& options, const std::string& to) {
+  copy_sqlite(options.database, to, options.free_space_floor);
+}
+
+std::string unfinished_restore_of(const std::string& database) {
+  return database + ".restoring";
 }
 
 }  // namespace gatehouse::sql

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/store_options.h"
@@ -11,5 +12,14 @@ namespace gatehouse::sql {
 // Takes the database for this process. Throws DatabaseError, whose text is for the operator, when
 // that is not possible: it is in use by another process, its folder does not exist.
 std::unique_ptr<Database> open(const store::StoreOptions& options);
+
+// Copies the database of `options`, which may be in use by another connection of this process or by
+// another process, as it is at one moment, to the new file `to`: see copy_sqlite(). Room for
+// free_space_floor stays on the disk. Throws DatabaseError.
+void backup(const store::StoreOptions& options, const std::string& to);
+
+// Where a restore puts together what will be at `database`. While it is there nobody opens the
+// database: it would be half of each.
+std::string unfinished_restore_of(const std::string& database);
 
 }  // namespace gatehouse::sql

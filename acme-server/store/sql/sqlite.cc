@@ -25,6 +25,7 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/match.h"
 #include "acme-server/store/sql/database.h"
+#include "acme-server/store/sql/open.h"
 #include "acme-server/store/store_options.h"
 
 namespace gatehouse::sql {
@@ -468,6 +469,13 @@ SqliteDatabase::SqliteDatabase(const store::StoreOptions& options)
     : options_(options),
       path_(canonical(options.database)),
       lock_(path_ + ".lock", "the database " + path_) {
+  if (const std::string half = unfinished_restore_of(path_); std::filesystem::exists(half)) {
+    throw DatabaseError(
+        "a restore of the database " + path_ +
+        " was broken off; do it again. What was there before is beside it, or " +
+        "still at its place if there is no \".before-\" file of today: then removing " + half +
+        " undoes the restore");
+  }
   make_file(path_);
 }
 

@@ -1,0 +1,124 @@
+#include "acme-server/app/restore.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "acme-server/app/server.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/service/recovery.h"
+#include "acme-server/store/sql/lock_file.h"
+#include "acme-server/store/sql/open.h"
+#include "acme-server/store/sql/sqlite_backup.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// An audit log of some million events.
+constexpr std::size_t kMaxAuditLog = std::size_t{4} << 30U;
+constexpr const char* kEnds[] = {"", "-wal", "-shm"};
+
+[[noreturn]] void fail(const std::string& path, int error) {
+  throw std::runtime_error(path + ": " + std::generic_category().message(error));
+}
+
+void remove_all_of(const std::string& database) {
+  for (const char* end : {"", "-wal", "-shm", "-journal", ".lock"}) {
+    std::error_code ignored;
+    fs::remove(database + end, ignored);
+  }
+}
+
+void copy_private(const std::string& from, const std::string& to) {
+  std::error_code error;
+  if (!fs::is_regular_file(from, error))
+    throw std::runtime_error(from + ": there is no such backup");
+  const int descriptor = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0) fail(to, errno);
+  ::close(descriptor);
+  fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+  if (error) fail(to, error.value());
+  fs::permissions(to, fs::perms::owner_read | fs::perms::owner_write, error);
+  if (error) fail(to, error.value());
+}
+
+service::RecoverySources read_sources(const RestoreRequest& request) {
+  service::RecoverySources sources;
+  for (const std::string& file : request.crls) {
+    sources.crls.push_back({.name = file, .content = read_file(file)});
+  }
+  for (const std::string& file : request.audit_logs) {
+    sources.audit_logs.push_back({.name = file, .content = read_file(file, kMaxAuditLog)});
+  }
+  return sources;
+}
+
+// "gatehouse.db.before-2026-11-26T19:30:00Z": hard links, so that there is no moment without.
+std::string keep_old(const std::string& database, Instant now) {
+  std::error_code error;
+  if (!fs::exists(database, error)) return "";
+  std::string kept = database + ".before-" + to_rfc3339(now);
+  for (int i = 2; fs::exists(kept, error); ++i) {
+    kept = database + ".before-" + to_rfc3339(now) + "." + std::to_string(i);
+  }
+  for (const char* end : kEnds) {
+    if (::link((database + end).c_str(), (kept + end).c_str()) != 0 && errno != ENOENT) {
+      fail(kept + end, errno);
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+Restored restore(const config::Config& config, const RestoreRequest& request,
+                 const std::function<std::unique_ptr<Server>(const config::Config&)>& make_server) {
+  const service::RecoverySources sources = read_sources(request);
+  const std::string database = fs::weakly_canonical(config.store.database).string();
+  const std::string folder = fs::path(database).parent_path().string();
+  const sql::LockFile lock(database + ".lock", "the database " + database);
+  const std::string next = sql::unfinished_restore_of(database);
+  remove_all_of(next);  // of a restore that was broken off
+  copy_private(request.backup, next);
+  if (const std::string why = sql::why_not_whole(next); !why.empty()) {
+    remove_all_of(next);
+    throw std::runtime_error(request.backup + ": is not whole: " + why);
+  }
+  Restored restored;
+  try {
+    config::Config at_work = config;
+    at_work.store.database = next;
+    const std::unique_ptr<Server> server = make_server(at_work);
+    restored.recovered = server->recover(sources);
+  } catch (...) {
+    remove_all_of(next);
+    throw;
+  }
+  sql::make_one_file(next);
+  // From the first to the last of these steps the server does not start: what is at `next` says so.
+  restored.kept = keep_old(database, SystemClock().now());
+  sync_folder(folder);
+  for (const char* end : {"-wal", "-shm"}) {
+    if (::unlink((database + end).c_str()) != 0 && errno != ENOENT) fail(database + end, errno);
+  }
+  sync_folder(folder);
+  if (::rename(next.c_str(), database.c_str()) != 0) fail(database, errno);
+  sync_folder(folder);
+  remove_all_of(next);
+  return restored;
+}
+
+}  // namespace gatehouse::app

@@ -1,0 +1,24 @@
+// A backup while the server runs, on the record.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "acme-server/service/context.h"
+
+namespace gatehouse::service {
+
+struct BackupMade {
+  std::string file;
+  std::uint64_t octets = 0;
+};
+
+// Has `copy` (sql::backup of the database in use) copy the database to the new file `to`, an
+// absolute path, and audits it: "store.backed_up". Rejects with the reason, which is for the
+// operator, when that is not possible.
+BackupMade back_up(Context& context, const std::function<void(const std::string&)>& copy,
+                   const std::string& to, std::string_view actor);
+
+}  // namespace gatehouse::service
