@@ -1,5 +1,6 @@
 #include "acme-server/store/accounts.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -78,6 +79,17 @@ std::optional<Account> Accounts::get(const AccountId& id) {
       "FROM accounts LEFT JOIN account_contacts AS contacts ON contacts.account_id = accounts.id "
       "WHERE accounts.id = $1 ORDER BY contacts.position",
       params(id)));
+}
+
+std::vector<Account> Accounts::list(const std::optional<AccountId>& after, std::size_t limit) {
+  std::vector<Account> accounts;
+  for (const sql::Row& row : connection_.query(
+           "SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, status, terms_agreed, "
+           "created_at FROM accounts WHERE id > $1 ORDER BY id LIMIT $2",
+           params(after.value_or(AccountId()), limit))) {
+    accounts.push_back(account_of(connection_, row));
+  }
+  return accounts;
 }
 
 bool Accounts::insert(const Account& account) {

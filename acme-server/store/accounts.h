@@ -1,6 +1,7 @@
 // Accounts in the store.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ class Accounts {
   std::optional<Account> by_thumbprint(const DirectoryId& directory, std::string_view thumbprint);
   // For jobs only.
   std::optional<Account> get(const AccountId& id);
+
+  // For operators: all of them, in the order of their ids, behind `after`.
+  std::vector<Account> list(const std::optional<AccountId>& after, std::size_t limit);
 
   // False, and nothing done, when the directory has an account with that key already.
   bool insert(const Account& account);

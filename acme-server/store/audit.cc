@@ -1,10 +1,12 @@
 #include "acme-server/store/audit.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/bytes.h"
@@ -22,6 +24,8 @@ namespace {
 
 // How many rows are in memory while the chain is checked.
 constexpr std::size_t kPage = 1000;
+// How many events one read of a search looks at.
+constexpr std::int64_t kSlice = 20'000;
 
 // A row as it stands in the table, its details not parsed: what is hashed is the text itself.
 struct StoredRow {
@@ -226,31 +230,82 @@ std::vector<AuditRow> Audit::list(std::int64_t after_sequence, std::size_t limit
   return rows;
 }
 
-std::optional<std::string> Audit::why_broken() {
-  std::int64_t sequence = 0;
-  std::string hash;
-  while (true) {
-    const std::vector<sql::Row> page = connection_.query(
-        "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
-        "authorization_id, certificate_id, details, hash "
-        "FROM audit_events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
-        params(sequence, kPage));
-    for (const sql::Row& row : page) {
-      const StoredRow stored = stored_row(row);
-      ++sequence;
-      if (stored.sequence != sequence) {
-        return "audit event " + std::to_string(sequence) + " is missing";
-      }
-      hash = hash_of(hash, sequence, stored);
-      if (stored.hash != hash) {
-        return "audit event " + std::to_string(sequence) + " (" + stored.kind +
-               ") does not match its hash: it, or an event before it, was changed";
-      }
-    }
-    if (page.size() < kPage) {
-      return std::nullopt;
-    }
+AuditPage Audit::search(const AuditFilter& filter, std::int64_t after_sequence, std::size_t limit) {
+  const std::int64_t last = head().sequence;
+  const std::int64_t end = std::min(last, after_sequence + kSlice);
+  AuditPage page;
+  for (const sql::Row& row : connection_.query(
+           "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
+           "authorization_id, certificate_id, details, hash "
+           "FROM audit_events WHERE sequence > $1 AND sequence <= $2 "
+           "AND ($3 = '' OR account_id = $3) AND ($4 = '' OR order_id = $4) "
+           "AND ($5 = '' OR certificate_id = $5) AND ($6 = '' OR kind = $6) "
+           "AND ($7 = '' OR actor = $7) AND happened_at >= $8 ORDER BY sequence LIMIT $9",
+           params(after_sequence, end, filter.account, filter.order, filter.certificate,
+                  filter.kind, filter.actor,
+                  filter.since ? to_unix(*filter.since) : std::numeric_limits<std::int64_t>::min(),
+                  limit))) {
+    page.rows.push_back(audit_row(row));
   }
+  if (page.rows.size() == limit) {
+    page.next = page.rows.back().sequence;
+  } else if (end < last) {
+    page.next = end;
+  }
+  return page;
+}
+
+Audit::CreatedOrders Audit::created_orders(std::int64_t before_sequence, std::size_t limit) {
+  before_sequence = std::min(before_sequence, head().sequence + 1);
+  const std::int64_t from = std::max<std::int64_t>(1, before_sequence - kSlice);
+  const std::vector<sql::Row> rows = connection_.query(
+      "SELECT sequence, order_id FROM audit_events WHERE sequence < $1 AND sequence >= $2 "
+      "AND kind = 'order.created' AND order_id IS NOT NULL ORDER BY sequence DESC LIMIT $3",
+      params(before_sequence, from, limit));
+  CreatedOrders created;
+  for (const sql::Row& row : rows) {
+    created.orders.emplace_back(row.text(1));
+  }
+  if (rows.size() == limit) {
+    created.next = rows.back().integer(0);
+  } else if (from > 1) {
+    created.next = from;
+  }
+  return created;
+}
+
+Audit::Verified Audit::verify(const AuditHead& from, std::size_t limit) {
+  Verified verified{.head = from, .broken = {}, .end = false};
+  const std::vector<sql::Row> page = connection_.query(
+      "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
+      "authorization_id, certificate_id, details, hash "
+      "FROM audit_events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+      params(from.sequence, limit));
+  for (const sql::Row& row : page) {
+    const StoredRow stored = stored_row(row);
+    const std::int64_t sequence = verified.head.sequence + 1;
+    if (stored.sequence != sequence) {
+      verified.broken = "audit event " + std::to_string(sequence) + " is missing";
+      return verified;
+    }
+    std::string hash = hash_of(verified.head.hash, sequence, stored);
+    if (stored.hash != hash) {
+      verified.broken = "audit event " + std::to_string(sequence) + " (" + stored.kind +
+                        ") does not match its hash: it, or an event before it, was changed";
+      return verified;
+    }
+    verified.head = {.sequence = sequence, .hash = std::move(hash)};
+  }
+  verified.end = page.size() < limit;
+  return verified;
+}
+
+std::optional<std::string> Audit::why_broken() {
+  Verified verified;
+  while (!verified.end && !verified.broken) {
+    verified = verify(verified.head, kPage);
+  }
+  return verified.broken;
 }
 
 }  // namespace gatehouse::store

@@ -52,6 +52,17 @@ std::string chained_hash(const std::string& previous, const AuditRow& row);
 Json json_of(const AuditRow& row);
 AuditRow audit_row_of(const Json& line);
 
+// Which events an operator asks for; what is empty does not narrow.
+struct AuditFilter {
+  std::string account, order, certificate, kind, actor;
+  std::optional<Instant> since;
+};
+
+struct AuditPage {
+  std::vector<AuditRow> rows;
+  std::optional<std::int64_t> next;  // the sequence to go on behind; none: that was all
+};
+
 // Numbers rows in the order of their arrival until they are sealed: the process's number, counted
 // up in the database at each start, then a count. No two processes share one, and none waits for
 // another.
@@ -71,6 +82,26 @@ class Audit {
   // Oldest first; list() gives sealed rows alone.
   std::vector<AuditRow> of_order(const OrderId& order);
   std::vector<AuditRow> list(std::int64_t after_sequence, std::size_t limit);
+  // The same through a filter: one read looks at so many rows and no more.
+  AuditPage search(const AuditFilter& filter, std::int64_t after_sequence, std::size_t limit);
+
+  // Orders by their "order.created", newest first, before `sequence`: orders themselves are not
+  // kept in the order of time. Looks at so many events and no more: `next` is where to go on.
+  struct CreatedOrders {
+    std::vector<OrderId> orders;
+    std::int64_t next = 0;  // 0: that was all
+  };
+
+  CreatedOrders created_orders(std::int64_t before_sequence, std::size_t limit);
+
+  // Checks up to `limit` rows behind `from`, which was found good before ({}: from the start).
+  struct Verified {
+    AuditHead head;                     // of the last good row
+    std::optional<std::string> broken;  // a sentence naming the first row that is not
+    bool end = false;                   // nothing is behind it
+  };
+
+  Verified verify(const AuditHead& from, std::size_t limit);
 
   AuditHead head();
 

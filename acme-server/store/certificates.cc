@@ -6,6 +6,8 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "acme-server/core/certificate_record.h"
@@ -19,6 +21,8 @@ namespace {
 
 // Of a CRL's rows, how many are in memory at a time.
 constexpr std::size_t kPage = 2000;
+// How many rows one read of a search looks at: tens of milliseconds.
+constexpr std::size_t kSlice = 10'000;
 
 CertificateRecord certificate_of(sql::Connection& connection, const sql::Row& row) {
   CertificateRecord certificate;
@@ -197,6 +201,69 @@ void Certificates::revoked(const IssuerId& issuer, std::string_view crl_url, Ins
       return;
     }
     behind = page.back().text(0);
+  }
+}
+
+CertificatePage Certificates::search(const CertificateFilter& filter,
+                                     const std::optional<CertificateId>& after, std::size_t limit) {
+  std::int64_t before_time = std::numeric_limits<std::int64_t>::max();
+  CertificateId before;
+  if (after) {
+    const std::vector<sql::Row> place =
+        connection_.query("SELECT issued_at FROM certificates WHERE id = $1", params(*after));
+    if (place.empty()) {
+      return {};
+    }
+    before_time = place.front().integer(0);
+    before = *after;
+  }
+  const std::vector<sql::Row> end = connection_.query(
+      "SELECT issued_at, id FROM certificates WHERE (issued_at, id) < ($1, $2) "
+      "ORDER BY issued_at DESC, id DESC LIMIT 1 OFFSET $3",
+      params(before_time, before, kSlice - 1));
+  const std::int64_t end_time =
+      end.empty() ? std::numeric_limits<std::int64_t>::min() : end.front().integer(0);
+  const CertificateId end_id(end.empty() ? "" : end.front().text(1));
+  CertificatePage page;
+  for (const sql::Row& row : connection_.query(
+           "SELECT id, directory, account_id, order_id, issuance_id, backend, issuer, serial, "
+           "spki_sha256, not_before, not_after, crl_url, chain_pem, issued_at, revoked_at, "
+           "revocation_reason FROM certificates WHERE (issued_at, id) < ($1, $2) "
+           "AND (issued_at, id) >= ($3, $4) AND ($5 = '' OR account_id = $5) "
+           "AND not_after >= $6 AND not_after < $7 "
+           "AND (CAST($8 AS BIGINT) = 0 OR revoked_at IS NOT NULL) "
+           "AND ($9 = '' OR EXISTS (SELECT 1 FROM certificate_identifiers AS named "
+           "WHERE named.certificate_id = certificates.id AND named.value = $9)) "
+           "ORDER BY issued_at DESC, id DESC LIMIT $10",
+           params(before_time, before, end_time, end_id, filter.account,
+                  filter.ends_at_or_after ? to_unix(*filter.ends_at_or_after)
+                                          : std::numeric_limits<std::int64_t>::min(),
+                  filter.ends_before ? to_unix(*filter.ends_before)
+                                     : std::numeric_limits<std::int64_t>::max(),
+                  filter.revoked, filter.name, limit))) {
+    page.certificates.push_back(certificate_of(connection_, row));
+  }
+  if (page.certificates.size() == limit) {
+    page.next = page.certificates.back().id;
+  } else if (!end.empty()) {
+    page.next = end_id;
+  }
+  return page;
+}
+
+std::vector<CertificateRecord> Certificates::with_serial(std::string_view serial) {
+  std::vector<CertificateRecord> certificates;
+  IssuerId issuer;
+  while (true) {  // one look at the index for each issuer that there ever was
+    const std::vector<sql::Row> next =
+        connection_.query("SELECT MIN(issuer) FROM certificates WHERE issuer > $1", params(issuer));
+    if (next.front().is_null(0)) {
+      return certificates;
+    }
+    issuer = IssuerId(next.front().text(0));
+    if (std::optional<CertificateRecord> found = by_serial(issuer, serial)) {
+      certificates.push_back(std::move(*found));
+    }
   }
 }
 

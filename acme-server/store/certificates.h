@@ -13,6 +13,21 @@
 
 namespace gatehouse::store {
 
+// Which certificates an operator asks for; what is empty does not narrow.
+struct CertificateFilter {
+  std::string name;  // one of its identifiers' values, exactly
+  std::string account;
+  std::optional<Instant> ends_at_or_after, ends_before;
+  bool revoked = false;  // those alone
+};
+
+// Some of what was asked for, and where to go on; no `next`: that was all. A page may be empty and
+// have a next one: one read looks at so many rows and no more, so that none takes long.
+struct CertificatePage {
+  std::vector<CertificateRecord> certificates;
+  std::optional<CertificateId> next;
+};
+
 class Certificates {
  public:
   explicit Certificates(sql::Connection& connection) : connection_(connection) {}
@@ -48,6 +63,11 @@ class Certificates {
 
   // Newest first, behind `after`, at most `limit`: what operators list.
   std::vector<CertificateRecord> list(const std::optional<CertificateId>& after, std::size_t limit);
+  // The same through a filter. No index serves it: issuance would pay for that.
+  CertificatePage search(const CertificateFilter& filter, const std::optional<CertificateId>& after,
+                         std::size_t limit);
+  // Whoever has issued it.
+  std::vector<CertificateRecord> with_serial(std::string_view serial);
 
  private:
   sql::Connection& connection_;

@@ -178,6 +178,22 @@ std::vector<JobCount> Jobs::counts() {
   return counts;
 }
 
+std::optional<JobState> Jobs::find(JobKind kind, std::string_view subject) {
+  const std::vector<sql::Row> rows = connection_.query(
+      "SELECT run_at, attempts, lease_token, parked, note FROM jobs "
+      "WHERE kind = $1 AND subject = $2",
+      params(to_string(kind), subject));
+  if (rows.empty()) {
+    return std::nullopt;
+  }
+  const sql::Row& row = rows.front();
+  return JobState{.run_at = instant_at(row, 0),
+                  .attempts = row.integer(1),
+                  .leased = !row.is_null(2),
+                  .parked = row.integer(3) != 0,
+                  .note = row.text(4)};
+}
+
 bool Jobs::exists(JobKind kind, std::string_view subject) {
   return !connection_
               .query("SELECT id FROM jobs WHERE kind = $1 AND subject = $2",

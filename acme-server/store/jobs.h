@@ -49,6 +49,14 @@ struct JobCount {
   Instant next;              // when the first is due, or its lease ends
 };
 
+// A job as it stands.
+struct JobState {
+  Instant run_at;  // of a leased one: when its lease ends
+  std::int64_t attempts = 0;
+  bool leased = false, parked = false;
+  std::string note;
+};
+
 class Jobs {
  public:
   explicit Jobs(sql::Connection& connection) : connection_(connection) {}
@@ -85,6 +93,7 @@ class Jobs {
   // Makes every job due that would run, or whose lease would end, after `now`: the clock was set
   // back. Whoever still has a lease finds it lost.
   void hasten(Instant now);
+  std::optional<JobState> find(JobKind kind, std::string_view subject);
   bool exists(JobKind kind, std::string_view subject);
   // How many of `kind` wait or run.
   std::int64_t count(JobKind kind);

@@ -153,6 +153,25 @@ std::vector<OrderId> Orders::list(const AccountId& account, const std::optional<
       params(account, behind_time, behind, now, limit)));
 }
 
+std::vector<OrderId> Orders::newest(const AccountId& account, const std::optional<OrderId>& after,
+                                    std::size_t limit) {
+  std::int64_t before_time = std::numeric_limits<std::int64_t>::max();
+  OrderId before;
+  if (after) {
+    const std::vector<sql::Row> place = connection_.query(
+        "SELECT created_at FROM orders WHERE id = $1 AND account_id = $2", params(*after, account));
+    if (place.empty()) {
+      return {};
+    }
+    before_time = place.front().integer(0);
+    before = *after;
+  }
+  return ids_of(connection_.query(
+      "SELECT id FROM orders WHERE account_id = $1 AND (created_at, id) < ($2, $3) "
+      "ORDER BY created_at DESC, id DESC LIMIT $4",
+      params(account, before_time, before, limit)));
+}
+
 std::vector<OrderId> Orders::without_outcome(const AccountId& account) {
   return ids_of(connection_.query(
       "SELECT id FROM orders WHERE account_id = $1 AND certificate_id IS NULL AND error IS NULL "

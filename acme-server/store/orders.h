@@ -34,6 +34,10 @@ class Orders {
   std::vector<OrderId> list(const AccountId& account, const std::optional<OrderId>& after,
                             std::size_t limit, Instant now);
 
+  // For operators: all of the account's, newest first, behind `after`.
+  std::vector<OrderId> newest(const AccountId& account, const std::optional<OrderId>& after,
+                              std::size_t limit);
+
   // Orders of the account that have no outcome: for cancelling them with the account.
   std::vector<OrderId> without_outcome(const AccountId& account);
   // How many of them can still get one at `now`: finalized, or not expired. For the account's

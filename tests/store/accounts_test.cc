@@ -45,6 +45,8 @@ void key_is_unique_in_its_directory(TestStore& store) {
   store->write([&](store::Tx& tx) {
     CHECK(tx.accounts().insert(account));
     CHECK_FALSE(tx.accounts().insert(same_key));
+    CHECK(tx.accounts().list({}, 10) == std::vector{account});
+    CHECK(tx.accounts().list(account.id, 10).empty());
     CHECK_FALSE(tx.accounts().get(same_key.id));
     CHECK(tx.accounts().insert(elsewhere));
     CHECK(tx.accounts().by_thumbprint(kOther, account.key_thumbprint)->id == elsewhere.id);

@@ -63,6 +63,58 @@ void event_comes_back_sealed(TestStore& store) {
   });
 }
 
+void events_are_searched(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    for (const char* kind : {"order.created", "second", "order.created", "third"}) {
+      tx.audit().append(event(kind));
+    }
+    store::AuditEvent ours = event("account.deactivated");
+    ours.actor = "operator:0";
+    ours.order.reset();
+    tx.audit().append(ours);
+  });
+  store->read([](store::Tx& tx) {
+    const auto found = [&](auto member, const auto& value) {
+      store::AuditFilter filter;
+      filter.*member = value;
+      std::string sequences;
+      for (const store::AuditRow& row : tx.audit().search(filter, 0, 10).rows) {
+        sequences += std::to_string(row.sequence);
+      }
+      return sequences;
+    };
+    CHECK(tx.audit().search({}, 0, 10).rows.size() == 5);
+    CHECK(found(&store::AuditFilter::order, "order-second") == "2");
+    CHECK(found(&store::AuditFilter::account, "account-1") == "12345");
+    CHECK(found(&store::AuditFilter::account, "account-%").empty());
+    CHECK(found(&store::AuditFilter::certificate, "certificate-2").empty());
+    CHECK(found(&store::AuditFilter::kind, "order.created") == "13");
+    CHECK(found(&store::AuditFilter::actor, "operator:0") == "5");
+    CHECK(found(&store::AuditFilter::since, kNoon) == "12345");
+    CHECK(found(&store::AuditFilter::since, kNoon + std::chrono::seconds(1)).empty());
+    const store::AuditPage page = tx.audit().search({}, 1, 2);
+    CHECK(page.rows.front().sequence == 2);
+    CHECK(page.next == 3);
+    CHECK_FALSE(tx.audit().search({}, 3, 10).next);
+
+    const auto created = tx.audit().created_orders(100, 1);
+    CHECK(created.orders == std::vector{OrderId("order-order.created")});
+    CHECK(created.next == 3);
+    CHECK(tx.audit().created_orders(3, 10).orders.size() == 1);
+    CHECK(tx.audit().created_orders(3, 10).next == 0);
+    CHECK(tx.audit().created_orders(1, 10).orders.empty());
+
+    const store::Audit::Verified some = tx.audit().verify({}, 2);
+    CHECK(some.head.sequence == 2);
+    CHECK_FALSE(some.end);
+    CHECK_FALSE(some.broken);
+    CHECK(tx.audit().verify(some.head, 10).head == tx.audit().head());
+    CHECK(tx.audit().verify(some.head, 10).end);
+    // Begun with a hash that is not the chain's, the next event does not follow from it.
+    CHECK(tx.audit().verify({.sequence = 2, .hash = std::string(64, '0')}, 10).broken);
+  });
+}
+
 void rolled_back_event_leaves_no_gap(TestStore& store) {
   store->write([](store::Tx& tx) { tx.audit().append(event("kept")); });
   CHECK_THROWS_AS(store->write([](store::Tx& tx) {
@@ -86,6 +138,7 @@ void rolled_back_event_leaves_no_gap(TestStore& store) {
 std::vector<ContractCase> audit_cases() {
   return {
       {"an event comes back with its place in the chain", event_comes_back_sealed},
+      {"events are searched, and the chain verified in slices", events_are_searched},
       {"an event whose transaction failed leaves no gap, nor does a restart",
        rolled_back_event_leaves_no_gap},
   };

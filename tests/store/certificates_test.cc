@@ -126,6 +126,57 @@ void certificate_comes_back(TestStore& store) {
   });
 }
 
+void certificates_are_searched(TestStore& store) {
+  const Account account = sample_account("a");
+  const Account other = sample_account("b");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    tx.accounts().insert(other);
+    std::vector<CertificateRecord> made;
+    for (const char* name : {"1", "2", "3", "4"}) {
+      made.push_back(insert_certificate(tx, name == std::string("4") ? other : account, name,
+                                        kNoon + seconds(made.size()))
+                         .certificate);
+    }
+    store::Certificates certificates = tx.certificates();
+    const auto found = [&](auto member, const auto& value) {
+      store::CertificateFilter filter;
+      filter.*member = value;
+      std::string names;
+      for (const CertificateRecord& each : certificates.search(filter, {}, 10).certificates) {
+        names += each.identifiers.front().value.substr(0, 1);
+      }
+      return names;
+    };
+    CHECK(found(&store::CertificateFilter::name, "") == "4321");
+    CHECK(found(&store::CertificateFilter::name, "2.test") == "2");
+    CHECK(found(&store::CertificateFilter::name, "%.test").empty());
+    CHECK(found(&store::CertificateFilter::name, "2.TEST").empty());
+    CHECK(found(&store::CertificateFilter::account, other.id.str()) == "4");
+    const Instant ends = made.front().not_after;
+    CHECK(found(&store::CertificateFilter::ends_before, ends).empty());
+    CHECK(found(&store::CertificateFilter::ends_before, ends + seconds(1)) == "4321");
+    CHECK(found(&store::CertificateFilter::ends_at_or_after, ends) == "4321");
+    CHECK(found(&store::CertificateFilter::ends_at_or_after, ends + seconds(1)).empty());
+    CHECK(found(&store::CertificateFilter::revoked, true).empty());
+    REQUIRE(certificates.revoke(made[1].id, {.at = kNoon, .reason = 4}));
+    CHECK(found(&store::CertificateFilter::revoked, true) == "2");
+
+    const store::CertificatePage first = certificates.search({}, {}, 3);
+    REQUIRE(first.next);
+    CHECK(first.next == made[1].id);
+    const store::CertificatePage last = certificates.search({}, first.next, 3);
+    REQUIRE(last.certificates.size() == 1);
+    CHECK(last.certificates.front().id == made[0].id);
+    CHECK_FALSE(last.next);
+    CHECK(certificates.search({}, CertificateId("none"), 3).certificates.empty());
+
+    CHECK(certificates.with_serial("ff").empty());
+    REQUIRE(certificates.with_serial(made[2].serial).size() == 1);
+    CHECK(certificates.with_serial(made[2].serial).front().id == made[2].id);
+  });
+}
+
 void certificate_is_one_per_order_and_serial(TestStore& store) {
   const Account account = sample_account("a");
   Issued issued;
@@ -330,6 +381,7 @@ std::vector<ContractCase> certificate_cases() {
        serial_is_unique_with_its_issuer},
       {"a certificate comes back, to its account only; operators see the newest first",
        certificate_comes_back},
+      {"certificates are searched, a page at a time", certificates_are_searched},
       {"an order, and a serial, has one certificate", certificate_is_one_per_order_and_serial},
       {"a certificate is revoked once", certificate_is_revoked_once},
       {"the rows of a CRL are its shard's, sorted, without what has expired",

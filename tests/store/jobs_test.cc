@@ -173,6 +173,12 @@ void parked_job_waits_for_the_operator(TestStore& store) {
     CHECK(parked.front().note == "ask the CA about serial 0a");
     CHECK_FALSE(jobs.unpark(JobKind::publish_crl, "subject", kNoon));
     CHECK(jobs.counts().empty());
+    const std::optional<store::JobState> state = jobs.find(kKind, "subject");
+    REQUIRE(state);
+    CHECK(state->parked);
+    CHECK_FALSE(state->leased);
+    CHECK(state->note == "ask the CA about serial 0a");
+    CHECK_FALSE(jobs.find(kKind, "other"));
     CHECK(jobs.unpark(kKind, "subject", kNoon + hours(1)));
     jobs.enqueue("3", kKind, "later", kNoon + hours(2));
     const std::vector<store::JobCount> counts = jobs.counts();

@@ -140,6 +140,13 @@ void list_agrees_with_status_of(TestStore& store) {
     }
     CHECK(listed.size() == expected);
     CHECK(tx.orders().list(kStranger, std::nullopt, 1000, now).empty());
+    // An operator sees the invalid ones too, the newest first.
+    std::vector<OrderId> all = tx.orders().newest(account.id, {}, 1000);
+    CHECK(all.size() > listed.size());
+    const std::vector<OrderId> rest = tx.orders().newest(account.id, all.front(), 1000);
+    CHECK(std::vector(all.begin() + 1, all.end()) == rest);
+    CHECK(tx.orders().newest(kStranger, all.front(), 1000).empty());
+    CHECK(tx.orders().newest(kStranger, {}, 1000).empty());
 
     // In pages it is the same list.
     std::vector<OrderId> paged;
