@@ -16,6 +16,7 @@
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/core/wire_names.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/service/account_checks.h"
@@ -236,6 +237,28 @@ Account Accounts::agree_to_terms(const Account& account) {
 }
 
 Account Accounts::deactivate(const Account& account) {
+  return deactivate_as(account, "account:" + account.id.str());
+}
+
+Account Accounts::deactivate_by_operator(const AccountId& id, std::string_view actor) {
+  const std::optional<Account> account =
+      context_.store.read([&](store::Tx& tx) { return tx.accounts().get(id); });
+  if (!account) {
+    reject({.type = ProblemType::accountDoesNotExist,
+            .detail = "There is no account " + sanitize(id.str(), kSample) +
+                      "; `gatehouse account list` shows those that there are.",
+            .status = 404});
+  }
+  if (account->status != AccountStatus::valid) {
+    reject({.type = ProblemType::malformed,
+            .detail = "The account " + id.str() + " is " + std::string(to_string(account->status)) +
+                      " already.",
+            .status = 409});
+  }
+  return deactivate_as(*account, actor);
+}
+
+Account Accounts::deactivate_as(const Account& account, std::string_view actor) {
   std::size_t failed = 0;
   Account changed = context_.store.write([&](store::Tx& tx) {
     if (!tx.accounts().deactivate(account.directory, account.id)) {
@@ -243,11 +266,13 @@ Account Accounts::deactivate(const Account& account) {
     }
     failed = fail_open_orders(tx, account.id);
     store::AuditEvent event = event_of("account.deactivated", account);
+    event.actor = actor;
     event.details["orders_failed"] = failed;
     tx.audit().append(event);
     return tx.accounts().of(account.directory, account.id).value();
   });
-  context_.log.info("account.deactivated", {{"account", account.id}, {"orders_failed", failed}});
+  context_.log.info("account.deactivated",
+                    {{"account", account.id}, {"by", actor}, {"orders_failed", failed}});
   return changed;
 }
 

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -47,6 +48,9 @@ class Accounts {
   // issued, deactivates nothing else; certificates stay.
   Account deactivate(const Account& account);
 
+  // The operator's way. Rejects: no such account (404), not valid any more.
+  Account deactivate_by_operator(const AccountId& id, std::string_view actor);
+
   // Section 7.3.5, after the outer and inner JWS were proven: the new key's account changes, or the
   // id of the account that has the key already (409).
   using KeyChange = std::variant<Account, AccountId>;
@@ -54,6 +58,8 @@ class Accounts {
                        const crypto::Jwk& new_key);
 
  private:
+  Account deactivate_as(const Account& account, std::string_view actor);
+
   Context& context_;
 };
 

@@ -1,15 +1,23 @@
-// Inventory: what operators list, show and watch. Reads only; nothing here is bound to an account.
+// Inventory: what operators list, show and watch, and the parked orders that they set going again.
+// Nothing here is bound to an account.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "acme-server/base/clock.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/order_story.h"
+#include "acme-server/service/orders.h"
 #include "acme-server/store/audit.h"
+#include "acme-server/store/certificates.h"
 #include "acme-server/store/crls.h"
 #include "acme-server/store/jobs.h"
 
@@ -47,6 +55,35 @@ class Inventory {
   explicit Inventory(Context& context) : context_(context) {}
 
   InstallationState state();
+
+  store::CertificatePage certificates(const store::CertificateFilter& filter,
+                                      const std::optional<CertificateId>& after, std::size_t limit);
+  // By id, or by serial number in hex with or without colons: several where issuers share one.
+  std::vector<CertificateRecord> certificate(const std::string& id_or_serial);
+
+  std::vector<Account> accounts(const std::optional<AccountId>& after, std::size_t limit);
+
+  struct AccountView {
+    Account account;
+    std::int64_t open_orders = 0;
+  };
+
+  std::optional<AccountView> account(const AccountId& id);
+
+  struct OrderPage {
+    std::vector<OrderView> orders;
+    std::string next;  // what `after` goes on behind; empty: that was all
+  };
+
+  // Newest first; of one account where `account` is given.
+  OrderPage orders(const std::string& account, const std::string& after, std::size_t limit);
+  std::optional<OrderStory> order(const OrderId& id);
+  // Has the parked issuance of an order asked about again. False when it is not parked.
+  bool resume_order(const OrderId& id, std::string_view actor);
+
+  store::AuditPage audit(const store::AuditFilter& filter, std::int64_t after, std::size_t limit);
+  // A slice of the chain behind `from`.
+  store::Audit::Verified verify_audit(const store::AuditHead& from);
 
  private:
   Context& context_;
