@@ -13,8 +13,10 @@
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
+#include "acme-server/service/accounts.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/inventory.h"
+#include "acme-server/service/revocation.h"
 #include "acme-server/web/operator_auth.h"
 #include "acme-server/web/ops.h"
 #include "acme-server/web/router.h"
@@ -45,6 +47,8 @@ struct Admin {
   ProcessFacts process;
   Readiness readiness;
   service::Inventory inventory;
+  service::Revocation revocation;
+  service::Accounts accounts;
 };
 
 Router admin_routes(OperatorAuth& auth);
@@ -59,5 +63,24 @@ Json resume_issuance(Admin& admin, const OperatorRequest& request);
 
 // admin_backup.cc
 Json make_backup(Admin& admin, const OperatorRequest& request);
+
+// admin_certificates.cc
+Json list_certificates(Admin& admin, const OperatorRequest& request);
+Json show_certificate(Admin& admin, const OperatorRequest& request);
+Json revoke_certificate_by_operator(Admin& admin, const OperatorRequest& request);
+
+// admin_accounts.cc
+Json list_accounts(Admin& admin, const OperatorRequest& request);
+Json show_account_to_operator(Admin& admin, const OperatorRequest& request);
+Json deactivate_account_by_operator(Admin& admin, const OperatorRequest& request);
+
+// admin_orders.cc
+Json list_orders_for_operator(Admin& admin, const OperatorRequest& request);
+Json show_order_to_operator(Admin& admin, const OperatorRequest& request);
+Json resume_order(Admin& admin, const OperatorRequest& request);
+
+// admin_audit.cc
+Json list_audit_events(Admin& admin, const OperatorRequest& request);
+Json verify_audit_events(Admin& admin, const OperatorRequest& request);
 
 }  // namespace gatehouse::web

@@ -193,5 +193,140 @@ TEST_CASE("a clock that is off is accepted in so many words") {
   CHECK(whole["stopped"] == Json::array());
 }
 
+// A certificate of `account` for `name`.
+CertificateId issue(TestWeb& web, const Account& account, const std::string& name) {
+  const auto view = web.services.processing_order(account, {name});
+  web.services.run_jobs();
+  return web.services.show(account, view).order.certificate.value();
+}
+
+std::vector<std::string> members_of(const Json& object) {
+  std::vector<std::string> members;
+  for (const auto& item : object.items()) members.push_back(item.key());
+  return members;
+}
+
+TEST_CASE("certificates are listed, shown and revoked") {
+  TestWeb web;
+  const Account account = web.services.new_account();
+  const CertificateId first = issue(web, account, "a.test");
+  web.services.advance(std::chrono::hours(1));
+  const CertificateId second = issue(web, account, "b.test");
+
+  const Json list = json_of(web.command("/certificate/list"));
+  REQUIRE(list["certificates"].size() == 2);
+  CHECK(list["next"].is_null());
+  const Json& newest = list["certificates"][0];
+  CHECK(newest["id"] == second.str());
+  CHECK(newest["identifiers"] == Json::array({"dns:b.test"}));
+  CHECK(newest["status"] == "valid");
+  CHECK(members_of(newest) == std::vector<std::string>{"id", "status", "serial", "issuer",
+                                                       "backend", "identifiers", "not_before",
+                                                       "not_after", "issued", "directory",
+                                                       "account", "order", "revocation"});
+  const Json page = json_of(web.command("/certificate/list", {{"limit", 1}}));
+  CHECK(page["next"] == second.str());
+  const Json rest = json_of(web.command("/certificate/list", {{"after", page["next"]}}));
+  REQUIRE(rest["certificates"].size() == 1);
+  CHECK(rest["certificates"][0]["id"] == first.str());
+  CHECK(json_of(web.command("/certificate/list", {{"name", "A.test"}}))["certificates"].size() ==
+        1);
+  CHECK(web.command("/certificate/list", {{"ends_before", "soon"}}).status == 400);
+  CHECK(web.command("/certificate/list", {{"limit", 501}}).status == 400);
+
+  const std::string serial = newest["serial"];
+  const Json shown = json_of(web.command("/certificate/show", {{"certificate", serial}}));
+  CHECK(shown["id"] == second.str());
+  CHECK(shown["chain_pem"].get<std::string>().starts_with("-----BEGIN CERTIFICATE-----"));
+  CHECK(web.command("/certificate/show", {{"certificate", "ff"}}).status == 404);
+  CHECK(web.command("/certificate/show").status == 400);
+
+  const Json wrong = {{"certificate", serial}, {"reason", 7}};
+  CHECK(problem_of(web.command("/certificate/revoke", wrong)).type ==
+        ProblemType::badRevocationReason);
+  const Json revoke = {{"certificate", serial}, {"reason", 4}};
+  const Json revoked = json_of(web.command("/certificate/revoke", revoke));
+  CHECK(revoked["status"] == "revoked");
+  CHECK(revoked["revocation"]["reason"] == 4);
+  CHECK(problem_of(web.command("/certificate/revoke", revoke)).type == ProblemType::alreadyRevoked);
+  const Json events = json_of(web.command("/audit/list", {{"kind", "certificate.revoked"}}));
+  REQUIRE(events["events"].size() == 1);
+  CHECK(events["events"][0]["actor"] == "operator:990");
+}
+
+TEST_CASE("accounts are listed, shown and deactivated") {
+  TestWeb web;
+  const Account account = web.services.new_account();
+  web.services.new_order(account, {"a.test"});
+  const Json list = json_of(web.command("/account/list"));
+  REQUIRE(list["accounts"].size() == 1);
+  CHECK(members_of(list["accounts"][0]) == std::vector<std::string>{"id", "status", "directory",
+                                                                    "contacts", "created",
+                                                                    "terms_agreed", "thumbprint"});
+  const Json one = {{"account", account.id.str()}};
+  const Json shown = json_of(web.command("/account/show", one));
+  CHECK(shown["open_orders"] == 1);
+  CHECK(shown["key"]["kty"] == "EC");
+  CHECK(json_of(web.command("/account/deactivate", one, 0))["status"] == "deactivated");
+  CHECK(web.command("/account/deactivate", one).status == 409);
+  for (const char* path : {"/account/show", "/account/deactivate"}) {
+    CHECK(web.command(path, {{"account", "none"}}).status == 404);
+  }
+  const Json events = json_of(web.command("/audit/list", {{"actor", "operator:0"}}));
+  REQUIRE(events["events"].size() == 1);
+  CHECK(events["events"][0]["kind"] == "account.deactivated");
+}
+
+TEST_CASE("orders are listed and shown with their reasons, and resumed when they are parked") {
+  TestWeb web;
+  const Account account = web.services.new_account();
+  issue(web, account, "a.test");
+  const auto waiting = web.services.new_order(account, {"b.test"});
+  const Json list = json_of(web.command("/order/list"));
+  REQUIRE(list["orders"].size() == 2);
+  CHECK(list["orders"][0]["id"] == waiting.order.id.str());
+  CHECK(members_of(list["orders"][0]) ==
+        std::vector<std::string>{"id", "status", "identifiers", "profile", "created", "expires",
+                                 "finalized", "directory", "account", "certificate", "error"});
+  CHECK(json_of(web.command("/order/list", {{"status", "valid"}}))["orders"].size() == 1);
+  CHECK(web.command("/order/list", {{"status", "good"}}).status == 400);
+  const Json owned = json_of(web.command("/order/list", {{"account", account.id.str()}}));
+  CHECK(owned["orders"].size() == 2);
+  const Json page = json_of(web.command("/order/list", {{"limit", 1}}));
+  CHECK(page["next"].is_string());
+  const Json rest = json_of(web.command("/order/list", {{"after", page["next"]}}));
+  CHECK(rest["orders"].size() == 1);
+
+  const Json one = {{"order", waiting.order.id.str()}};
+  const Json shown = json_of(web.command("/order/show", one));
+  REQUIRE(shown["why"].size() == 1);
+  CHECK(shown["why"][0].get<std::string>().starts_with("b.test: waits for the client"));
+  CHECK(shown["authorizations"][0]["challenges"][0]["type"] == "http-01");
+  CHECK(shown["events"][0]["kind"] == "order.created");
+  CHECK(shown["job"].is_null());
+  CHECK(web.command("/order/show", {{"order", "none"}}).status == 404);
+  CHECK(web.command("/order/resume", {{"order", "none"}}).status == 404);
+  CHECK(web.command("/order/resume", one).status == 409);
+}
+
+TEST_CASE("the audit trail is exported and verified in slices") {
+  TestWeb web;
+  issue(web, web.services.new_account(), "a.test");
+  const Json list = json_of(web.command("/audit/list"));
+  REQUIRE(list["events"].size() > 5);
+  CHECK(members_of(list["events"][0]) ==
+        std::vector<std::string>{"sequence", "at", "kind", "actor", "directory", "account", "order",
+                                 "authorization", "certificate", "details", "hash"});
+  CHECK(list["events"][0]["kind"] == "account.created");
+  const Json verified = json_of(web.command("/audit/verify"));
+  CHECK(verified["broken"].is_null());
+  CHECK(verified["end"] == true);
+  const Json& last = list["events"].back();
+  CHECK(verified["sequence"] == last["sequence"]);
+  CHECK(verified["hash"] == last["hash"]);
+  const Json wrong = {{"sequence", 1}, {"hash", std::string(64, '0')}};
+  CHECK(json_of(web.command("/audit/verify", wrong))["broken"].is_string());
+}
+
 }  // namespace
 }  // namespace gatehouse::testing
