@@ -7,6 +7,7 @@
 #include <iostream>
 #include <string>
 
+#include "acme-server/app/cli_reference.h"
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
 #include "acme-server/app/preflight.h"
@@ -66,6 +67,7 @@ int run_command_line(int argc, char** argv) {
   add_rotate_issuer(program, chosen);
   add_commands(program, chosen);
   add_signer(program, chosen);
+  add_reference(program, chosen);
   add_version(program, chosen);
   try {
     program.parse(argc, argv);

@@ -8,12 +8,15 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "acme-server/base/files.h"
 #include "acme-server/base/json.h"
+#include "tests/support/acme_client.h"
 #include "tests/support/program.h"
+#include "tests/support/socket_acme.h"
 
 namespace gatehouse::testing {
 namespace {
@@ -236,6 +239,138 @@ TEST_CASE("what hinders a command is one line and exit code 2") {
   const Outcome refused = run(serve_arguments(made, free_port(), free_port()));
   CHECK(refused.code == 2);
   CHECK(refused.printed.find("no socket is in the way") != std::string::npos);
+}
+
+// The commands of one installation.
+struct Operator {
+  const Installation& made;
+
+  Outcome operator()(std::vector<std::string> command) const {
+    command.insert(command.end(), {"--config", made.config()});
+    return run(std::move(command));
+  }
+
+  Json json(std::vector<std::string> command) const {
+    command.emplace_back("--json");
+    return json_printed((*this)(std::move(command)));
+  }
+};
+
+TEST_CASE("certificates, orders and the audit trail are shown and changed by command") {
+  const Installation made;
+  const Operator run_command{made};
+  std::string serial;
+  std::string kept;
+  {
+    Running server(made);
+    const Outcome listed = run_command({"certificate", "list"});
+    CAPTURE(listed.printed);
+    CHECK(listed.code == 0);
+    CHECK(listed.printed.starts_with("SERIAL"));
+    CHECK(listed.printed.find("localhost") != std::string::npos);
+    const Json own = run_command.json({"certificate", "list", "--expiring-within", "100d"});
+    serial = own["serial"].get<std::string>();
+    CHECK(run_command({"certificate", "list", "--expires-before", "2026-01-01"})
+              .printed.find(serial) == std::string::npos);
+    CHECK(run_command({"certificate", "list", "--expiring-within", "soon"}).code == 2);
+
+    const Outcome shown = run_command({"certificate", "show", serial});
+    CHECK(shown.printed.find("-----BEGIN CERTIFICATE-----") != std::string::npos);
+    CHECK(shown.printed.find("none: the server's own") != std::string::npos);
+    const Outcome unknown = run_command({"certificate", "show", "ff"});
+    CHECK(unknown.code == 1);
+    CHECK(unknown.printed.starts_with("gatehouse: There is no certificate"));
+    CHECK(std::ranges::count(unknown.printed, '\n') == 1);
+
+    const Json order = run_command.json({"order", "list"});
+    CHECK(order["status"] == "valid");
+    const Outcome story = run_command({"order", "show", order["id"].get<std::string>()});
+    CAPTURE(story.printed);
+    CHECK(story.printed.find("Its certificate ") != std::string::npos);
+    CHECK(story.printed.find("certificate.issued") != std::string::npos);
+    CHECK(run_command({"order", "resume", order["id"].get<std::string>()}).code == 1);
+
+    const Outcome verified = run_command({"audit", "verify"});
+    CHECK(verified.code == 0);
+    kept = verified.printed.substr(0, verified.printed.find('\n'));
+    CHECK(run_command({"audit", "verify", "--expect", kept}).code == 0);
+    CHECK(run_command({"audit", "verify", "--expect", "x"}).code == 2);
+    CHECK(run_command({"audit", "show", "--kind", "certificate.issued"})
+              .printed.find("certificate.issued") != std::string::npos);
+    CHECK(run_command({"account", "list"}).code == 0);
+    CHECK(run_command({"account", "deactivate", "none"}).code == 1);
+    CHECK(run_command({"certificate", "revoke", serial, "--reason", "boredom"}).code == 2);
+  }
+  // Without a server the same commands work on the database itself.
+  CHECK(run_command({"audit", "verify", "--expect", kept}).code == 0);
+  const Outcome revoked = run_command({"certificate", "revoke", serial, "--reason", "superseded"});
+  CAPTURE(revoked.printed);
+  CHECK(revoked.code == 0);
+  CHECK(revoked.printed.find("when the server starts") != std::string::npos);
+  CHECK(run_command({"certificate", "revoke", serial}).code == 1);
+  const Json event = run_command.json({"audit", "show", "--kind", "certificate.revoked"});
+  CHECK(event["actor"] == "operator:" + std::to_string(::geteuid()));
+  // The start makes the CRL and a new certificate of its own.
+  Running server(made);
+  CHECK(run_command.json({"certificate", "list", "--revoked"})["serial"] == serial);
+}
+
+TEST_CASE("verify sees that the trail was cut off, or made anew") {
+  const Installation made;
+  const Operator run_command{made};
+  {
+    Running server(made);
+  }
+  const Json verified = run_command.json({"audit", "verify"});
+  const std::int64_t last = verified["sequence"].get<std::int64_t>();
+  const std::string hash = verified["hash"].get<std::string>();
+  const Outcome cut =
+      run_command({"audit", "verify", "--expect", std::to_string(last + 1) + ":" + hash});
+  CHECK(cut.code == 1);
+  CHECK(cut.printed.find("ends before event " + std::to_string(last + 1)) != std::string::npos);
+  const Outcome other = run_command(
+      {"audit", "verify", "--expect", std::to_string(last) + ":" + std::string(64, '0')});
+  CHECK(other.code == 1);
+  CHECK(other.printed.find("has another event") != std::string::npos);
+}
+
+TEST_CASE("an order that is stuck on DNS says so, with the next try") {
+  const Installation made;
+  const Operator run_command{made};
+  const std::string port = free_port();
+  Program server([&] {
+    auto arguments = serve_arguments(made, port, free_port());
+    // Nobody answers DNS there; the tries are far enough apart to look at one.
+    arguments.insert(
+        arguments.end(),
+        {"--set", R"(resolver={"servers":["127.0.0.1:9"],"timeout":"200ms","tries":1})", "--set",
+         R"(validation={"attempts":3,"gap":"60s"})", "--set",
+         R"(base_url=https://localhost:)" + port});
+    return arguments;
+  }());
+  REQUIRE_MESSAGE(server.prints("server.ready"), server.printed());
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> tls(SSL_CTX_new(TLS_client_method()),
+                                                              &SSL_CTX_free);
+  AcmeClient client(SocketSender({.listener = "acme",
+                                  .address = "127.0.0.1",
+                                  .port = static_cast<std::uint16_t>(std::stoi(port)),
+                                  .unix_path = ""},
+                                 tls.get(), "localhost"),
+                    "https://localhost:" + port);
+  REQUIRE(client.new_account().status == 201);
+  const ClientOrder order = client.new_order({"stuck.test"});
+  client.respond(order);
+  const std::string id = order.url.substr(order.url.rfind('/') + 1);
+  REQUIRE(server.prints("challenge.retry"));
+  const Outcome shown = run_command({"order", "show", id});
+  CAPTURE(shown.printed);
+  CHECK(shown.code == 0);
+  CHECK(shown.printed.find("stuck.test: http-01 is being proven, 1 try so far; the next one at ") !=
+        std::string::npos);
+  CHECK(shown.printed.find("the last one said: ") != std::string::npos);
+  CHECK(shown.printed.find("(dns)") != std::string::npos);
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 0);
 }
 
 }  // namespace
