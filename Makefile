@@ -78,7 +78,18 @@ fuzz: setup ## every fuzz target for SECONDS_EACH (default 60) seconds, with cla
 	    build/fuzz/corpus/$$(basename $$target) 2>&1 | grep -E 'ERROR|stat::number_of_executed|SUMMARY' ; \
 	  test $${PIPESTATUS[0]} -eq 0 || exit 1; done
 
+package: build ## a Debian package, at build/package/gatehouse_<version>_<architecture>.deb
+	@cmake/setup.sh package
+	@packaging/deb.sh
+
+check-package: package ## try the package in a Debian 12 of its own (root)
+	@packaging/check-package.sh
+
+check-next: ## compile and test against Debian 13's libraries, in a chroot (root)
+	@cmake/setup.sh package
+	@packaging/check-next.sh
+
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads clients bench bench-peers bench-size bench-micro bench-build format tidy coverage fuzz clean
+.PHONY: help setup build demo test test-threads clients bench bench-peers bench-size bench-micro bench-build format tidy coverage fuzz package check-package check-next clean
