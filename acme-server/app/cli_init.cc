@@ -140,6 +140,11 @@ void add_init(CLI::App& program, Command& chosen) {
   auto arguments = std::make_shared<InitArguments>();
   InitOptions& options = arguments->options;
   command->add_option("--directory", options.directory, "Where everything goes")->required();
+  command->add_option(
+      "--data", options.data,
+      "Where the database and what else the server writes goes; default: DIRECTORY");
+  command->add_flag("--systemd", options.systemd,
+                    "Listen on the sockets of gatehouse.socket and gatehouse-public.socket");
   command->add_option("--base-url", options.base_url,
                       "Where clients reach the server: https://host[:port]");
   command->add_option(

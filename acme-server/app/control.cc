@@ -1,5 +1,6 @@
 #include "acme-server/app/control.h"
 
+#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -113,7 +115,25 @@ class OwnServer {
   Server server_;
 };
 
-// Root may read everything; but the files that SQLite and we would make here must be the server's.
+// Root gives up being root for the user whose database it is: whatever a command leaves behind is
+// then the server's to use, and a server in a user namespace of its own (PrivateUsers=) knows no
+// other user at all.
+void become_owner(const config::Config& config) {
+  if (::geteuid() != 0) return;
+  struct stat info{};
+  const std::string folder = std::filesystem::path(config.store.database).parent_path().string();
+  if (::stat(config.store.database.c_str(), &info) != 0 && ::stat(folder.c_str(), &info) != 0) {
+    return;  // said later, with what to do
+  }
+  if (info.st_uid == 0) return;
+  if (::setgroups(0, nullptr) != 0 || ::setgid(info.st_gid) != 0 || ::setuid(info.st_uid) != 0) {
+    throw std::runtime_error("cannot become user " + std::to_string(info.st_uid) +
+                             ", who owns the database " + config.store.database + ": " +
+                             std::strerror(errno));
+  }
+}
+
+// The files that SQLite and we would make here must be the server's.
 void check_owner(const config::Config& config) {
   const std::string& path = config.store.database;
   struct stat info{};
@@ -177,6 +197,7 @@ void add_control_options(CLI::App& command, ControlOptions& options) {
 
 Control::Control(const ControlOptions& options) : impl_(std::make_unique<Impl>()) {
   impl_->config = config::load_config(options.config, options.settings);
+  become_owner(impl_->config);
   if (!impl_->connect()) impl_->own = own_server(impl_->config);
 }
 

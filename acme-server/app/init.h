@@ -29,6 +29,9 @@ struct InitOptions {
   std::string directory;   // where gatehouse.json and ca/ go; made when missing
   std::string base_url;    // "https://acme.corp.example", as clients reach the server
   std::string public_url;  // empty: http and base_url's host
+  // Where the database and the listeners' keys go, if not into `directory`: made when missing.
+  std::string data;
+  bool systemd = false;                    // the listeners are the sockets of the package's units
   std::string organization = "Gatehouse";  // of both subjects, at most 64 characters
   std::string root_name;  // common names; empty: organization + " Root CA", " Issuing CA"
   std::string issuer_name;

@@ -97,6 +97,7 @@ Plan plan_of(const InitOptions& options) {
     fail("root and issuing CA are both called \"" + plan.root_name +
          "\"; the issuing CA would look self-signed");
   }
+  if (!options.data.empty()) plan.data = fs::absolute(options.data).lexically_normal().string();
   check_lifetimes(options);
   check_constraints(options);
   if (options.issuer_passphrase.empty() != options.issuer_passphrase_reference.empty()) {
@@ -162,7 +163,21 @@ std::string profiles_text(const InitOptions& options) {
          " }\n    }\n  },\n";
 }
 
-std::string listeners_text(const Plan& plan) {
+// An absolute path in the config: data lies elsewhere than the config for good.
+std::string data_text(const Plan& plan) {
+  if (plan.data.empty()) return "";
+  return "\n  // What the server writes: its database, the listeners' keys, the control socket.\n"
+         "  \"data_directory\": " +
+         quoted(plan.data) + ",\n  \"store\": { \"path\": " + quoted(plan.data + "/gatehouse.db") +
+         " },\n";
+}
+
+std::string listeners_text(const InitOptions& options, const Plan& plan) {
+  if (options.systemd) {
+    return "\n  // gatehouse.socket and gatehouse-public.socket listen, by these names.\n"
+           "  \"listeners\": {\n    \"acme\": [{ \"systemd\": \"acme\" }],\n"
+           "    \"public\": [{ \"systemd\": \"public\" }]\n  },\n";
+  }
   if (plan.public_url.effective_port() == 80) return "";
   return "\n  // CRLs and issuers, where public_url says they are.\n"
          "  \"listeners\": {\n    \"public\": [{ \"address\": \"::\", \"port\": " +
@@ -183,7 +198,8 @@ std::string config_text(const InitOptions& options, const Plan& plan, RootOf roo
       ",\n\n"
       "  // Where every certificate says that CRLs and issuers are, for as long as it lives.\n"
       "  \"public_url\": " +
-      quoted(plan.public_url.origin()) + ",\n" + listeners_text(plan) + profiles_text(options) +
+      quoted(plan.public_url.origin()) + ",\n" + data_text(plan) + listeners_text(options, plan) +
+      profiles_text(options) +
       "\n  \"backends\": {\n    \"local\": {\n      \"type\": \"local\",\n"
       "      \"certificate\": \"ca/issuer.pem\",\n      \"key\": \"ca/issuer.key\",\n";
   if (!options.issuer_passphrase_reference.empty()) {
@@ -202,6 +218,7 @@ void make_installation(const Plan& plan, const std::string& config,
                        const std::vector<NewFile>& files) {
   bool config_written = false;
   try {
+    if (!plan.data.empty()) make_private_folder(plan.data);
     make_private_folder(plan.staging);
     for (const NewFile& file : files) {
       write_file(plan.staging + "/" + file.name, file.content, file.access, ExistingFile::refuse);

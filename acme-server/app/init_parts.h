@@ -25,6 +25,7 @@ struct Plan {
   Url public_url;
   std::string root_name, issuer_name;
   std::string config_file, ca, staging;
+  std::string data;  // absolute; empty: beside the config
 };
 
 // Checks everything that can be checked before anything is made. Throws std::runtime_error that

@@ -96,6 +96,22 @@ unsigned mode_of(const std::string& path) {
 
 }  // namespace
 
+TEST_CASE("data may lie elsewhere, and the listeners may be systemd's sockets") {
+  Fixture f;
+  InitOptions options = f.options();
+  options.data = f.folder.path() + "/var/data";
+  options.systemd = true;
+  init(options, f.clock, f.entropy);
+  const config::Config config = config::load_config(f.path("gatehouse.json"), {});
+  CHECK(config.data_directory == options.data);
+  CHECK(config.store.database == options.data + "/gatehouse.db");
+  CHECK(mode_of(options.data) == 0700U);
+  REQUIRE(config.acme.size() == 1);
+  CHECK(config.acme.front().socket_name == "acme");
+  REQUIRE(config.public_files.size() == 1);
+  CHECK(config.public_files.front().socket_name == "public");
+}
+
 TEST_CASE("init refuses what makes no sense, in words, and writes nothing") {
   struct Row {
     std::string what;
