@@ -203,10 +203,15 @@ void IssuanceGate::start() {
     for (const Stop& stop : stops) begin(state, stop);
   });
   for (const Stop& stop : stops) {
-    log_.error("issuance.stopped", {{"reason", to_string(stop.reason)},
-                                    {"by", stop.by},
-                                    {"why", stop.why},
-                                    {"next", "gatehouse resume-issuance"}});
+    if (stop.reason == StopReason::by_operator) {  // who knows of it
+      log_.warning("issuance.stopped",
+                   {{"reason", "operator"}, {"by", stop.by}, {"why", stop.why}});
+      continue;
+    }
+    log_.error("issuance.stopped",
+               {{"reason", to_string(stop.reason)},
+                {"why", stop.why},
+                {"next", "set the clock, then gatehouse resume-issuance --accept-clock"}});
   }
 }
 
