@@ -80,18 +80,7 @@ Json admin_json(const service::OrderView& view) {
 }
 
 Json admin_json(const store::AuditRow& row) {
-  const store::AuditEvent& event = row.event;
-  return {{"sequence", row.sequence},
-          {"at", to_rfc3339(row.at)},
-          {"kind", event.kind},
-          {"actor", event.actor},
-          {"directory", id_or_null(event.directory)},
-          {"account", id_or_null(event.account)},
-          {"order", id_or_null(event.order)},
-          {"authorization", id_or_null(event.authorization)},
-          {"certificate", id_or_null(event.certificate)},
-          {"details", event.details},
-          {"hash", row.hash}};
+  return json_of(row);
 }
 
 std::optional<Instant> optional_instant(const JsonObject& object, std::string_view name) {
