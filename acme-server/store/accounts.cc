@@ -1,5 +1,6 @@
 #include "acme-server/store/accounts.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -82,12 +83,20 @@ std::optional<Account> Accounts::get(const AccountId& id) {
 }
 
 std::vector<Account> Accounts::list(const std::optional<AccountId>& after, std::size_t limit) {
+  const std::vector<sql::Row> rows = connection_.query(
+      "SELECT accounts.id, accounts.directory, accounts.key_thumbprint, accounts.key_jwk, "
+      "accounts.key_spki_sha256, accounts.status, accounts.terms_agreed, accounts.created_at, "
+      "contacts.contact FROM (SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2) AS page "
+      "JOIN accounts ON accounts.id = page.id "
+      "LEFT JOIN account_contacts AS contacts ON contacts.account_id = accounts.id "
+      "ORDER BY accounts.id, contacts.position",
+      params(after.value_or(AccountId()), limit));
   std::vector<Account> accounts;
-  for (const sql::Row& row : connection_.query(
-           "SELECT id, directory, key_thumbprint, key_jwk, key_spki_sha256, status, terms_agreed, "
-           "created_at FROM accounts WHERE id > $1 ORDER BY id LIMIT $2",
-           params(after.value_or(AccountId()), limit))) {
-    accounts.push_back(account_of(connection_, row));
+  for (auto row = rows.begin(); row != rows.end();) {
+    const auto end = std::find_if(
+        row, rows.end(), [&](const sql::Row& other) { return other.text(0) != row->text(0); });
+    accounts.push_back(account_of({row, end}).value());
+    row = end;
   }
   return accounts;
 }
