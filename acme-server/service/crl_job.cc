@@ -13,6 +13,7 @@
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
@@ -121,6 +122,7 @@ void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>
   const Made made = make(target);
   const store::CrlRecord& crl = made.record;
   store_parts(made);
+  crash_point("crl.made");
   context_.store.write([&](store::Tx& tx) {
     tx.crls().put_part(crl, crl.parts - 1, made.der);
     if (!tx.crls().put(crl)) {
@@ -141,7 +143,9 @@ void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>
                                    {"entries", crl.entries},
                                    {"sha256", crl.sha256}}});
     also(tx);
+    crash_point("crl.putting");
   });
+  crash_point("crl.put");
   files_.forget(crl.file);
   context_.log.info("crl.published",
                     {{"url", crl.url}, {"number", crl.number}, {"entries", crl.entries}});
