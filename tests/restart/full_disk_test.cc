@@ -231,7 +231,8 @@ void run_full_disk(std::uint64_t floor) {
   }
   CHECK(tally.done == kClients * kOrdersEach);
   CHECK(tally.other_failures == 0);
-  CHECK(server.stop() == 0);
+  server.begin_stop();
+  CHECK(server.wait(std::chrono::seconds(60)) == KillableServer::End::in_order);
   check_signatures(home + "/gatehouse.db", record);
 }
 

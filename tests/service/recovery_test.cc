@@ -42,7 +42,9 @@ struct Story {
     services.run_jobs();
     services.store->read([&](store::Tx& tx) {
       const auto shard = services.ca->shards().at(0);
-      crl = tx.crls().in_force(shard.issuer, shard.url)->der;
+      const std::string octets =
+          tx.crls().octets(tx.crls().in_force(shard.issuer, shard.url).value());
+      crl.assign(octets.begin(), octets.end());
       for (const store::AuditRow& row : tx.audit().list(0, 100'000)) {
         log += print_json(store::json_of(row)) + "\n";
       }

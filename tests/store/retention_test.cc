@@ -102,13 +102,14 @@ void numbers_pass_a_floor(TestStore& store) {
     tx.crls().raise_floor(high);
     tx.crls().raise_floor(high - 5);
     CHECK(tx.crls().next_number(issuer, "u", kNoon) == high + 1);
-    CHECK(tx.crls().put({.issuer = issuer,
-                         .url = "u",
-                         .file = "/u",
-                         .number = high + 7,
-                         .this_update = kNoon,
-                         .next_update = kLater,
-                         .der = {0x30, 0x00}}));
+    const Bytes der = {0x30, 0x00};
+    CHECK(tx.crls().put_whole({.issuer = issuer,
+                               .url = "u",
+                               .file = "/u",
+                               .number = high + 7,
+                               .this_update = kNoon,
+                               .next_update = kLater},
+                              der));
     CHECK(tx.crls().highest_number() == high + 7);
     CHECK(tx.crls().next_number(issuer, "u", kNoon) == high + 8);
   });
