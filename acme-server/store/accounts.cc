@@ -86,9 +86,9 @@ std::vector<Account> Accounts::list(const std::optional<AccountId>& after, std::
   const std::vector<sql::Row> rows = connection_.query(
       "SELECT accounts.id, accounts.directory, accounts.key_thumbprint, accounts.key_jwk, "
       "accounts.key_spki_sha256, accounts.status, accounts.terms_agreed, accounts.created_at, "
-      "contacts.contact FROM (SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2) AS page "
-      "JOIN accounts ON accounts.id = page.id "
-      "LEFT JOIN account_contacts AS contacts ON contacts.account_id = accounts.id "
+      "contacts.contact "
+      "FROM accounts LEFT JOIN account_contacts AS contacts ON contacts.account_id = accounts.id "
+      "WHERE accounts.id IN (SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2) "
       "ORDER BY accounts.id, contacts.position",
       params(after.value_or(AccountId()), limit));
   std::vector<Account> accounts;

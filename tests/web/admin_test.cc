@@ -114,7 +114,9 @@ TEST_CASE("no other listener knows a command") {
       CHECK(ask(web, listener, "POST", path).status == 404);
       CHECK(ask(web, listener, "GET", path).status == 404);
     }
-    CHECK(ask(web, "acme", "POST", "/acme/default" + path).status == 404);
+    // Some read like a resource of ACME (an account called "list"), which wants a JWS.
+    const int status = ask(web, "acme", "POST", "/acme/default" + path).status;
+    CHECK((status == 404 || status == 415));
   }
   // Nor does the control listener know what others serve.
   for (const char* path :

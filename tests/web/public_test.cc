@@ -71,8 +71,8 @@ TEST_CASE("downloads share their bytes, those that come for it at once too") {
   Fixture f;
   std::vector<std::shared_ptr<const std::string>> bodies(16);
   {
-    std::vector<std::jthread> clients;
     std::barrier together(std::ssize(bodies));
+    std::vector<std::jthread> clients;  // ends before the barrier does
     for (auto& body : bodies) {
       clients.emplace_back([&] {
         together.arrive_and_wait();

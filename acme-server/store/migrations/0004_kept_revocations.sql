@@ -8,3 +8,6 @@ CREATE TABLE kept_revocations (
   not_after  BIGINT NOT NULL,
   PRIMARY KEY (issuer, crl_url, serial)
 );
+
+-- The highest CRL number of all: the next one passes it after a restore.
+CREATE INDEX crls_by_number ON crls (number);
