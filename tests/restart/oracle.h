@@ -17,6 +17,7 @@
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/store/audit.h"
+#include "acme-server/store/crls.h"
 #include "acme-server/store/sql/open.h"
 #include "tests/restart/stubborn_client.h"
 
@@ -182,9 +183,11 @@ class Oracle final {
       ++tally_.crls;
     }
     std::set<std::string> listed;
-    for (const sql::Row& row : connection_->query("SELECT url, number, der FROM crls", {})) {
-      CHECK(row.integer(1) == numbers[row.text(0)]);
-      const crypto::Crl crl = crypto::parse_crl(base64url_decode(row.text(2)).value()).value();
+    store::Crls crls(*connection_);
+    for (const sql::Row& row : connection_->query("SELECT issuer, url FROM crls", {})) {
+      const auto record = crls.in_force(IssuerId(row.text(0)), row.text(1)).value();
+      CHECK(record.number == numbers[record.url]);
+      const crypto::Crl crl = crypto::parse_crl(as_bytes(crls.octets(record))).value();
       for (const crypto::CrlEntry& entry : crl.entries) listed.insert(entry.serial);
     }
     const std::vector<sql::Row> due = connection_->query(
