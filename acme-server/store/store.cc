@@ -23,9 +23,11 @@
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/store/audit.h"
+#include "acme-server/store/jobs.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/migrate.h"
 #include "acme-server/store/state.h"
+#include "acme-server/store/values.h"
 
 namespace gatehouse::store {
 namespace {
@@ -119,6 +121,21 @@ std::string text_of(const std::exception_ptr& error) {
   }
 }
 
+// Whoever held a lease is dead where no other process can have the database, and its job is due
+// now: a crash is not waited out, nor counted as a failure. A database that several processes
+// claim from is known by the locked rows that claims skip; there, leases run out by themselves.
+void free_leases(sql::Connection& connection, Instant now) {
+  if (!connection.skip_locked().empty()) {
+    return;
+  }
+  for (const JobCount& jobs : Jobs(connection).counts()) {
+    connection.execute(
+        "UPDATE jobs SET run_at = $1, lease_token = NULL WHERE kind = $2 AND parked = 0 "
+        "AND lease_token IS NOT NULL",
+        params(now, to_string(jobs.kind)));
+  }
+}
+
 }  // namespace
 
 struct Store::Impl {
@@ -147,7 +164,7 @@ struct Store::Impl {
   void fail_group(const Group& group, const std::exception_ptr& error);
   void housekeep();
 
-  void start_arrivals();
+  void start();
 
   sql::Database& database;
   Executor& writer;
@@ -186,12 +203,13 @@ Store::Impl::Impl(sql::Database& given_database, Executor& given_writer, Clock& 
           {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5})) {
   ACME_CHECK(options.readers >= 1 && options.group_limit >= 1 && options.queue_limit >= 1);
   schema = sql::migrate(*connection, sql::embedded_migrations());
-  start_arrivals();
+  start();
   give_back(take_reader());  // what is wrong with reading shows now
   log.info("store.opened", {{"database", database.description()}, {"schema", schema}});
 }
 
-void Store::Impl::start_arrivals() {
+// What this process is the first to write.
+void Store::Impl::start() {
   connection->begin_write();
   try {
     State state(*connection);
@@ -200,6 +218,7 @@ void Store::Impl::start_arrivals() {
     std::from_chars(last.data(), last.data() + last.size(), starts);
     ++starts;
     state.set(kStarts, std::to_string(starts));
+    free_leases(*connection, job_clock.now());
     connection->commit();
     arrivals = starts << kArrivalBits;
   } catch (...) {

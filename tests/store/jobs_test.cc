@@ -155,6 +155,37 @@ void lease_can_be_renewed(TestStore& store) {
   });
 }
 
+void start_ends_the_leases_of_the_dead(TestStore& store) {
+  constexpr seconds kLease{60};
+  store->write([&](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    const auto claim = [&](const std::string& id) {
+      jobs.enqueue(id, kKind, id, kNoon);
+      return jobs.claim_due(kKind, kNoon, 1, kNoon + kLease, "token").at(0);
+    };
+    CHECK(jobs.park(claim("parked"), "why"));
+    CHECK(jobs.retry(claim("failed"), kNoon, "why"));
+    CHECK(jobs.claim_due(kKind, kNoon, 1, kNoon + kLease, "token").at(0).id == "failed");
+    jobs.enqueue("later", kKind, "later", kNoon + hours(1));
+    CHECK(jobs.next_run_at() == kNoon + kLease);
+  });
+  const Instant restart = kNoon + seconds(3);
+  store.job_clock.set(restart);
+  store.reopen();
+  store->write([&](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    CHECK(jobs.next_run_at() == restart);
+    const std::vector<Job> due = jobs.claim_due(kKind, restart, 9, restart + kLease, "next");
+    REQUIRE(due.size() == 1);
+    CHECK(due.front().subject == "failed");
+    CHECK(due.front().attempts == 1);  // a crash is not counted
+    CHECK(due.front().note == "why");
+    CHECK(jobs.finish(due.front(), restart));
+    CHECK(jobs.next_run_at() == kNoon + hours(1));
+    CHECK(jobs.parked().size() == 1);
+  });
+}
+
 void parked_job_waits_for_the_operator(TestStore& store) {
   store->write([](store::Tx& tx) {
     store::Jobs jobs = tx.jobs();
@@ -198,6 +229,7 @@ std::vector<ContractCase> job_cases() {
       {"failures are counted until a run ends well; a note is kept", postponed_job_remembers},
       {"a worker that slept past its lease changes nothing", stale_worker_changes_nothing},
       {"a lease can be renewed", lease_can_be_renewed},
+      {"a start ends the leases of the dead", start_ends_the_leases_of_the_dead},
       {"a parked job waits for the operator", parked_job_waits_for_the_operator},
   };
 }
