@@ -12,6 +12,7 @@
 #include "acme-server/app/server.h"
 #include "acme-server/app/start_report.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/socket_dialer.h"
@@ -258,7 +259,9 @@ bool Host::Impl::reload(Instance& instance) {
 
 bool Host::Impl::stop() {
   if (stopped) return *stopped;
+  crash_point("stop.begun");
   const bool drained = engine->drain_and_stop();
+  crash_point("stop.drained");
   if (scheduler.joinable()) {
     scheduler.request_stop();
     wake();
@@ -269,10 +272,12 @@ bool Host::Impl::stop() {
   issuance.drain();
   maintenance.drain();
   control.drain();
+  crash_point("stop.lanes_dry");
   for (const auto& instance : instances) {
     instance->server.reset();
     instance->writer->drain();
   }
+  crash_point("stop.closed");
   stopped = drained;
   return drained;
 }
@@ -300,6 +305,7 @@ std::vector<std::string> Host::start() {
     held.serving = true;
     for (const auto& [number, identity] : held.latest) impl_->hand_over(number, identity);
   });
+  crash_point("start.listening");
   impl_->scheduler =
       std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->schedule(stop); });
   for (const auto& instance : impl_->instances) {

@@ -10,6 +10,7 @@
 
 #include "acme-server/app/config_checks.h"
 #include "acme-server/app/secret_source.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
@@ -336,8 +337,11 @@ http::Handler Server::handler() {
     Executors& executors = impl_->environment.executors;
     Executor& executor =
         shared->listener == web::kControlListener ? executors.control : executors.requests;
-    const bool posted =
-        executor.try_post([this, shared, respond] { respond(impl_->web.handle(*shared)); });
+    const bool posted = executor.try_post([this, shared, respond] {
+      http::Response response = impl_->web.handle(*shared);
+      crash_point("answer.made");
+      respond(std::move(response));
+    });
     if (!posted) respond(impl_->web.busy(*shared));
   };
   return impl_->environment.decorate.handler(std::move(handler));
@@ -345,9 +349,11 @@ http::Handler Server::handler() {
 
 void Server::prepare() {
   impl_->check_clock();
+  crash_point("start.clock_checked");
   impl_->crls.make_missing();
   impl_->crls.enqueue_all();
   impl_->maintenance.enqueue();
+  crash_point("start.jobs_wished_for");
   if (impl_->own_certificate) impl_->wait_for_own_certificate();
   impl_->prepared = true;
 }

@@ -12,6 +12,7 @@
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/crypto/asn1.h"
@@ -233,7 +234,10 @@ Bytes make_tbs(const CertificateTemplate& certificate, ByteView signature_algori
 }
 
 Bytes sign_certificate(ByteView tbs, Signer& signer) {
-  return der::sequence({tbs, signer.algorithm(), der::bit_string(signer.sign(tbs))});
+  crash_point("key.before_signing");
+  const Bytes signature = signer.sign(tbs);
+  crash_point("key.signed");
+  return der::sequence({tbs, signer.algorithm(), der::bit_string(signature)});
 }
 
 Bytes make_name(const std::string& common_name, const std::string& organization) {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/account.h"
@@ -193,8 +194,10 @@ Accounts::Found Accounts::find_or_create(const DirectoryId& directory, const cry
     event.details["contacts"] = account.contacts;
     event.details["terms_agreed"] = account.terms_agreed;
     tx.audit().append(event);
+    crash_point("account.creating");
     return Found{.account = account, .created = true};
   });
+  crash_point("account.created");
   if (found.created) {
     context_.log.info("account.created", {{"account", found.account.id}, {"directory", directory}});
   }
@@ -245,8 +248,10 @@ Account Accounts::deactivate(const Account& account) {
     store::AuditEvent event = event_of("account.deactivated", account);
     event.details["orders_failed"] = failed;
     tx.audit().append(event);
+    crash_point("account.deactivating");
     return tx.accounts().of(account.directory, account.id).value();
   });
+  crash_point("account.deactivated");
   context_.log.info("account.deactivated", {{"account", account.id}, {"orders_failed", failed}});
   return changed;
 }
@@ -276,8 +281,10 @@ Accounts::KeyChange Accounts::change_key(const Account& account, const crypto::J
     event.details["old_thumbprint"] = old_thumbprint;
     event.details["new_thumbprint"] = new_thumbprint;
     tx.audit().append(event);
+    crash_point("account.key_changing");
     return tx.accounts().of(account.directory, account.id).value();
   });
+  crash_point("account.key_changed");
   if (std::holds_alternative<Account>(change)) {
     context_.log.info("account.key_changed", {{"account", account.id}});
   }

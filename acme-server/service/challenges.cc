@@ -10,6 +10,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
@@ -123,6 +124,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
         return view_of(after, id, tx.job_now());
       });
   if (begun) {
+    crash_point("challenge.processing");
     context_.log.info("challenge.processing", {{"challenge", id},
                                                {"type", view->challenge.type},
                                                {"authorization", view->authorization},

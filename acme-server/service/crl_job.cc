@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
@@ -96,6 +97,7 @@ store::CrlRecord CrlJob::make(const Target& target, std::size_t& entries) {
 void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>& also) {
   std::size_t entries = 0;
   const store::CrlRecord crl = make(target, entries);
+  crash_point("crl.made");
   context_.store.write([&](store::Tx& tx) {
     if (!tx.crls().put(crl)) {
       throw std::runtime_error("a CRL with number " + std::to_string(crl.number) +
@@ -113,7 +115,9 @@ void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>
                                    {"number", crl.number},
                                    {"entries", entries}}});
     also(tx);
+    crash_point("crl.putting");
   });
+  crash_point("crl.put");
   files_.forget(crl.file);
   context_.log.info("crl.published",
                     {{"url", crl.url}, {"number", crl.number}, {"entries", entries}});

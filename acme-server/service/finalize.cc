@@ -9,6 +9,7 @@
 #include "acme-server/base/base64url.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
@@ -115,8 +116,10 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
     tx.audit().append(event_of("order.finalized", now->order, Actor::account));
     tx.audit().append(intent_event(now->order, issuance, Actor::account));
     tx.after_commit(context_.wake);
+    crash_point("intent.storing");
     return view_of(tx.orders().of(account.id, id).value(), now->authorizations, tx.now());
   });
+  crash_point("intent.stored");
   context_.log.info("order.processing",
                     {{"order", id}, {"account", account.id}, {"serial", issuance.serial}});
   return view;

@@ -13,6 +13,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/log.h"
 #include "acme-server/core/account.h"
@@ -174,6 +175,7 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
   event.details["issuance"] = issuance->id.str();
   event.details["serial"] = issuance->serial;
   tx.audit().append(event);
+  crash_point("intent.marking");
   return ClaimedIntent{.order = std::move(*order), .issuance = std::move(*issuance), .first = true};
 }
 
@@ -232,6 +234,7 @@ std::optional<ClaimedIntent> claim_intent(Context& context, JobRun& run, const P
     Step step =
         context.store.write([&](store::Tx& tx) { return decide(tx, context, run, policy, now); });
     if (auto* claimed = std::get_if<ClaimedIntent>(&step)) {
+      crash_point("intent.marked");
       return std::move(*claimed);
     }
     if (const auto* ended = std::get_if<Ended>(&step)) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/rfc3339.h"
@@ -172,6 +173,7 @@ store::AuditEvent issued_event(const Inquiry& inquiry, const CertificateRecord& 
 void record(const Inquiry& inquiry, const backends::Issued& issued) {
   const crypto::Certificate leaf = crypto::parse_pem_chain(issued.chain_pem).value().front();
   CertificateRecord certificate = record_of(inquiry, issued, leaf);
+  crash_point("certificate.checked");
   inquiry.context.store.write([&](store::Tx& tx) {
     inquiry.run.finish(tx);
     certificate.issued_at = tx.now();
@@ -182,7 +184,9 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
     store::AuditEvent valid = event_of("order.valid", inquiry.order(), Actor::server);
     valid.certificate = certificate.id;
     tx.audit().append(valid);
+    crash_point("certificate.recording");
   });
+  crash_point("certificate.recorded");
   inquiry.counters.issued.add();
   inquiry.context.log.info("certificate.issued",
                            {{"certificate", certificate.id},

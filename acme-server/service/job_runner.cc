@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/executor.h"
 #include "acme-server/base/metrics.h"
@@ -77,6 +78,7 @@ std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
     waiting_for_lane = true;
   }
   for (const store::Job& job : jobs) {
+    crash_point("job.claimed");
     if (lane.executor.try_post([this, &lane, job] { execute(lane, job); })) {
       ++posted;
     } else {
@@ -98,6 +100,7 @@ void JobRunner::Impl::execute(Lane& lane, const store::Job& job) {
     JobRun run(job);
     lane.handler.run(run);
     ACME_CHECK(run.ended());
+    crash_point("job.ended");
     lane.done.add();
   } catch (const LeaseLost& lost) {
     // Another worker has the job by now; what this one did has not happened.

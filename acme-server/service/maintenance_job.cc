@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/rfc3339.h"
@@ -109,6 +110,7 @@ void MaintenanceJob::run(JobRun& run) {
     run.postpone(tx, tx.job_now() + kEvery, "");
     return tx.jobs().parked();
   });
+  crash_point("maintenance.noted");
   jobs_parked_.set(static_cast<double>(parked.size()));
   if (!warned) warn(context_.log, expiring, parked, now);
 }

@@ -13,6 +13,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/account.h"
@@ -231,6 +232,7 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
     check_open_orders(tx, account, *policy);
     return store_order(tx, order, drafts, profile, context_.validators);
   });
+  crash_point("order.created");
   context_.log.info("order.created", {{"order", view.order.id},
                                       {"account", account.id},
                                       {"profile", profile.name},

@@ -17,6 +17,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/secret.h"
@@ -123,6 +124,7 @@ void OwnCertificateJob::hand_over(const Identity& identity) {
   const bool is_new = handed_over_.with([&](CertificateId& last) {
     return std::exchange(last, identity.record.id) != identity.record.id;
   });
+  crash_point("own_certificate.found");
   if (is_new) changed_(identity.tls);
 }
 
@@ -187,6 +189,8 @@ void OwnCertificateJob::begin(JobRun& run) {
   write_file(key_path(crypto::spki_sha256_of(spki)), key.reveal(), FileAccess::owner_only,
              ExistingFile::refuse);
 
+  crash_point("own_certificate.key_kept");
+
   std::vector<std::string> dns_names;
   std::vector<std::string> ip_addresses;
   for (const Identifier& identifier : options_.identifiers) {
@@ -219,6 +223,7 @@ void OwnCertificateJob::begin(JobRun& run) {
     run.postpone(tx, tx.job_now() + kPoll, "");
     tx.after_commit(context_.wake);
   });
+  crash_point("own_certificate.ordered");
   context_.log.info("own_certificate.ordered", {{"order", order.id}});
 }
 

@@ -11,6 +11,7 @@
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/rfc3339.h"
@@ -237,9 +238,11 @@ void Revocation::revoke(const Request& request) {
       tx.jobs().enqueue(own_job, store::JobKind::own_certificate, own_subject, tx.job_now());
     }
     tx.after_commit(context_.wake);
+    crash_point("certificate.revoking");
     return std::nullopt;
   });
   if (refusal) reject(*refusal);
+  crash_point("certificate.revoked");
   if (!on_crl) {
     context_.log.error("revocation.on_no_crl",
                        {{"certificate", certificate.id}, {"crl", certificate.crl_url}});

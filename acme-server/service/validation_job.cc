@@ -11,6 +11,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/text.h"
@@ -190,9 +191,12 @@ void ValidationJob::run(JobRun& run) {
   if (const auto needed = policy->validation_timeout + kLeaseMargin; needed > JobRunner::kLease) {
     context_.store.write([&](store::Tx& tx) { run.renew(tx, needed); });
   }
+  crash_point("validation.begun");
   const Try tried = attempt(context_, *task, *policy);
+  crash_point("validation.tried");
   const std::optional<Challenge> challenge = context_.store.write(
       [&](store::Tx& tx) { return conclude_in(tx, run, *task, tried, *policy); });
+  crash_point("validation.concluded");
   if (challenge) {
     log_try(context_.log, *task, *challenge);
   }

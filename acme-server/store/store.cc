@@ -18,6 +18,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/executor.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/log.h"
@@ -219,7 +220,9 @@ void Store::Impl::start() {
     ++starts;
     state.set(kStarts, std::to_string(starts));
     free_leases(*connection, job_clock.now());
+    crash_point("start.leases_freed");
     connection->commit();
+    crash_point("start.opened");
     arrivals = starts << kArrivalBits;
   } catch (...) {
     connection->rollback();
@@ -365,6 +368,7 @@ void Store::Impl::run_group(const Group& group) {
   for (const std::shared_ptr<Member>& member : group) {
     answer(*member);
   }
+  crash_point("store.answered");
   housekeep();
 }
 
@@ -379,7 +383,9 @@ void Store::Impl::attempt(const Group& group) {
     return;
   }
   Audit(*connection, clock.now(), arrivals).seal();
+  crash_point("store.before_commit");
   connection->commit();
+  crash_point("store.committed");
   commits.add();
 }
 

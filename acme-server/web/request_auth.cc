@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/account.h"
@@ -175,6 +176,7 @@ void RequestAuth::check_freshness(const Call& call, const crypto::Jws& jws) {
     reject(ProblemType::badNonce,
            "The protected header has no nonce; send the Replay-Nonce of this response.");
   }
+  crash_point("nonce.redeeming");
   if (!api_.nonces.redeem(*jws.nonce)) {
     reject(ProblemType::badNonce,
            "The nonce was used before, is too old or is none of ours; send the Replay-Nonce of "

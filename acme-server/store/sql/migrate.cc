@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/store/sql/database.h"
 
 namespace gatehouse::sql {
@@ -29,7 +30,9 @@ void apply(Connection& writer, const Migration& migration) {
     const std::array<Value, 2> parameters = {value_of(migration.number),
                                              std::string(migration.name)};
     writer.execute("INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", parameters);
+    crash_point("start.migrating");
     writer.commit();
+    crash_point("start.migrated");
   } catch (const DatabaseError& error) {
     writer.rollback();
     throw DatabaseError("migration " + std::string(migration.name) +

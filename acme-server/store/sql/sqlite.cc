@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/match.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/store_options.h"
@@ -385,9 +386,11 @@ void SqliteConnection::housekeep() {
   sqlite3_busy_timeout(handle_.get(), wait ? kReaderMilliseconds : 0);
   int in_log = 0;
   int done = 0;
+  crash_point("checkpoint.begun");
   const int code = sqlite3_wal_checkpoint_v2(
       handle_.get(), "main", wait ? SQLITE_CHECKPOINT_FULL : SQLITE_CHECKPOINT_PASSIVE, &in_log,
       &done);
+  crash_point("checkpoint.done");
   sqlite3_busy_timeout(handle_.get(), kBusyMilliseconds);
   if (code == SQLITE_OK && in_log == done) {
     log_pages_ = 0;  // the next commit begins the log anew
