@@ -30,6 +30,13 @@ test-threads: setup ## the concurrent tests, under ThreadSanitizer
 
 TSAN_TESTS := base_test http_test store_test web_test
 
+kill-test: setup ## kill -9 the server KILLS times (2000) over ORDERS orders (20000); SEED=n has the same kills again
+	@cmake/setup.sh test
+	@cmake --preset kill >/dev/null
+	@cmake --build --preset kill --target restart_test restart_server
+	@GATEHOUSE_KILLS=$(or $(KILLS),2000) GATEHOUSE_ORDERS=$(or $(ORDERS),20000) $(if $(SEED),GATEHOUSE_SEED=$(SEED)) \
+	  build/kill/restart_test --no-version
+
 clients: build ## real ACME clients against the release binary: one table, JUnit beside it; CLIENT=lego runs one
 	@cmake/setup.sh clients
 	@conformance/clients/run.py $(if $(CLIENT),--only $(CLIENT))
@@ -81,4 +88,4 @@ fuzz: setup ## every fuzz target for SECONDS_EACH (default 60) seconds, with cla
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads clients bench bench-peers bench-size bench-micro bench-build format tidy coverage fuzz clean
+.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-size bench-micro bench-build format tidy coverage fuzz clean

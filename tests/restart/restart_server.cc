@@ -1,37 +1,38 @@
 // A real server to be killed: Host on SQLite on disk, its CA's key behind a recorder, names proven
 // by script. Prints its port when it serves, and stops in order when its standard input ends.
 //
-//   restart_server FOLDER RECORD      FOLDER as ServerFolder leaves it
+//   restart_server FOLDER RECORD [POINT PASS]
+//
+// FOLDER is as ServerFolder leaves it. With POINT it kills itself at the PASS-th pass of that crash
+// point.
+#include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "acme-server/app/host.h"
+#include "acme-server/base/crash_point.h"
 #include "tests/support/recording_signer.h"
 #include "tests/support/scripted_validator.h"
 
 namespace gatehouse::testing {
 namespace {
 
-// The jobs of a dead process wait for their leases of a minute to end. By this clock a minute takes
-// two seconds.
-class HastyClock final : public Clock {
- public:
-  Instant now() const override {
-    const auto now = std::chrono::system_clock::now();
-    return std::chrono::floor<std::chrono::seconds>(kOrigin + (now - kOrigin) * kHaste);
-  }
+// So that checkpoints come often.
+constexpr std::size_t kCheckpointPages = 200;
 
- private:
-  static constexpr int kHaste = 30;
-  // The same in each run, so that time goes on across them.
-  static constexpr std::chrono::sys_days kOrigin =
-      std::chrono::year(2026) / std::chrono::January / 1;
-};
+// Where this process dies. Written before it has a second thread.
+struct Crash {
+  std::string point;
+  std::atomic<int> passes_left = 0;
+} crash;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): on_crash_point() has no
+          // other way to it
 
 // Records certificates and not CRLs, which are made as often as one likes.
 class RecordCertificates final : public crypto::Signer {
@@ -63,13 +64,13 @@ class RecordCertificates final : public crypto::Signer {
 int run(const std::string& folder, const std::string& record) {
   config::Config config = config::load_config(folder + "/gatehouse.json", {});
   config.threads = {.http = 1, .requests = 8, .request_queue = 256, .validation = 4, .issuance = 4};
+  config.store.checkpoint_pages = kCheckpointPages;
   for (auto* kind : {&config.acme, &config.public_files, &config.operations}) {
     for (config::ListenerConfig& listener : *kind) {
       listener.listener.address = http::TcpAddress{.address = "127.0.0.1", .port = 0};
     }
   }
   Log log({.format = Log::Format::json, .level = LogLevel::error, .sink = {}});
-  HastyClock hasty;
   std::vector<config::Config> configs;
   configs.push_back(std::move(config));
   app::Host host(std::move(configs), log,
@@ -84,7 +85,7 @@ int run(const std::string& folder, const std::string& record) {
                          std::make_unique<ScriptedValidator>(std::string(real->challenge_type())));
                    };
                    return app::Environment{.clock = base.clock,
-                                           .job_clock = hasty,
+                                           .job_clock = base.job_clock,
                                            .entropy = base.entropy,
                                            .resolver = base.resolver,
                                            .dialer = base.dialer,
@@ -107,12 +108,23 @@ int run(const std::string& folder, const std::string& record) {
 }  // namespace
 }  // namespace gatehouse::testing
 
+// The thread that comes here goes no further, and no other gets far: the signal ends all of them.
+void gatehouse::on_crash_point(std::string_view name) noexcept {
+  if (name != testing::crash.point || testing::crash.passes_left.fetch_sub(1) != 1) return;
+  ::kill(::getpid(), SIGKILL);
+  for (;;) ::pause();
+}
+
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fputs("usage: restart_server FOLDER RECORD\n", stderr);
+  if (argc != 3 && argc != 5) {
+    std::fputs("usage: restart_server FOLDER RECORD [POINT PASS]\n", stderr);
     return 2;
   }
   try {
+    if (argc == 5) {
+      gatehouse::testing::crash.point = argv[3];
+      gatehouse::testing::crash.passes_left = std::stoi(argv[4]);
+    }
     return gatehouse::testing::run(argv[1], argv[2]);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "restart_server: %s\n", error.what());
