@@ -180,14 +180,19 @@ void die_at(Stage& stage, RestartLoad& load, const Crash& crash) {
   FAIL("the point was not passed");
 }
 
-// Which passes to die at. A process passes some points once, and some often while it starts: there
-// a later pass is one under load.
+bool is_of(const std::string& point, std::initializer_list<const char*> groups) {
+  return std::ranges::any_of(groups, [&](const char* group) { return point.starts_with(group); });
+}
+
+// Some dozen times by a start alone: a later pass is one under load.
+bool passed_often(const std::string& point) {
+  return is_of(point, {"store.", "job.", "answer.", "nonce."});
+}
+
+// Which passes to die at.
 std::vector<int> passes_of(const std::string& point) {
-  const auto is_of = [&](std::initializer_list<const char*> groups) {
-    return std::ranges::any_of(groups, [&](const char* group) { return point.starts_with(group); });
-  };
-  if (is_of({"start.", "stop.", "own_certificate.", "maintenance."})) return {1};
-  if (is_of({"store.", "job.", "answer.", "nonce."})) return {1, 40};
+  if (is_of(point, {"start.", "stop.", "own_certificate.", "maintenance."})) return {1};
+  if (passed_often(point)) return {1, 40};
   return {1, 2};
 }
 
@@ -236,7 +241,8 @@ class Kills final {
   Crash next_crash() {
     if (draw(0, 1) == 0) return {};
     const auto point = static_cast<std::size_t>(draw(0, static_cast<int>(points_.size()) - 1));
-    return {.point = points_[point], .pass = draw(1, 8)};
+    const std::string& name = points_[point];
+    return {.point = name, .pass = draw(1, passed_often(name) ? 60 : 3)};
   }
 
   int draw(int low, int high) { return std::uniform_int_distribution(low, high)(random_); }
