@@ -51,7 +51,7 @@ class Scanner final {
   Range skip_string() {
     skip_space();
     const std::size_t begin = at_++;
-    while (text_.at(at_) != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    while (text_.at(at_) != '"') at_ += text_[at_] == '\\' ? 2U : 1U;
     ++at_;
     return {.begin = begin, .end = at_};
   }
