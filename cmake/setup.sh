@@ -61,7 +61,10 @@ echo "setup: installing ${missing[*]}"
 policy=/usr/sbin/policy-rc.d
 services=()
 for package in "${missing[@]}"; do
-  case "$package" in caddy) services+=(caddy caddy-api) ;; esac
+  case "$package" in
+    caddy) services+=(caddy caddy-api) ;;
+    unbound) services+=(unbound unbound-resolvconf) ;;
+  esac
 done
 keep_services_quiet() {
   trap 'rm -f "$log"; restore_policy' EXIT
