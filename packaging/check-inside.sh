@@ -3,7 +3,7 @@
 set -euo pipefail
 step() { echo "--- $*"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
-as_server() { setpriv --reuid gatehouse --regid gatehouse --init-groups --no-new-privs "$@"; }
+become_server=(setpriv --reuid gatehouse --regid gatehouse --init-groups --no-new-privs)
 
 step "its own user and folders"
 getent passwd gatehouse | grep -q ':/var/lib/gatehouse:/usr/sbin/nologin$' || fail "user gatehouse"
@@ -20,25 +20,29 @@ for unit in gatehouse.service gatehouse.socket gatehouse-public.socket; do
 done
 
 step "a CA, made as the package says"
-as_server gatehouse init --directory /etc/gatehouse --data /var/lib/gatehouse --systemd \
+"${become_server[@]}" gatehouse init --directory /etc/gatehouse --data /var/lib/gatehouse --systemd \
   --base-url https://localhost --name "Package Check" >/dev/null
-as_server gatehouse check-config --config /etc/gatehouse/gatehouse.json >/dev/null
+"${become_server[@]}" gatehouse check-config --config /etc/gatehouse/gatehouse.json >/dev/null
 
 step "the server, as its own user"
 start() {
   # What the socket units do is done here by addresses of loopback.
-  as_server gatehouse serve --config /etc/gatehouse/gatehouse.json \
+  "${become_server[@]}" gatehouse serve --config /etc/gatehouse/gatehouse.json \
     --set 'listeners={"acme":[{"address":"127.0.0.1","port":14443}],"public":[{"address":"127.0.0.1","port":14080}]}' \
     2>/tmp/server.log &
   server=$!
-  tail --pid="$server" -n +1 -f /tmp/server.log | grep -q -m 1 server.ready || { cat /tmp/server.log; fail "no start"; }
+  until grep -q server.ready /tmp/server.log; do
+    kill -0 "$server" 2>/dev/null || { cat /tmp/server.log; fail "no start"; }
+    sleep 0.1
+  done
 }
 stop() {
   kill -TERM "$server"
   wait "$server" || fail "the server ended with $?"
 }
 start
-[ "$(stat -c %U "/proc/$server")" = gatehouse ] || fail "runs as $(stat -c %U "/proc/$server")"
+uid=$(awk '/^Uid:/ { print $2 }' "/proc/$server/status")
+[ "$uid" = "$(id -u gatehouse)" ] || fail "runs as user $uid"
 curl -sS --fail --cacert /etc/gatehouse/ca/root.pem --connect-to localhost:443:127.0.0.1:14443 https://localhost/directory | grep -q newOrder ||
   fail "no directory"
 gatehouse status --config /etc/gatehouse/gatehouse.json >/tmp/status || fail "gatehouse status as root"
@@ -62,7 +66,8 @@ dpkg -r gatehouse >/dev/null 2>&1
 [ ! -e /usr/bin/gatehouse ] && [ -e /etc/gatehouse/ca/issuer.key ] || fail "remove"
 
 step "purged: a CA is kept, and said so; an empty installation leaves nothing"
-dpkg -P gatehouse 2>&1 | grep -q 'holds a CA' || fail "purge says nothing"
+said=$(dpkg -P gatehouse 2>&1)
+case "$said" in *"holds a CA"*) ;; *) fail "purge says: $said" ;; esac
 [ -e /etc/gatehouse/ca/issuer.key ] || fail "purge has deleted a CA"
 rm -rf /etc/gatehouse /var/lib/gatehouse
 dpkg -i /root/gatehouse.deb >/dev/null 2>&1

@@ -13,7 +13,7 @@ cp -r packaging/debian "$stage/debian"
 cp packaging/systemd/gatehouse.service packaging/systemd/gatehouse.socket "$stage/debian/"
 cp packaging/systemd/gatehouse-public.socket "$stage/debian/gatehouse.gatehouse-public.socket"
 install -m 0755 "$binary" "$stage/files/usr/bin/gatehouse"
-"$binary" man >"$stage/files/gatehouse.1"
+"$binary" man >"$stage/files/gatehouse.8"
 "$binary" completion bash >"$stage/files/usr/share/bash-completion/completions/gatehouse"
 cp README.md docs/operations.md docs/choices.md config/gatehouse.example.json config/gatehouse.schema.json "$stage/files/doc/"
 
@@ -25,15 +25,15 @@ gatehouse ($version) unstable; urgency=medium
 
   * Gatehouse $version.
 
- -- Gatehouse maintainers <gatehouse@localhost>  $(date --utc --date="@$SOURCE_DATE_EPOCH" +'%a, %d %b %Y %H:%M:%S +0000')
+ -- Gatehouse maintainers <maintainers@gatehouse.example>  $(date --utc --date="@$SOURCE_DATE_EPOCH" +'%a, %d %b %Y %H:%M:%S +0000')
 CHANGELOG
 log="$out/build.log"
-if ! (cd "$stage" && dpkg-buildpackage --build=binary --unsigned-changes --no-check-builddeps) >"$log" 2>&1; then
+if ! (cd "$stage" && DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage --build=binary --unsigned-changes --no-check-builddeps) >"$log" 2>&1; then
   tail -n 30 "$log" >&2
   exit 1
 fi
 deb=$(echo "$out"/gatehouse_*.deb)
 if command -v lintian >/dev/null; then
-  lintian --fail-on error --tag-display-limit 0 "$deb"
+  lintian --allow-root --fail-on error --tag-display-limit 0 "$deb"
 fi
 echo "$deb"
