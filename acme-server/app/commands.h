@@ -29,8 +29,8 @@ void add_certificate(CLI::App& program, Command& chosen);  // commands_certifica
 void add_account(CLI::App& program, Command& chosen);      // commands_account.cc
 void add_order(CLI::App& program, Command& chosen);        // commands_order.cc
 void add_audit(CLI::App& program, Command& chosen);        // commands_audit.cc
-void add_backup(CLI::App& program, Command& chosen);    // commands_backup.cc
-void add_issuance(CLI::App& program, Command& chosen);  // commands_issuance.cc
+void add_backup(CLI::App& program, Command& chosen);       // commands_backup.cc
+void add_issuance(CLI::App& program, Command& chosen);     // commands_issuance.cc
 
 // For the commands' own files.
 

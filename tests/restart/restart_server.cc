@@ -17,8 +17,8 @@
 #include <utility>
 
 #include "acme-server/app/host.h"
-#include "tests/support/fake_resolver.h"
 #include "acme-server/base/crash_point.h"
+#include "tests/support/fake_resolver.h"
 #include "tests/support/recording_signer.h"
 #include "tests/support/scripted_validator.h"
 
