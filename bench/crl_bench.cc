@@ -1,7 +1,7 @@
-// crl_bench ROWS FOLDER [SECONDS]: what a CRL of ROWS entries costs, over a real database on disk
-// with synchronous=FULL. Rows go in through the store's own insert. Prints the seconds and the peak
-// of the resident set of one generation, what 50 downloads at once add, and, with SECONDS, how many
-// small writes per second other threads get in a span with one generation and in one without.
+// gatehouse-crl ROWS FOLDER [SECONDS]: what a CRL of ROWS entries costs, over a real database on
+// disk with synchronous=FULL. Rows go in through the store's own insert. Prints the seconds and the
+// peak of the resident set of one generation, what 50 downloads at once add, and, with SECONDS, how
+// many small writes per second other threads get in a span with one generation and in one without.
 #include <malloc.h>
 #include <sys/statfs.h>
 
@@ -24,14 +24,20 @@
 #include "acme-server/base/hex.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
+#include "acme-server/base/uptime.h"
 #include "acme-server/crypto/issue.h"
+#include "acme-server/net/egress.h"
 #include "acme-server/service/certificates.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/crl_job.h"
+#include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/job_runner.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/store.h"
+#include "tests/support/fake_dialer.h"
+#include "tests/support/fake_resolver.h"
 #include "tests/support/scripted_backend.h"
+#include "validators/caa.h"
 
 namespace gatehouse {
 namespace {
@@ -168,6 +174,12 @@ struct World {
   store::Store store;
   service::PolicyInForce policy;
   validators::ValidatorSet validators;
+  testing::FakeResolver resolver;
+  testing::FakeDialer dialer;
+  net::Egress egress{resolver, dialer};
+  validators::Caa caa{egress};
+  MachineUptime uptime;
+  service::IssuanceGate gate{store, clock, uptime, log, metrics, {}};
   backends::BackendSet backends;
   testing::ScriptedBackend* ca = nullptr;
   Account account;
@@ -185,7 +197,9 @@ void run(std::size_t rows, const std::string& folder, std::chrono::seconds span)
       .metrics = world.metrics,
       .policy = world.policy,
       .validators = world.validators,
+      .caa = world.caa,
       .backends = world.backends,
+      .gate = world.gate,
       .wake = [] {},
       .account_url = [](const DirectoryId&, const AccountId&) { return std::string(); }};
   service::PublicFiles files(context);
@@ -235,7 +249,7 @@ void run(std::size_t rows, const std::string& folder, std::chrono::seconds span)
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fputs("crl_bench ROWS FOLDER [SECONDS]: FOLDER is empty, on a disk\n", stderr);
+    std::fputs("gatehouse-crl ROWS FOLDER [SECONDS]: FOLDER is empty, on a disk\n", stderr);
     return 2;
   }
   struct statfs disk = {};
