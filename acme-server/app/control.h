@@ -35,8 +35,8 @@ void add_control_options(CLI::App& command, ControlOptions& options);
 // With a server running, each ask() is a request on its control socket. Without one, the database
 // is locked as a server would lock it and a Server of this process answers; it has no listener and
 // runs no job: what a command leaves to be done (a CRL, an issuance) is done at the next start. The
-// database must exist then and be this user's own, so that no file of root's is left in the way of
-// the server's user.
+// database must exist then and be this user's own. Root becomes the database's owner before either,
+// so that no file of root's is left in the way of the server's user.
 class Control {
  public:
   // Reads the config. Throws JsonError or std::runtime_error, all for exit code 2: nothing has
