@@ -27,8 +27,8 @@ struct Executors {
   Executor& validation;
   Executor& issuance;
   Executor& maintenance;
-  Executor& control;  // operators' commands: never behind a flood of requests
-  Executor& writer;   // one thread, this store's alone
+  Executor& control;       // operators' commands: never behind a flood of requests
+  Executor& housekeeping;  // one thread, this store's alone: checkpoints
 };
 
 // What tests and personalities put round the parts, as they are made. Each default returns what it

@@ -48,7 +48,7 @@ struct Instance {
   std::size_t number = 0;
   Metrics metrics;
   std::unique_ptr<net::CaresResolver> resolver;
-  std::unique_ptr<WorkerPool> writer;
+  std::unique_ptr<WorkerPool> housekeeper;
   std::unique_ptr<Environment> environment;
   std::vector<std::unique_ptr<SignerProcess>> signers;
   std::unique_ptr<Server> server;
@@ -137,8 +137,8 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
   instance.config = std::move(config);
   instance.number = number;
   instance.resolver = std::make_unique<net::CaresResolver>(instance.config.resolver, entropy);
-  instance.writer = std::make_unique<WorkerPool>(
-      WorkerPool::Options{.name = "writer", .threads = 1, .queue_limit = kWriterQueue});
+  instance.housekeeper = std::make_unique<WorkerPool>(
+      WorkerPool::Options{.name = "housekeeper", .threads = 1, .queue_limit = kWriterQueue});
   const Environment base{.clock = clock,
                          .job_clock = clock,
                          .uptime = uptime,
@@ -152,7 +152,7 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
                                        .issuance = issuance,
                                        .maintenance = maintenance,
                                        .control = control,
-                                       .writer = *instance.writer}};
+                                       .housekeeping = *instance.housekeeper}};
   instance.environment =
       std::make_unique<Environment>(options.adjust ? options.adjust(number, base) : base);
   for (const std::string& backend : spawned_signers(instance.config)) {
@@ -320,7 +320,7 @@ bool Host::Impl::stop() {
   crash_point("stop.lanes_dry");
   for (const auto& instance : instances) {
     instance->server.reset();
-    instance->writer->drain();
+    instance->housekeeper->drain();
   }
   crash_point("stop.closed");
   stopped = drained;

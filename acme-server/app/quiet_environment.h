@@ -34,7 +34,7 @@ class QuietEnvironment final {
                                    .issuance = executor_,
                                    .maintenance = executor_,
                                    .control = executor_,
-                                   .writer = executor_}} {}
+                                   .housekeeping = executor_}} {}
 
   Environment& get() { return environment_; }
 

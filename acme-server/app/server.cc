@@ -48,6 +48,8 @@ constexpr std::string_view kListenerKeys = "listener-keys";  // in the data dire
 // The first certificate of our own takes a signature and some commits; a backend far away more.
 constexpr milliseconds kOwnCertificateWait = seconds(30);
 constexpr milliseconds kOwnCertificatePoll{50};
+// How long the outcome of a job waits for another write to share its COMMIT: no client notices.
+constexpr milliseconds kCommitPatience{10};
 
 std::string in_folder(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
@@ -157,9 +159,12 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
       validators(make_validators(config, environment, egress)),
       policy(config.policy),
       database(environment.decorate.database(sql::open(config.store))),
-      store(*database, environment.executors.writer, environment.clock, environment.job_clock,
+      store(*database, environment.executors.housekeeping, environment.clock, environment.job_clock,
             environment.log, environment.metrics,
-            {.readers = config.store_readers, .on_full = [this] { gate.disk_failed(); }}),
+            {.readers = config.store_readers,
+             .patience = environment.executors.housekeeping.runs_at_once() ? milliseconds(0)
+                                                                           : kCommitPatience,
+             .on_full = [this] { gate.disk_failed(); }}),
       gate(store, environment.clock, environment.uptime, environment.log, environment.metrics,
            {.free_space_floor = config.store.free_space_floor,
             .free_space =

@@ -21,6 +21,9 @@ class Executor {
   // How many more tasks would start at once rather than queue. A hint for who claims work ahead of
   // posting it.
   virtual std::size_t idle() const = 0;
+
+  // Whether try_post() runs the task itself, before it returns.
+  virtual bool runs_at_once() const { return false; }
 };
 
 // Runs each task inside try_post(), on the caller's thread.
@@ -29,6 +32,8 @@ class InlineExecutor final : public Executor {
   bool try_post(Task task) override;
 
   std::size_t idle() const override { return 1; }
+
+  bool runs_at_once() const override { return true; }
 };
 
 // A fixed number of threads behind a bounded queue.

@@ -61,6 +61,13 @@ std::optional<Account> Accounts::of(const DirectoryId& directory, const AccountI
       params(id, directory)));
 }
 
+bool Accounts::is_valid(const DirectoryId& directory, const AccountId& id) {
+  return !connection_
+              .query("SELECT 1 FROM accounts WHERE id = $1 AND directory = $2 AND status = $3",
+                     params(id, directory, to_string(AccountStatus::valid)))
+              .empty();
+}
+
 std::optional<Account> Accounts::by_thumbprint(const DirectoryId& directory,
                                                std::string_view thumbprint) {
   return account_of(connection_.query(

@@ -18,6 +18,8 @@ class Accounts {
 
   // The account `id` of `directory`, whatever its status.
   std::optional<Account> of(const DirectoryId& directory, const AccountId& id);
+  // Whether the directory has it and it is valid: a look at one row.
+  bool is_valid(const DirectoryId& directory, const AccountId& id);
   std::optional<Account> by_thumbprint(const DirectoryId& directory, std::string_view thumbprint);
   // For jobs only.
   std::optional<Account> get(const AccountId& id);

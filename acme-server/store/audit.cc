@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "acme-server/base/bytes.h"
+#include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/json_text.h"
@@ -29,27 +30,23 @@ constexpr std::int64_t kSlice = 20'000;
 
 // A row as it stands in the table, its details not parsed: what is hashed is the text itself.
 struct StoredRow {
-  std::int64_t id = 0;
+  UnsealedEvent event;
   std::int64_t sequence = 0;
-  std::int64_t happened_at = 0;
-  std::string kind, actor;
-  std::optional<std::string> directory, account, order, authorization, certificate;
-  std::string details;
   std::string hash;
 };
 
 StoredRow stored_row(const sql::Row& row) {
-  return StoredRow{.id = row.integer(0),
+  return StoredRow{.event = {.id = row.integer(0),
+                             .happened_at = row.integer(2),
+                             .kind = row.text(3),
+                             .actor = row.text(4),
+                             .directory = row.optional_text(5),
+                             .account = row.optional_text(6),
+                             .order = row.optional_text(7),
+                             .authorization = row.optional_text(8),
+                             .certificate = row.optional_text(9),
+                             .details = row.text(10)},
                    .sequence = row.optional_integer(1).value_or(0),
-                   .happened_at = row.integer(2),
-                   .kind = row.text(3),
-                   .actor = row.text(4),
-                   .directory = row.optional_text(5),
-                   .account = row.optional_text(6),
-                   .order = row.optional_text(7),
-                   .authorization = row.optional_text(8),
-                   .certificate = row.optional_text(9),
-                   .details = row.text(10),
                    .hash = row.optional_text(11).value_or("")};
 }
 
@@ -60,16 +57,17 @@ std::optional<Id> id_from(const std::optional<std::string>& text) {
 
 AuditRow audit_row(const sql::Row& row) {
   const StoredRow stored = stored_row(row);
+  const UnsealedEvent& event = stored.event;
   return AuditRow{.sequence = stored.sequence,
-                  .at = from_unix(stored.happened_at),
-                  .event = {.kind = stored.kind,
-                            .actor = stored.actor,
-                            .directory = id_from<DirectoryId>(stored.directory),
-                            .account = id_from<AccountId>(stored.account),
-                            .order = id_from<OrderId>(stored.order),
-                            .authorization = id_from<AuthorizationId>(stored.authorization),
-                            .certificate = id_from<CertificateId>(stored.certificate),
-                            .details = parse_json(stored.details)},
+                  .at = from_unix(event.happened_at),
+                  .event = {.kind = event.kind,
+                            .actor = event.actor,
+                            .directory = id_from<DirectoryId>(event.directory),
+                            .account = id_from<AccountId>(event.account),
+                            .order = id_from<OrderId>(event.order),
+                            .authorization = id_from<AuthorizationId>(event.authorization),
+                            .certificate = id_from<CertificateId>(event.certificate),
+                            .details = parse_json(event.details)},
                   .hash = stored.hash};
 }
 
@@ -84,7 +82,7 @@ void append_text(std::string& out, const std::optional<std::string>& text) {
 
 // SHA-256 over the hash before and the row as one JSON array: every column at its place, so that
 // no two rows print alike. What it says is for good: sealed rows out there were hashed this way.
-std::string hash_of(const std::string& previous, std::int64_t sequence, const StoredRow& row) {
+std::string hash_of(const std::string& previous, std::int64_t sequence, const UnsealedEvent& row) {
   std::string canonical = "[";
   append_json_string(canonical, previous);
   canonical += ',' + std::to_string(sequence) + ',' + std::to_string(row.happened_at);
@@ -100,23 +98,39 @@ std::string hash_of(const std::string& previous, std::int64_t sequence, const St
   return crypto::sha256_hex(as_bytes(canonical));
 }
 
+template <class Id>
+std::optional<std::string> text_of(const std::optional<Id>& id) {
+  return id ? std::optional(id->str()) : std::nullopt;
+}
+
+UnsealedEvent unsealed(std::int64_t id, Instant at, const AuditEvent& event) {
+  return {.id = id,
+          .happened_at = to_unix(at),
+          .kind = event.kind,
+          .actor = event.actor,
+          .directory = text_of(event.directory),
+          .account = text_of(event.account),
+          .order = text_of(event.order),
+          .authorization = text_of(event.authorization),
+          .certificate = text_of(event.certificate),
+          .details = print_json(event.details)};
+}
+
+void insert_row(sql::Connection& connection, const UnsealedEvent& event, std::int64_t sequence,
+                const std::string& hash) {
+  connection.execute(
+      "INSERT INTO audit_events (id, sequence, happened_at, kind, actor, directory, account_id, "
+      "order_id, authorization_id, certificate_id, details, hash) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+      params(event.id, sequence, event.happened_at, event.kind, event.actor, event.directory,
+             event.account, event.order, event.authorization, event.certificate, event.details,
+             hash));
+}
+
 }  // namespace
 
 std::string chained_hash(const std::string& previous, const AuditRow& row) {
-  const auto text = [](const auto& id) { return id ? std::optional(id->str()) : std::nullopt; };
-  return hash_of(previous, row.sequence,
-                 StoredRow{.id = 0,
-                           .sequence = row.sequence,
-                           .happened_at = to_unix(row.at),
-                           .kind = row.event.kind,
-                           .actor = row.event.actor,
-                           .directory = text(row.event.directory),
-                           .account = text(row.event.account),
-                           .order = text(row.event.order),
-                           .authorization = text(row.event.authorization),
-                           .certificate = text(row.event.certificate),
-                           .details = print_json(row.event.details),
-                           .hash = ""});
+  return hash_of(previous, row.sequence, unsealed(0, row.at, row.event));
 }
 
 Json json_of(const AuditRow& row) {
@@ -157,41 +171,24 @@ AuditRow audit_row_of(const Json& line) {
 }
 
 void Audit::put_back(const AuditRow& row) {
-  const AuditEvent& event = row.event;
-  connection_.execute(
-      "INSERT INTO audit_events (id, sequence, happened_at, kind, actor, directory, account_id, "
-      "order_id, authorization_id, certificate_id, details, hash) "
-      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-      params(arrivals_.fetch_add(1), row.sequence, row.at, event.kind, event.actor, event.directory,
-             event.account, event.order, event.authorization, event.certificate,
-             print_json(event.details), row.hash));
+  insert_row(connection_, unsealed(arrivals_.fetch_add(1), row.at, row.event), row.sequence,
+             row.hash);
 }
 
 void Audit::append(const AuditEvent& event) {
-  connection_.execute(
-      "INSERT INTO audit_events (id, happened_at, kind, actor, directory, account_id, order_id, "
-      "authorization_id, certificate_id, details) "
-      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-      params(arrivals_.fetch_add(1), now_, event.kind, event.actor, event.directory, event.account,
-             event.order, event.authorization, event.certificate, print_json(event.details)));
+  ACME_CHECK(unsealed_ != nullptr);
+  unsealed_->push_back(unsealed(arrivals_.fetch_add(1), now_, event));
 }
 
-void Audit::seal() {
-  const std::vector<sql::Row> unsealed = connection_.query(
-      "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
-      "authorization_id, certificate_id, details, hash "
-      "FROM audit_events WHERE sequence IS NULL ORDER BY id",
-      {});
-  if (unsealed.empty()) {
+void Audit::seal(const std::vector<UnsealedEvent>& events) {
+  if (events.empty()) {
     return;
   }
   auto [sequence, hash] = head();
-  for (const sql::Row& row : unsealed) {
-    const StoredRow stored = stored_row(row);
+  for (const UnsealedEvent& event : events) {
     ++sequence;
-    hash = hash_of(hash, sequence, stored);
-    connection_.execute("UPDATE audit_events SET sequence = $1, hash = $2 WHERE id = $3",
-                        params(sequence, hash, stored.id));
+    hash = hash_of(hash, sequence, event);
+    insert_row(connection_, event, sequence, hash);
   }
 }
 
@@ -288,9 +285,9 @@ Audit::Verified Audit::verify(const AuditHead& from, std::size_t limit) {
       verified.broken = "audit event " + std::to_string(sequence) + " is missing";
       return verified;
     }
-    std::string hash = hash_of(verified.head.hash, sequence, stored);
+    std::string hash = hash_of(verified.head.hash, sequence, stored.event);
     if (stored.hash != hash) {
-      verified.broken = "audit event " + std::to_string(sequence) + " (" + stored.kind +
+      verified.broken = "audit event " + std::to_string(sequence) + " (" + stored.event.kind +
                         ") does not match its hash: it, or an event before it, was changed";
       return verified;
     }

@@ -63,6 +63,15 @@ struct AuditPage {
   std::optional<std::int64_t> next;  // the sequence to go on behind; none: that was all
 };
 
+// An event as it will stand in its row, which COMMIT seals and writes.
+struct UnsealedEvent {
+  std::int64_t id = 0;
+  std::int64_t happened_at = 0;
+  std::string kind, actor;
+  std::optional<std::string> directory, account, order, authorization, certificate;
+  std::string details;  // JSON text
+};
+
 // Numbers rows in the order of their arrival until they are sealed: the process's number, counted
 // up in the database at each start, then a count. No two processes share one, and none waits for
 // another.
@@ -71,13 +80,17 @@ inline constexpr int kArrivalBits = 32;  // of the count; above them the process
 
 class Audit {
  public:
-  Audit(sql::Connection& connection, Instant now, ArrivalCounter& arrivals)
-      : connection_(connection), now_(now), arrivals_(arrivals) {}
+  // `unsealed` gets what is appended; null: a read.
+  Audit(sql::Connection& connection, Instant now, ArrivalCounter& arrivals,
+        std::vector<UnsealedEvent>* unsealed)
+      : connection_(connection), now_(now), arrivals_(arrivals), unsealed_(unsealed) {}
 
+  // Its row is written with the COMMIT of its transaction, and not before: what reads in the same
+  // transaction does not see it.
   void append(const AuditEvent& event);
 
-  // Hashes what is not sealed yet, in order. The store calls it inside each COMMIT.
-  void seal();
+  // Writes `events`, hashed, in order. The store calls it inside each COMMIT.
+  void seal(const std::vector<UnsealedEvent>& events);
 
   // Oldest first; list() gives sealed rows alone.
   std::vector<AuditRow> of_order(const OrderId& order);
@@ -117,6 +130,7 @@ class Audit {
   sql::Connection& connection_;
   Instant now_;
   ArrivalCounter& arrivals_;
+  std::vector<UnsealedEvent>* unsealed_;
 };
 
 }  // namespace gatehouse::store

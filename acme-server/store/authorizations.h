@@ -25,6 +25,8 @@ class Authorizations {
 
   // Exactly the order's, in the order's order.
   std::vector<Authorization> of_order(const OrderId& order);
+  // How many of them are valid at `now`.
+  std::int64_t count_valid(const OrderId& order, Instant now);
 
   // A valid one of the account for this identifier that stays so until `until`, made under
   // `profile`: for reuse.
@@ -38,8 +40,9 @@ class Authorizations {
   // for its limit.
   std::int64_t count_processing(const AccountId& account, Instant now);
 
-  // Compare-and-set: writes what differs between the two, if the row and its challenges still are
-  // as `before`. False when they are not.
+  // Compare-and-set: writes what differs between the two, if the row, and each challenge that
+  // differs, still is as `before`. False when they are not: then the transaction must not stand,
+  // since a part may be written.
   bool update(const Authorization& before, const Authorization& after);
 
  private:

@@ -191,10 +191,10 @@ void Certificates::revoked(const IssuerId& issuer, std::string_view crl_url, Ins
         "AND serial > $4 ORDER BY serial LIMIT $5",
         params(issuer, crl_url, expired_since, behind, kPage));
     for (const sql::Row& row : page) {
-      tell_kept_before(&row.text(0));
-      each(Revoked{.serial = row.text(0),
-                   .at = instant_at(row, 1),
-                   .reason = static_cast<int>(row.integer(2))});
+      const std::string serial = row.text(0);
+      tell_kept_before(&serial);
+      each(Revoked{
+          .serial = serial, .at = instant_at(row, 1), .reason = static_cast<int>(row.integer(2))});
     }
     if (page.size() < kPage) {
       tell_kept_before(nullptr);

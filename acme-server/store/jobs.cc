@@ -60,6 +60,28 @@ void Jobs::enqueue(std::string id, JobKind kind, std::string_view subject, Insta
       params(std::move(id), to_string(kind), subject, run_at));
 }
 
+std::optional<Job> Jobs::enqueue_leased(std::string id, JobKind kind, std::string_view subject,
+                                        Instant now, Instant lease_until,
+                                        std::string_view lease_token) {
+  const bool inserted =
+      connection_.execute(
+          "INSERT INTO jobs (id, kind, subject, generation, run_at, attempts, lease_token, note, "
+          "parked) VALUES ($1, $2, $3, 1, $4, 0, $5, '', 0) ON CONFLICT (kind, subject) DO NOTHING",
+          params(id, to_string(kind), subject, lease_until, lease_token)) == 1;
+  if (!inserted) {
+    enqueue(std::move(id), kind, subject, now);
+    return std::nullopt;
+  }
+  return Job{.id = std::move(id),
+             .kind = kind,
+             .subject = std::string(subject),
+             .generation = 1,
+             .attempts = 0,
+             .lease_token = std::string(lease_token),
+             .note = "",
+             .claimed = now};
+}
+
 std::vector<Job> Jobs::claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until,
                                  std::string_view lease_token) {
   const std::string claim =

@@ -65,6 +65,12 @@ class Jobs {
   // and an unleased one that would run later runs at `run_at`. `id` is for a new row.
   void enqueue(std::string id, JobKind kind, std::string_view subject, Instant run_at);
 
+  // The same for a job that begins right after the COMMIT: the new row is leased until
+  // `lease_until` under `lease_token`, as if it had been claimed at `now`. Nothing when the job is
+  // there already: then it is wished for as by enqueue(), due at `now`.
+  std::optional<Job> enqueue_leased(std::string id, JobKind kind, std::string_view subject,
+                                    Instant now, Instant lease_until, std::string_view lease_token);
+
   // Takes up to `limit` due jobs of `kind`, those due longest, and leases them until `lease_until`
   // under `lease_token`, in one statement.
   std::vector<Job> claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until,

@@ -108,8 +108,9 @@ bool Orders::finalize(const AccountId& account, const OrderId& id,
                       const Finalization& finalization) {
   return connection_.execute(
              "UPDATE orders SET csr = $1, finalized_at = $2 WHERE id = $3 AND account_id = $4 "
-             "AND finalized_at IS NULL AND certificate_id IS NULL AND error IS NULL",
-             params(finalization.csr, finalization.at, id, account)) == 1;
+             "AND finalized_at IS NULL AND certificate_id IS NULL AND error IS NULL "
+             "AND expires_at > $5",
+             params(finalization.csr, finalization.at, id, account, finalization.at)) == 1;
 }
 
 bool Orders::complete(const OrderId& id, const CertificateId& certificate) {

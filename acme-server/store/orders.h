@@ -23,8 +23,8 @@ class Orders {
   // For jobs only.
   std::optional<Order> get(const OrderId& id);
 
-  // Each a compare-and-set, false when it came too late: unfinalized -> finalized; finalized
-  // without an outcome -> certificate; without an outcome -> failed.
+  // Each a compare-and-set, false when it came too late: unfinalized, unexpired -> finalized;
+  // finalized without an outcome -> certificate; without an outcome -> failed.
   bool finalize(const AccountId& account, const OrderId& id, const Finalization& finalization);
   bool complete(const OrderId& id, const CertificateId& certificate);
   bool fail(const OrderId& id, const Problem& problem);

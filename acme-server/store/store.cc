@@ -6,10 +6,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +27,7 @@
 #include "acme-server/store/sql/migrate.h"
 #include "acme-server/store/state.h"
 #include "acme-server/store/values.h"
+#include "acme-server/store/write_queue.h"
 
 namespace gatehouse::store {
 namespace {
@@ -73,34 +72,6 @@ class ForwardClock final {
   const Clock& clock_;
   std::atomic<std::int64_t> latest_ = 0;
 };
-
-// One caller's write, from its request to its answer. Shared by the caller and the writer: whoever
-// is last lets it go.
-struct Member {
-  explicit Member(const std::function<void(Tx&)>& closure) : function(&closure) {}
-
-  const std::function<void(Tx&)>* function;  // lives until the caller has its answer
-  std::exception_ptr error;
-  std::vector<std::function<void()>> after_commit;
-  Guarded<bool> answered{false};
-};
-
-using Group = std::vector<std::shared_ptr<Member>>;
-
-// What waits for the writer. Outlives the Store in the writer's last task.
-struct Queue {
-  struct State {
-    std::deque<std::shared_ptr<Member>> waiting;
-    bool writing = false;  // a task that will take them is posted, or runs
-  };
-
-  Guarded<State> state;
-};
-
-void answer(Member& member) {
-  member.answered.with([](bool& answered) { answered = true; });
-  member.answered.notify_one();
-}
 
 // Why a group as a whole failed: the same for each member, an exception object for each.
 std::exception_ptr copy_of(const std::exception_ptr& error) {
@@ -152,10 +123,17 @@ void free_leases(sql::Connection& connection, Instant now) {
   }
 }
 
+// Whether each member of a group has a savepoint to go back to. They are dear (SQLite keeps a copy
+// of each page that a member changes) and needed only when a member of several fails: then its
+// group is run again with them.
+enum class Isolation { none, savepoints };
+
+struct NeedsSavepoints {};
+
 }  // namespace
 
 struct Store::Impl {
-  Impl(sql::Database& given_database, Executor& given_writer, Clock& clock, Clock& job_clock,
+  Impl(sql::Database& given_database, Executor& given_housekeeper, Clock& clock, Clock& job_clock,
        Log& given_log, Metrics& metrics, Options given_options);
 
   // Readers.
@@ -168,22 +146,22 @@ struct Store::Impl {
   void give_back(std::unique_ptr<sql::Connection> reader);
   void read(const std::function<void(Tx&)>& function);
 
-  // The writer. All but write() and enqueue() run as its task.
-  void write(const std::function<void(Tx&)>& function);
-  void enqueue(const std::shared_ptr<Member>& member);
-  void drain();
-  void run_group(const Group& group);
+  // The writing connection. All but write() run on whichever thread leads.
+  void write(const std::function<void(Tx&)>& function, Haste haste);
+  void run_group(const WriteGroup& group);
   // One transaction for the group. Throws when it fails as a whole.
-  void attempt(const Group& group);
-  // True when the member's changes stand.
-  bool run_member(Member& member);
-  void fail_group(const Group& group, const std::exception_ptr& error);
+  void attempt(const WriteGroup& group, Isolation isolation);
+  // True when the member's changes stand; then its events are behind those in `events`.
+  bool run_member(WriteMember& member, Isolation isolation, std::vector<UnsealedEvent>& events);
+  void fail_group(const WriteGroup& group, const std::exception_ptr& error);
+  // What comes between two groups; `next` lets the next one run.
+  void rest(const std::function<void()>& next);
   void housekeep();
 
   void start();
 
   sql::Database& database;
-  Executor& writer;
+  Executor& housekeeper;
   Log& log;
   const Options options;
   ForwardClock clock;
@@ -192,16 +170,15 @@ struct Store::Impl {
   int schema = 0;
   std::unique_ptr<sql::Connection> connection;  // the writer's
   Guarded<Readers> readers;
-  std::shared_ptr<Queue> queue = std::make_shared<Queue>();
   Counter writes, commits, failures;
-  Gauge waiting;
   Histogram group_size, commit_seconds;
+  WriteQueue queue;  // the last one: it is the first to end
 };
 
-Store::Impl::Impl(sql::Database& given_database, Executor& given_writer, Clock& given_clock,
+Store::Impl::Impl(sql::Database& given_database, Executor& given_housekeeper, Clock& given_clock,
                   Clock& given_job_clock, Log& given_log, Metrics& metrics, Options given_options)
     : database(given_database),
-      writer(given_writer),
+      housekeeper(given_housekeeper),
       log(given_log),
       options(given_options),
       clock(given_clock),
@@ -211,12 +188,18 @@ Store::Impl::Impl(sql::Database& given_database, Executor& given_writer, Clock& 
       commits(metrics.counter("gatehouse_store_commits_total", "Groups of writes committed.")),
       failures(metrics.counter("gatehouse_store_failures_total",
                                "Groups of writes that failed as a whole.")),
-      waiting(metrics.gauge("gatehouse_store_waiting", "Writes that wait for the writer.")),
       group_size(metrics.histogram("gatehouse_store_group_size", "Writes that shared one COMMIT.",
                                    {1, 2, 4, 8, 16, 32, 64, 128, 256})),
       commit_seconds(metrics.histogram(
           "gatehouse_store_commit_seconds", "What a group took from BEGIN to COMMIT.",
-          {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5})) {
+          {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5})),
+      queue(
+          {.group_limit = options.group_limit,
+           .queue_limit = options.queue_limit,
+           .patience = options.patience},
+          metrics.gauge("gatehouse_store_waiting", "Writes that wait for their turn."),
+          [this](const WriteGroup& group) { run_group(group); },
+          [this](const std::function<void()>& next) { rest(next); }) {
   ACME_CHECK(options.readers >= 1 && options.group_limit >= 1 && options.queue_limit >= 1);
   schema = sql::migrate(*connection, sql::embedded_migrations());
   start();
@@ -280,7 +263,7 @@ void Store::Impl::read(const std::function<void(Tx&)>& function) {
   std::exception_ptr error;
   try {
     reader->begin_read();
-    Tx tx(*reader, clock.now(), job_clock.now(), arrivals);
+    Tx tx(*reader, clock.now(), job_clock.now(), arrivals, nullptr);
     const InsideClosure inside;
     function(tx);
   } catch (...) {
@@ -293,12 +276,14 @@ void Store::Impl::read(const std::function<void(Tx&)>& function) {
   }
 }
 
-void Store::Impl::write(const std::function<void(Tx&)>& function) {
+void Store::Impl::write(const std::function<void(Tx&)>& function, Haste haste) {
   ACME_CHECK(!inside_closure);
   writes.add();
-  const auto member = std::make_shared<Member>(function);
-  enqueue(member);
-  member->answered.wait([](bool answered) { return answered; }, [](bool) {});
+  const auto member = std::make_shared<WriteMember>(function, haste);
+  if (!queue.write(member)) {
+    throw sql::DatabaseError("the write queue is full: " + std::to_string(options.queue_limit) +
+                             " writes wait; the disk is too slow for this load");
+  }
   if (member->error) {
     std::rethrow_exception(std::move(member->error));
   }
@@ -307,64 +292,17 @@ void Store::Impl::write(const std::function<void(Tx&)>& function) {
   }
 }
 
-void Store::Impl::enqueue(const std::shared_ptr<Member>& member) {
-  enum class Next { full, wait, post };
-  const Next next = queue->state.with([&](Queue::State& state) {
-    if (state.waiting.size() >= options.queue_limit) {
-      return Next::full;
-    }
-    state.waiting.push_back(member);
-    waiting.set(static_cast<double>(state.waiting.size()));
-    return std::exchange(state.writing, true) ? Next::wait : Next::post;
-  });
-  if (next == Next::full) {
-    throw sql::DatabaseError("the write queue is full: " + std::to_string(options.queue_limit) +
-                             " writes wait; the disk is too slow for this load");
-  }
-  if (next == Next::wait || writer.try_post([this, keep = queue] { drain(); })) {
-    return;
-  }
-  // Nobody will come for those who have joined meanwhile, either.
-  const Group stranded = queue->state.with([this](Queue::State& state) {
-    state.writing = false;
-    Group all(state.waiting.begin(), state.waiting.end());
-    state.waiting.clear();
-    waiting.set(0);
-    return all;
-  });
-  for (const std::shared_ptr<Member>& each : stranded) {
-    each->error = std::make_exception_ptr(
-        sql::DatabaseError("the write queue is full: the writer takes no more"));
-    answer(*each);
-  }
-}
-
-void Store::Impl::drain() {
-  const std::shared_ptr<Queue> alive = queue;
-  while (true) {
-    const Group group = alive->state.with([&](Queue::State& state) {
-      const auto count = std::min(state.waiting.size(), options.group_limit);
-      const auto end = state.waiting.begin() + static_cast<std::ptrdiff_t>(count);
-      Group taken(std::move_iterator(state.waiting.begin()), std::move_iterator(end));
-      state.waiting.erase(state.waiting.begin(), end);
-      waiting.set(static_cast<double>(state.waiting.size()));
-      state.writing = !taken.empty();
-      return taken;
-    });
-    if (group.empty()) {
-      alive->state.notify_all();  // the Store may be gone from here on
-      return;
-    }
-    run_group(group);
-  }
-}
-
-void Store::Impl::run_group(const Group& group) {
+void Store::Impl::run_group(const WriteGroup& group) {
   const auto begun = std::chrono::steady_clock::now();
+  Isolation isolation = Isolation::none;
   for (int run = 0;; ++run) {
     try {
-      attempt(group);
+      attempt(group, isolation);
       break;
+    } catch (const NeedsSavepoints&) {
+      connection->rollback();
+      isolation = Isolation::savepoints;
+      continue;
     } catch (const sql::SerializationError&) {
       connection->rollback();
       if (run < kMaxReruns) {
@@ -380,41 +318,46 @@ void Store::Impl::run_group(const Group& group) {
   group_size.observe(static_cast<double>(group.size()));
   commit_seconds.observe(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
-  for (const std::shared_ptr<Member>& member : group) {
-    answer(*member);
-  }
-  crash_point("store.answered");
-  housekeep();
 }
 
-void Store::Impl::attempt(const Group& group) {
+void Store::Impl::attempt(const WriteGroup& group, Isolation isolation) {
   connection->begin_write();
   bool anything = false;
-  for (const std::shared_ptr<Member>& member : group) {
-    anything = run_member(*member) || anything;
+  std::vector<UnsealedEvent> events;
+  for (const std::shared_ptr<WriteMember>& member : group) {
+    anything = run_member(*member, isolation, events) || anything;
+    if (member->error && isolation == Isolation::none && group.size() > 1) {
+      throw NeedsSavepoints();
+    }
   }
   if (!anything) {
     connection->rollback();
     return;
   }
-  Audit(*connection, clock.now(), arrivals).seal();
+  Audit(*connection, clock.now(), arrivals, nullptr).seal(events);
   crash_point("store.before_commit");
   connection->commit();
   crash_point("store.committed");
   commits.add();
 }
 
-bool Store::Impl::run_member(Member& member) {
+bool Store::Impl::run_member(WriteMember& member, Isolation isolation,
+                             std::vector<UnsealedEvent>& events) {
+  const std::size_t events_before = events.size();
   member.error = nullptr;
   member.after_commit.clear();
-  connection->savepoint();
+  if (isolation == Isolation::savepoints) {
+    connection->savepoint();
+  }
   try {
-    Tx tx(*connection, clock.now(), job_clock.now(), arrivals);
+    Tx tx(*connection, clock.now(), job_clock.now(), arrivals, &events);
     {
       const InsideClosure inside;
       (*member.function)(tx);
     }
-    connection->release_savepoint();
+    if (isolation == Isolation::savepoints) {
+      connection->release_savepoint();
+    }
     member.after_commit = std::move(tx.after_commit_);
     return true;
   } catch (const sql::SerializationError&) {
@@ -422,6 +365,7 @@ bool Store::Impl::run_member(Member& member) {
   } catch (...) {
     member.error = std::current_exception();
   }
+  events.resize(events_before);
   if (!connection->in_transaction()) {
     // A full disk does that. What the neighbours wrote is gone as well, whatever the closure made
     // of the failure.
@@ -431,22 +375,37 @@ bool Store::Impl::run_member(Member& member) {
     }
     throw sql::DatabaseError(why);
   }
+  if (isolation == Isolation::savepoints) {
+    connection->rollback_to_savepoint();
+  }
   if (options.on_full && is_full(member.error)) {
     options.on_full();
   }
-  connection->rollback_to_savepoint();
   return false;
 }
 
-void Store::Impl::fail_group(const Group& group, const std::exception_ptr& error) {
+void Store::Impl::fail_group(const WriteGroup& group, const std::exception_ptr& error) {
   failures.add();
   log.error("store.write_failed", {{"writes", group.size()}, {"error", text_of(error)}});
   if (options.on_full && is_full(error)) {
     options.on_full();
   }
-  for (const std::shared_ptr<Member>& member : group) {
+  for (const std::shared_ptr<WriteMember>& member : group) {
     member->error = copy_of(error);
     member->after_commit.clear();
+  }
+}
+
+// The leader has its own answer to give: what takes long is done on the housekeeper's thread. Where
+// that takes no more (at the end), a later group asks again.
+void Store::Impl::rest(const std::function<void()>& next) {
+  crash_point("store.answered");
+  const bool posted = connection->housekeeping_due() && housekeeper.try_post([this, next] {
+    housekeep();
+    next();
+  });
+  if (!posted) {
+    next();
   }
 }
 
@@ -458,14 +417,12 @@ void Store::Impl::housekeep() {
   }
 }
 
-Store::Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log,
-             Metrics& metrics, Options options)
-    : impl_(std::make_unique<Impl>(database, writer, clock, job_clock, log, metrics, options)) {}
+Store::Store(sql::Database& database, Executor& housekeeper, Clock& clock, Clock& job_clock,
+             Log& log, Metrics& metrics, Options options)
+    : impl_(
+          std::make_unique<Impl>(database, housekeeper, clock, job_clock, log, metrics, options)) {}
 
-Store::~Store() {
-  impl_->queue->state.wait([](const Queue::State& state) { return !state.writing; },
-                           [](const Queue::State&) {});
-}
+Store::~Store() = default;
 
 void Store::accept_clock() {
   impl_->clock.accept();
@@ -480,8 +437,8 @@ void Store::run_read(const std::function<void(Tx&)>& function) {
   impl_->read(function);
 }
 
-void Store::run_write(const std::function<void(Tx&)>& function) {
-  impl_->write(function);
+void Store::run_write(const std::function<void(Tx&)>& function, Haste haste) {
+  impl_->write(function, haste);
 }
 
 }  // namespace gatehouse::store

@@ -27,6 +27,7 @@
 #include "acme-server/store/retention.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/state.h"
+#include "acme-server/store/write_queue.h"
 
 namespace gatehouse::store {
 
@@ -62,7 +63,7 @@ class Tx {
   State state() { return State(connection_); }
 
   // Events of this transaction; sealed into the hash chain at COMMIT.
-  Audit audit() { return Audit(connection_, now_, arrivals_); }
+  Audit audit() { return Audit(connection_, now_, arrivals_, unsealed_); }
 
   // Runs `task` on the caller's thread after the COMMIT, and not at all without one (so never in a
   // read): wake-ups. It does not throw.
@@ -71,42 +72,50 @@ class Tx {
  private:
   friend class Store;
 
-  Tx(sql::Connection& connection, Instant now, Instant job_now, ArrivalCounter& arrivals)
-      : connection_(connection), now_(now), job_now_(job_now), arrivals_(arrivals) {}
+  // `unsealed` gets the events of a write; null in a read.
+  Tx(sql::Connection& connection, Instant now, Instant job_now, ArrivalCounter& arrivals,
+     std::vector<UnsealedEvent>* unsealed)
+      : connection_(connection),
+        now_(now),
+        job_now_(job_now),
+        arrivals_(arrivals),
+        unsealed_(unsealed) {}
 
   sql::Connection& connection_;
   Instant now_, job_now_;
   ArrivalCounter& arrivals_;
+  std::vector<UnsealedEvent>* unsealed_;
   std::vector<std::function<void()>> after_commit_;
 };
 
 // Safe to call from any thread. Everything it is given outlives it.
 //
-// write(): all closures run on the one writer, each in a savepoint of its own; those that wait
-// together share one COMMIT, hence one fsync. Each caller is told of its own outcome after that
-// COMMIT: the value, or the exception its closure threw (its savepoint is then rolled back, its
-// neighbours are not touched). When the COMMIT fails, every member of the group gets the
-// DatabaseError. When more wait than the queue takes, or the executor takes no more, the write
-// fails with a DatabaseError before it began. A closure touches only its Tx; it may run again from
-// its top on a database that has conflicts. A read or write inside a closure is a LogicError.
+// write(): closures run one after the other, on the thread of whichever caller leads; those that
+// wait together share one COMMIT, hence one fsync. Each caller is told of its own outcome after
+// that COMMIT: the value, or the exception its closure threw (its changes are then rolled back, its
+// neighbours' are not touched). When the COMMIT fails, every member of the group gets the
+// DatabaseError. When more wait than the queue takes, the write fails with a DatabaseError before
+// it began. A closure touches only its Tx; it may run again from its top: when a neighbour's threw,
+// or on a database that has conflicts. A read or write inside a closure is a LogicError.
 class Store {
  public:
   struct Options {
     std::size_t readers = 8;         // connections for reading; a read beyond them waits for one
     std::size_t group_limit = 256;   // closures in one COMMIT
     std::size_t queue_limit = 4096;  // closures that wait; a write beyond them fails
+    std::chrono::milliseconds patience{};  // how long write_soon() waits for company
     // Called when a write has failed for want of room, on the writer's thread.
     std::function<void()> on_full = {};
   };
 
-  // Opens the connections and applies the migrations. `writer` runs the groups: one thread, or
-  // inline in tests.
-  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log,
+  // Opens the connections and applies the migrations. `housekeeper` runs what the database needs
+  // done between two groups now and then (a checkpoint): one thread, or inline in tests.
+  Store(sql::Database& database, Executor& housekeeper, Clock& clock, Clock& job_clock, Log& log,
         Metrics& metrics, Options options);
 
-  Store(sql::Database& database, Executor& writer, Clock& clock, Clock& job_clock, Log& log,
+  Store(sql::Database& database, Executor& housekeeper, Clock& clock, Clock& job_clock, Log& log,
         Metrics& metrics)
-      : Store(database, writer, clock, job_clock, log, metrics, Options{}) {}
+      : Store(database, housekeeper, clock, job_clock, log, metrics, Options{}) {}
 
   ~Store();
   Store(const Store&) = delete;
@@ -128,14 +137,13 @@ class Store {
   // Durable when it returns.
   template <class Function>
   auto write(Function&& function) -> std::invoke_result_t<Function&, Tx&> {
-    using Result = std::invoke_result_t<Function&, Tx&>;
-    if constexpr (std::is_void_v<Result>) {
-      run_write([&](Tx& tx) { function(tx); });
-    } else {
-      std::optional<Result> result;
-      run_write([&](Tx& tx) { result.emplace(function(tx)); });
-      return std::move(*result);
-    }
+    return write_with(Haste::now, function);
+  }
+
+  // The same for what nobody waits for: up to Options::patience later, for the COMMIT of another.
+  template <class Function>
+  auto write_soon(Function&& function) -> std::invoke_result_t<Function&, Tx&> {
+    return write_with(Haste::soon, function);
   }
 
   // Tx::now() and Tx::job_now() follow the clocks back as well, from here on: an operator says that
@@ -146,8 +154,20 @@ class Store {
   int schema() const;
 
  private:
+  template <class Function>
+  auto write_with(Haste haste, Function& function) -> std::invoke_result_t<Function&, Tx&> {
+    using Result = std::invoke_result_t<Function&, Tx&>;
+    if constexpr (std::is_void_v<Result>) {
+      run_write([&](Tx& tx) { function(tx); }, haste);
+    } else {
+      std::optional<Result> result;
+      run_write([&](Tx& tx) { result.emplace(function(tx)); }, haste);
+      return std::move(*result);
+    }
+  }
+
   void run_read(const std::function<void(Tx&)>& function);
-  void run_write(const std::function<void(Tx&)>& function);
+  void run_write(const std::function<void(Tx&)>& function, Haste haste);
 
   struct Impl;
   std::unique_ptr<Impl> impl_;

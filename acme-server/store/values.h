@@ -16,8 +16,9 @@
 
 namespace gatehouse::store {
 
+// A view: the values of a statement are made where it is run, of what is there.
 inline sql::Value to_value(std::string_view text) {
-  return std::string(text);
+  return text;
 }
 
 inline sql::Value to_value(Instant instant) {
@@ -31,7 +32,7 @@ sql::Value to_value(Number number) {
 
 template <class Tag>
 sql::Value to_value(const StrongId<Tag>& id) {
-  return id.str();
+  return std::string_view(id.str());
 }
 
 template <class T>
@@ -39,7 +40,8 @@ sql::Value to_value(const std::optional<T>& value) {
   return value ? to_value(*value) : sql::null();
 }
 
-// $1, $2… of a statement.
+// $1, $2… of a statement. Texts are not copied: an argument of the call that runs the statement,
+// and nothing to keep.
 template <class... T>
 std::array<sql::Value, sizeof...(T)> params(const T&... values) {
   return {to_value(values)...};

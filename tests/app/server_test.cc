@@ -211,7 +211,7 @@ TEST_CASE("a request that finds no thread is told to come back") {
                                              .issuance = executor,
                                              .maintenance = executor,
                                              .control = executor,
-                                             .writer = executor}};
+                                             .housekeeping = executor}};
   app::Server busy(folder.config(), environment);
   AcmeClient client(
       [&](http::Request request) {

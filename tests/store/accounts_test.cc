@@ -73,7 +73,10 @@ void deactivated_account_is_final(TestStore& store) {
   store->write([&](store::Tx& tx) {
     store::Accounts accounts = tx.accounts();
     REQUIRE(accounts.insert(account));
+    CHECK(accounts.is_valid(kDirectory, account.id));
+    CHECK_FALSE(accounts.is_valid(kOther, account.id));
     CHECK(accounts.deactivate(kDirectory, account.id));
+    CHECK_FALSE(accounts.is_valid(kDirectory, account.id));
     CHECK_FALSE(accounts.deactivate(kDirectory, account.id));
     CHECK_FALSE(accounts.set_contacts(kDirectory, account.id, {}));
     CHECK_FALSE(accounts.set_terms_agreed(kDirectory, account.id, "x"));

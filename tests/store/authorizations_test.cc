@@ -64,7 +64,7 @@ void update_is_compare_and_set(TestStore& store) {
     CHECK(authorizations.get(pending.id) == processing);
 
     Authorization late = pending;
-    late.status = AuthorizationStatus::deactivated;
+    late.challenges[1].status = ChallengeStatus::invalid;
     CHECK_FALSE(authorizations.update(pending, late));
     CHECK(authorizations.get(pending.id) == processing);
 
@@ -146,6 +146,15 @@ void order_has_its_authorizations_in_order(TestStore& store) {
     CHECK(tx.authorizations().of_order(first.id) == std::vector{z, a});
     CHECK(tx.authorizations().of_order(second.id) == std::vector{a});
     CHECK(tx.authorizations().of_order(OrderId("none")).empty());
+
+    CHECK(tx.authorizations().count_valid(first.id, kNoon) == 0);
+    Authorization valid = a;
+    valid.status = AuthorizationStatus::valid;
+    valid.expires = kNoon + seconds(1);
+    REQUIRE(tx.authorizations().update(a, valid));
+    CHECK(tx.authorizations().count_valid(first.id, kNoon) == 1);
+    CHECK(tx.authorizations().count_valid(first.id, kNoon + seconds(1)) == 0);
+    CHECK(tx.authorizations().count_valid(OrderId("none"), kNoon) == 0);
   });
 }
 

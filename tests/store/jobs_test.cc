@@ -65,6 +65,27 @@ void enqueue_is_idempotent(TestStore& store) {
   });
 }
 
+void leased_job_is_its_writers(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    const auto job = jobs.enqueue_leased("1", kKind, "subject", kNoon, kLeaseEnd, "token");
+    REQUIRE(job);
+    CHECK(job->id == "1");
+    CHECK(job->kind == kKind);
+    CHECK(job->subject == "subject");
+    CHECK(job->claimed == kNoon);
+    CHECK(jobs.holds(*job));
+    CHECK(jobs.claim_due(kKind, kNoon, 10, kLeaseEnd, "other").empty());
+    CHECK(jobs.next_run_at() == kLeaseEnd);
+
+    // One that is there is wished for, and its lease stays whose it is.
+    CHECK_FALSE(jobs.enqueue_leased("2", kKind, "subject", kNoon, kLeaseEnd, "token-2"));
+    CHECK(jobs.holds(*job));
+    CHECK(jobs.finish(*job, kNoon));
+    CHECK(claim_one(tx, kNoon, "token-3").id == "1");
+  });
+}
+
 void finished_job_is_gone(TestStore& store) {
   store->write([](store::Tx& tx) {
     tx.jobs().enqueue("1", kKind, "subject", kNoon);
@@ -244,6 +265,7 @@ void jobs_are_hastened(TestStore& store) {
 std::vector<ContractCase> job_cases() {
   return {
       {"due jobs are claimed, those due longest first, each once", job_is_claimed_when_due},
+      {"a job written with its lease is nobody else's", leased_job_is_its_writers},
       {"wishing for a job that waits makes it no second one", enqueue_is_idempotent},
       {"a finished job is gone", finished_job_is_gone},
       {"a wish during the run has the job run again", wish_during_a_run_is_kept},

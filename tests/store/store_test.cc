@@ -3,8 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -26,60 +29,84 @@ class Rejected : public std::runtime_error {
   Rejected() : std::runtime_error("rejected") {}
 };
 
-// Keeps what is posted until a test runs it.
-class HeldExecutor final : public Executor {
+// Takes tasks when a test says so, and runs them there and then.
+class FickleExecutor final : public Executor {
  public:
   bool try_post(Task task) override {
-    return held_.with([&](std::vector<Task>& held) {
-      if (full) {
-        return false;
-      }
-      held.push_back(std::move(task));
-      return true;
-    });
+    if (full) {
+      return false;
+    }
+    ++ran;
+    task();
+    return true;
   }
 
   std::size_t idle() const override { return 1; }
 
-  void run() {
-    const std::vector<Task> tasks =
-        held_.with([](std::vector<Task>& held) { return std::exchange(held, {}); });
-    for (const Task& task : tasks) {
-      task();
-    }
-  }
-
   std::atomic<bool> full = false;
-
- private:
-  Guarded<std::vector<Task>> held_;
+  std::atomic<int> ran = 0;
 };
 
-// A store whose writer starts when the test says so: what waits until then is one group.
+// A store whose lead a test can hold: what comes meanwhile is one group.
 class GroupStore final {
  public:
-  explicit GroupStore(store::Store::Options options = {})
-      : database_(sql::open(test_store_options(folder_)), plan) {
-    // Opening commits on the caller's thread; no task is posted for it.
-    store_.emplace(database_, writer, clock_, clock_, log_, metrics_, options);
+  explicit GroupStore(store::Store::Options options = {}, unsigned checkpoint_pages = 1000)
+      : database_(sql::open(options_with(checkpoint_pages)), plan) {
+    store_.emplace(database_, housekeeper, clock_, clock_, log_, metrics_, options);
   }
 
   store::Store& operator*() { return *store_; }
 
   store::Store* operator->() { return &*store_; }
 
-  // Runs `writes` on a thread each, in this order, as what waits for the writer when it starts.
-  // Returns how many COMMITs that took.
+  // Leads, with a write that comes to nothing, from begin() until end().
+  class Lead final {
+   public:
+    explicit Lead(GroupStore& store)
+        : thread_([this, &store] {
+            try {
+              store->write([this](store::Tx&) {
+                held_.with([](bool& held) { held = true; });
+                held_.notify_all();
+                ended_.wait([](bool ended) { return ended; }, [](bool) {});
+                throw Rejected();
+              });
+            } catch (const Rejected&) {
+              return;
+            }
+          }) {
+      held_.wait([](bool held) { return held; }, [](bool) {});
+    }
+
+    ~Lead() { end(); }
+
+    Lead(const Lead&) = delete;
+    Lead& operator=(const Lead&) = delete;
+
+    void end() {
+      ended_.with([](bool& ended) { ended = true; });
+      ended_.notify_all();
+    }
+
+   private:
+    Guarded<bool> held_{false}, ended_{false};
+    std::jthread thread_;
+  };
+
+  // Runs `writes` on a thread each, in this order, as what has come while another led. Returns how
+  // many COMMITs that took.
   std::int64_t together(const std::vector<std::function<void()>>& writes) {
     const std::int64_t before = plan.commits();
     std::vector<std::jthread> threads;
-    for (const std::function<void()>& write : writes) {
-      threads.emplace_back(write);
-      while (waiting() != threads.size()) {
-        std::this_thread::yield();
+    {
+      Lead lead(*this);
+      for (const std::function<void()>& write : writes) {
+        threads.emplace_back(write);
+        while (waiting() != threads.size()) {
+          std::this_thread::yield();
+        }
       }
     }
-    writer.run();
     threads.clear();
     return plan.commits() - before;
   }
@@ -97,9 +124,15 @@ class GroupStore final {
   }
 
   FaultPlan plan;
-  HeldExecutor writer;
+  FickleExecutor housekeeper;
 
  private:
+  store::StoreOptions options_with(unsigned checkpoint_pages) const {
+    store::StoreOptions options = test_store_options(folder_);
+    options.checkpoint_pages = checkpoint_pages;
+    return options;
+  }
+
   TemporaryFolder folder_;
   ManualClock clock_;
   Log log_;
@@ -268,6 +301,7 @@ TEST_CASE("a write beyond the queue's limit fails at once, those that wait are s
   GroupStore store({.readers = 1, .group_limit = 4, .queue_limit = 2});
   std::atomic<int> done = 0;
   std::vector<std::jthread> threads;
+  std::optional<GroupStore::Lead> lead(store);
   for (const char* name : {"first", "second"}) {
     threads.emplace_back(putting(store, name, done));
   }
@@ -276,22 +310,83 @@ TEST_CASE("a write beyond the queue's limit fails at once, those that wait are s
   }
   CHECK_THROWS_WITH_AS(store->write([](store::Tx& tx) { put(tx, "third"); }),
                        doctest::Contains("the write queue is full"), sql::DatabaseError);
-  store.writer.run();
+  lead.reset();
   threads.clear();
   CHECK(done == 2);
   CHECK_FALSE(store.has("third"));
 }
 
-TEST_CASE("a writer that takes no tasks fails the write, and the next one asks again") {
+TEST_CASE("a closure that throws among others runs once more, alone not") {
   GroupStore store;
-  store.writer.full = true;
-  CHECK_THROWS_WITH_AS(store->write([](store::Tx& tx) { put(tx, "lost"); }),
-                       doctest::Contains("the write queue is full"), sql::DatabaseError);
-  store.writer.full = false;
+  std::atomic<int> runs = 0;
+  std::atomic<int> told = 0;
   std::atomic<int> done = 0;
-  CHECK(store.together({putting(store, "there", done)}) == 1);
+  const auto reject = [&](store::Tx&) {
+    ++runs;
+    throw Rejected();
+  };
+  CHECK(store.together({failing<Rejected>(store, reject, told)}) == 0);
+  CHECK(runs == 1);
+  CHECK(store.together({failing<Rejected>(store, reject, told), putting(store, "there", done)}) ==
+        1);
+  CHECK(runs == 3);
+  CHECK(told == 2);
   CHECK(done == 1);
-  CHECK_FALSE(store.has("lost"));
+}
+
+TEST_CASE("a write that may wait shares the COMMIT of the next one, or has its own in the end") {
+  using std::chrono::hours;
+  using std::chrono::milliseconds;
+  GroupStore patient({.patience = hours(1)});
+  std::atomic<int> done = 0;
+  const std::int64_t before = patient.plan.commits();
+  std::jthread soon([&] {
+    patient->write_soon([](store::Tx& tx) { put(tx, "soon"); });
+    ++done;
+  });
+  while (patient.waiting() != 1) {
+    std::this_thread::yield();
+  }
+  CHECK(patient.plan.commits() == before);
+  patient->write([](store::Tx& tx) { put(tx, "now"); });
+  soon.join();
+  CHECK(done == 1);
+  CHECK(patient.plan.commits() == before + 1);
+  CHECK(patient.has("soon"));
+
+  for (const milliseconds patience : {milliseconds(0), milliseconds(1)}) {
+    GroupStore alone({.patience = patience});
+    CHECK(alone->write_soon([](store::Tx& tx) {
+      put(tx, "alone");
+      return 7;
+    }) == 7);
+    CHECK(alone.has("alone"));
+    // Behind one who leads, too: it is not forgotten when nobody else comes.
+    std::jthread second;
+    {
+      GroupStore::Lead lead(alone);
+      second = std::jthread([&] { alone->write_soon([](store::Tx& tx) { put(tx, "second"); }); });
+      while (alone.waiting() != 1) {
+        std::this_thread::yield();
+      }
+    }
+    second.join();
+    CHECK(alone.has("second"));
+  }
+}
+
+TEST_CASE(
+    "what the database needs done is the housekeeper's, and no write waits for one that is away") {
+  GroupStore store({}, 1);  // each COMMIT leaves something to do
+  store->write([](store::Tx& tx) { put(tx, "first"); });
+  CHECK(store.housekeeper.ran == 1);
+  store.housekeeper.full = true;
+  store->write([](store::Tx& tx) { put(tx, "second"); });
+  CHECK(store.housekeeper.ran == 1);
+  store.housekeeper.full = false;
+  store->write([](store::Tx& tx) { put(tx, "third"); });
+  CHECK(store.housekeeper.ran == 2);
+  CHECK(store.has("second"));
 }
 
 TEST_CASE("a read or write inside a closure is a bug") {
@@ -404,31 +499,34 @@ TEST_CASE("many threads read, write, fail and are each told of their own") {
   Log log;
   Metrics metrics;
   const std::unique_ptr<sql::Database> inner = sql::open(test_store_options(folder));
-  WorkerPool writer({.name = "writer", .threads = 1});
+  WorkerPool housekeeper({.name = "housekeeper", .threads = 1});
   std::atomic<int> done = 0;
   std::atomic<int> rejected = 0;
   std::atomic<int> wakes = 0;
   std::atomic<int> wrong = 0;
   {
-    store::Store store(*inner, writer, clock, clock, log, metrics, {.readers = 4});
+    store::Store store(*inner, housekeeper, clock, clock, log, metrics,
+                       {.readers = 4, .patience = std::chrono::milliseconds(1)});
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < kThreads; ++thread) {
       threads.emplace_back([&, thread] {
         for (int round = 0; round < kRounds; ++round) {
           const std::string name = std::to_string(thread) + "/" + std::to_string(round);
           const bool reject = (thread + round) % 5 == 0;
+          const auto closure = [&](store::Tx& tx) {
+            put(tx, name);
+            store::AuditEvent event;
+            event.kind = name;
+            tx.audit().append(event);
+            tx.after_commit([&] { ++wakes; });
+            if (reject) {
+              throw Rejected();
+            }
+            return name;
+          };
           try {
-            const std::string back = store.write([&](store::Tx& tx) {
-              put(tx, name);
-              store::AuditEvent event;
-              event.kind = name;
-              tx.audit().append(event);
-              tx.after_commit([&] { ++wakes; });
-              if (reject) {
-                throw Rejected();
-              }
-              return name;
-            });
+            const std::string back =
+                thread % 2 == 0 ? store.write(closure) : store.write_soon(closure);
             ++done;
             wrong += back == name && !reject ? 0 : 1;
           } catch (const Rejected&) {

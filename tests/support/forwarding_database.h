@@ -45,6 +45,8 @@ class ForwardingConnection : public sql::Connection {
 
   std::string_view skip_locked() const override { return inner_->skip_locked(); }
 
+  bool housekeeping_due() const override { return inner_->housekeeping_due(); }
+
   void housekeep() override { inner_->housekeep(); }
 
  protected:

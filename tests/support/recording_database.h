@@ -28,7 +28,7 @@ class StatementRecord final {
       types.resize(values.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
         std::visit(Match{[](std::monostate) {}, [&](std::int64_t) { types[i].insert("bigint"); },
-                         [&](const std::string&) { types[i].insert("text"); }},
+                         [&](std::string_view) { types[i].insert("text"); }},
                    values[i]);
       }
     });

@@ -113,7 +113,7 @@ class TestServer final {
                                    .issuance = executor_,
                                    .maintenance = executor_,
                                    .control = executor_,
-                                   .writer = executor_}} {
+                                   .housekeeping = executor_}} {
     if (!options.real_validators) {
       environment_.decorate.validator = [this](std::unique_ptr<validators::Validator> real) {
         auto scripted = std::make_unique<Shared>(std::string(real->challenge_type()), *this);

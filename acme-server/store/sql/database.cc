@@ -4,29 +4,30 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <variant>
+#include <string_view>
 
 #include "acme-server/base/check.h"
 
 namespace gatehouse::sql {
 
-const std::string& Row::text(std::size_t column) const {
+const Row::Column& Row::at(std::size_t column, Type type) const {
   ACME_CHECK(column < columns_.size());
-  const auto* text = std::get_if<std::string>(&columns_[column]);
-  ACME_CHECK(text != nullptr);
-  return *text;
+  ACME_CHECK(columns_[column].type == type);
+  return columns_[column];
+}
+
+std::string_view Row::view(std::size_t column) const {
+  const Column& text = at(column, Type::text);
+  return std::string_view(texts_).substr(text.begin, static_cast<std::size_t>(text.integer));
 }
 
 std::int64_t Row::integer(std::size_t column) const {
-  ACME_CHECK(column < columns_.size());
-  const auto* integer = std::get_if<std::int64_t>(&columns_[column]);
-  ACME_CHECK(integer != nullptr);
-  return *integer;
+  return at(column, Type::integer).integer;
 }
 
 bool Row::is_null(std::size_t column) const {
   ACME_CHECK(column < columns_.size());
-  return std::holds_alternative<std::monostate>(columns_[column]);
+  return columns_[column].type == Type::null;
 }
 
 std::optional<std::string> Row::optional_text(std::size_t column) const {

@@ -20,8 +20,8 @@
 
 namespace gatehouse::sql {
 
-// A bound parameter or a column: null, BIGINT, TEXT.
-using Value = std::variant<std::monostate, std::int64_t, std::string>;
+// A bound parameter: null, BIGINT, TEXT, or a view of a TEXT that outlives the statement's run.
+using Value = std::variant<std::monostate, std::int64_t, std::string, std::string_view>;
 
 inline Value null() {
   return std::monostate{};
@@ -36,16 +36,45 @@ Value value_of(Number number) {
 // One row of a result. Asking for the wrong type or a column that is not there is a LogicError.
 class Row {
  public:
-  explicit Row(std::vector<Value> columns) : columns_(std::move(columns)) {}
+  // Columns are added from the left, by drivers; `columns` says how many there will be.
+  explicit Row(std::size_t columns) { columns_.reserve(columns); }
 
-  const std::string& text(std::size_t column) const;
+  void add_null() { columns_.push_back({.type = Type::null}); }
+
+  void add_integer(std::int64_t integer) {
+    columns_.push_back({.type = Type::integer, .integer = integer});
+  }
+
+  void add_text(std::string_view text) {
+    columns_.push_back({.type = Type::text,
+                        .integer = static_cast<std::int64_t>(text.size()),
+                        .begin = texts_.size()});
+    texts_ += text;
+  }
+
+  std::string text(std::size_t column) const { return std::string(view(column)); }
+
+  // Of the row's own memory.
+  std::string_view view(std::size_t column) const;
   std::int64_t integer(std::size_t column) const;
   bool is_null(std::size_t column) const;
   std::optional<std::string> optional_text(std::size_t column) const;
   std::optional<std::int64_t> optional_integer(std::size_t column) const;
 
  private:
-  std::vector<Value> columns_;
+  enum class Type : std::uint8_t { null, integer, text };
+
+  // The texts of a row stand behind one another: two allocations for a row, not one for each.
+  struct Column {
+    Type type = Type::null;
+    std::int64_t integer = 0;  // or the length of the text
+    std::size_t begin = 0;
+  };
+
+  const Column& at(std::size_t column, Type type) const;
+
+  std::vector<Column> columns_;
+  std::string texts_;
 };
 
 // The database failed: a full disk, a broken file, a lost connection. An operator's matter.
@@ -113,6 +142,9 @@ class Connection {
 
   // "" or " FOR UPDATE SKIP LOCKED": the one place where dialects differ.
   virtual std::string_view skip_locked() const = 0;
+
+  // Whether there is anything for housekeep() to do.
+  virtual bool housekeeping_due() const = 0;
 
   // Between two write transactions, when the callers of the last one have their answers: what the
   // database needs done now and then, such as a checkpoint. Throws DatabaseError; nothing is lost

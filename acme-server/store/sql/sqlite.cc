@@ -41,6 +41,8 @@ constexpr std::string_view kKeptLog = "PRAGMA journal_size_limit = 67108864";
 // ours are done by then. One that is not (a backup) is asked again when the log has doubled.
 constexpr int kPatience = 8;
 constexpr int kReaderMilliseconds = 200;
+// How many places statements are known by, at most; a text that is put together has ever new ones.
+constexpr std::size_t kPlaces = 1024;
 // Of a statement, in messages: enough to find it.
 constexpr std::size_t kSqlSample = 60;
 
@@ -154,6 +156,8 @@ class SqliteConnection final : public Connection {
 
   std::string_view skip_locked() const override { return ""; }
 
+  bool housekeeping_due() const override { return log_pages_ >= shared_.checkpoint_pages; }
+
   void housekeep() override;
 
  private:
@@ -169,6 +173,14 @@ class SqliteConnection final : public Connection {
   Shared shared_;
   DatabaseHandle handle_;
   std::unordered_map<std::string, StatementHandle, TextHash, std::equal_to<>> statements_;
+
+  // The statements by the address of the text they were last asked for with.
+  struct Placed {
+    std::string_view sql;  // of statements_
+    sqlite3_stmt* statement = nullptr;
+  };
+
+  std::unordered_map<const char*, Placed> by_place_;
   int patience_pages_;           // a log this long is worth waiting for readers
   int log_pages_ = 0;            // of the write-ahead log, after our last commit
   mutable bool full_ = false;    // that was the failure of this transaction
@@ -263,7 +275,16 @@ void SqliteConnection::fail(int code, std::string_view sql, bool committing) con
 }
 
 sqlite3_stmt* SqliteConnection::prepared(std::string_view sql) {
+  // Most texts are literals: where one stands says which it is, but for a look to make sure.
+  if (by_place_.size() > kPlaces) {
+    by_place_.clear();
+  }
+  Placed& placed = by_place_[sql.data()];
+  if (placed.statement != nullptr && placed.sql == sql) {
+    return placed.statement;
+  }
   if (const auto found = statements_.find(sql); found != statements_.end()) {
+    placed = {.sql = found->first, .statement = found->second.get()};
     return found->second.get();
   }
   const std::string text = with_numbered_parameters(sql);
@@ -299,7 +320,7 @@ sqlite3_stmt* SqliteConnection::bound(std::string_view sql, std::span<const Valu
     const int code = std::visit(
         Match{[&](std::monostate) { return sqlite3_bind_null(statement, number); },
               [&](std::int64_t integer) { return sqlite3_bind_int64(statement, number, integer); },
-              [&](const std::string& text) {
+              [&](std::string_view text) {
                 return sqlite3_bind_text64(statement, number, text.data(), text.size(),
                                            SQLITE_STATIC, SQLITE_UTF8);
               }},
@@ -311,18 +332,23 @@ sqlite3_stmt* SqliteConnection::bound(std::string_view sql, std::span<const Valu
   return statement;
 }
 
-Value column_of(sqlite3_stmt* statement, int column) {
-  const int type = sqlite3_column_type(statement, column);
-  if (type == SQLITE_NULL) {
-    return null();
+Row row_of(sqlite3_stmt* statement) {
+  const int count = sqlite3_column_count(statement);
+  Row row(static_cast<std::size_t>(count));
+  for (int column = 0; column < count; ++column) {
+    const int type = sqlite3_column_type(statement, column);
+    if (type == SQLITE_NULL) {
+      row.add_null();
+    } else if (type == SQLITE_INTEGER) {
+      row.add_integer(sqlite3_column_int64(statement, column));
+    } else {
+      ACME_CHECK(type == SQLITE_TEXT);  // TEXT and BIGINT only, nothing else is ever stored
+      const unsigned char* text = sqlite3_column_text(statement, column);
+      const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
+      row.add_text({reinterpret_cast<const char*>(text), size});
+    }
   }
-  if (type == SQLITE_INTEGER) {
-    return value_of(sqlite3_column_int64(statement, column));
-  }
-  ACME_CHECK(type == SQLITE_TEXT);  // TEXT and BIGINT only, nothing else is ever stored
-  const unsigned char* text = sqlite3_column_text(statement, column);
-  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
-  return std::string(reinterpret_cast<const char*>(text), size);
+  return row;
 }
 
 std::vector<Row> SqliteConnection::query(std::string_view sql, std::span<const Value> parameters) {
@@ -331,13 +357,7 @@ std::vector<Row> SqliteConnection::query(std::string_view sql, std::span<const V
   std::vector<Row> rows;
   int code = sqlite3_step(statement);
   for (; code == SQLITE_ROW; code = sqlite3_step(statement)) {
-    const int count = sqlite3_column_count(statement);
-    std::vector<Value> columns;
-    columns.reserve(static_cast<std::size_t>(count));
-    for (int column = 0; column < count; ++column) {
-      columns.push_back(column_of(statement, column));
-    }
-    rows.emplace_back(std::move(columns));
+    rows.push_back(row_of(statement));
   }
   if (code != SQLITE_DONE) {
     fail(code, sql);
@@ -408,7 +428,7 @@ void SqliteConnection::execute_script(std::string_view sql) {
 }
 
 void SqliteConnection::housekeep() {
-  if (log_pages_ < shared_.checkpoint_pages) {
+  if (!housekeeping_due()) {
     return;
   }
   const bool wait = log_pages_ >= patience_pages_;

@@ -1,0 +1,115 @@
+#include "acme-server/store/write_queue.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+namespace gatehouse::store {
+namespace {
+
+using Call = WriteMember::Call;
+
+void tell(WriteMember& member, Call what) {
+  member.call.with([what](Call& call) { call = what; });
+  member.call.notify_one();
+}
+
+bool is_answered(const WriteMember& member) {
+  return member.call.with([](const Call& call) { return call == Call::answered; });
+}
+
+}  // namespace
+
+WriteQueue::WriteQueue(Options options, Gauge waiting, Run run, After after)
+    : options_(options),
+      waiting_(waiting),
+      run_(std::move(run)),
+      after_(std::move(after)),
+      state_(std::make_shared<Guarded<State>>()) {}
+
+WriteQueue::~WriteQueue() {
+  state_->wait([](const State& state) { return !state.led; }, [](const State&) {});
+}
+
+bool WriteQueue::write(const std::shared_ptr<WriteMember>& member) {
+  enum class Next { full, wait, lead };
+  const bool patient = member->haste == Haste::soon && options_.patience.count() > 0;
+  const Next next = state_->with([&](State& state) {
+    if (state.waiting.size() >= options_.queue_limit) {
+      return Next::full;
+    }
+    if (!patient) {
+      member->haste = Haste::now;
+    }
+    state.waiting.push_back(member);
+    waiting_.set(static_cast<double>(state.waiting.size()));
+    return patient || std::exchange(state.led, true) ? Next::wait : Next::lead;
+  });
+  if (next == Next::full) {
+    return false;
+  }
+  if (next == Next::lead) {
+    lead(*member);
+    return true;
+  }
+  const auto called = [](const Call& call) { return call != Call::none; };
+  const auto what = [](const Call& call) { return call; };
+  if (patient) {
+    const Call call = member->call.wait_for(options_.patience, called, what);
+    if (call == Call::answered) {
+      return true;
+    }
+    // Long enough: it leads, or is one of those that a leader hands over to.
+    const bool leads = call == Call::lead || state_->with([&](State& state) {
+      member->haste = Haste::now;
+      return !std::exchange(state.led, true);
+    });
+    if (leads) {
+      lead(*member);
+      return true;
+    }
+  }
+  if (member->call.wait(called, what) == Call::lead) {
+    lead(*member);
+  }
+  return true;
+}
+
+WriteGroup WriteQueue::take() {
+  return state_->with([&](State& state) {
+    const auto count = std::min(state.waiting.size(), options_.group_limit);
+    const auto end = state.waiting.begin() + static_cast<std::ptrdiff_t>(count);
+    WriteGroup taken(std::move_iterator(state.waiting.begin()), std::move_iterator(end));
+    state.waiting.erase(state.waiting.begin(), end);
+    waiting_.set(static_cast<double>(state.waiting.size()));
+    return taken;
+  });
+}
+
+// More than one group only when the leader stood behind as many as a group takes.
+void WriteQueue::lead(const WriteMember& self) noexcept {
+  while (!is_answered(self)) {
+    const WriteGroup group = take();
+    run_(group);
+    for (const std::shared_ptr<WriteMember>& member : group) {
+      tell(*member, Call::answered);
+    }
+  }
+  after_([state = state_] {
+    const std::shared_ptr<WriteMember> next = state->with([](State& s) {
+      const auto hasty = std::ranges::find_if(
+          s.waiting, [](const auto& member) { return member->haste == Haste::now; });
+      s.led = hasty != s.waiting.end();
+      return s.led ? *hasty : nullptr;
+    });
+    if (next) {
+      tell(*next, Call::lead);
+    } else {
+      state->notify_all();  // the queue may be gone from here on
+    }
+  });
+}
+
+}  // namespace gatehouse::store

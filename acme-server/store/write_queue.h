@@ -1,0 +1,84 @@
+// The line of those who wait to write: one of them writes for all. Private to the store.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/metrics.h"
+
+namespace gatehouse::store {
+
+class Tx;
+
+// Whether a write begins as soon as it can, or may wait a moment for others to share its COMMIT
+// with, since nobody waits for its answer.
+enum class Haste { now, soon };
+
+// One caller's write, from its request to its answer. Shared by the caller and whoever writes for
+// it: the last one lets it go.
+struct WriteMember {
+  WriteMember(const std::function<void(Tx&)>& closure, Haste given)
+      : function(&closure), haste(given) {}
+
+  const std::function<void(Tx&)>* function;  // lives until the caller has its answer
+  std::exception_ptr error;
+  std::vector<std::function<void()>> after_commit;
+
+  enum class Call { none, lead, answered };
+
+  Haste haste;  // under the queue's lock
+  Guarded<Call> call{Call::none};
+};
+
+using WriteGroup = std::vector<std::shared_ptr<WriteMember>>;
+
+// There is no writing thread: a caller who finds nobody at it leads. It runs its own write and all
+// that wait as one group, tells the others, and hands the lead to the first who has come meanwhile.
+// So a write that is alone changes no thread, and under load a group gathers while the one before
+// it is on its way to the disk. Safe to call from any thread.
+class WriteQueue {
+ public:
+  struct Options {
+    std::size_t group_limit = 256;         // members in one group
+    std::size_t queue_limit = 4096;        // members that wait
+    std::chrono::milliseconds patience{};  // how long Haste::soon waits for company; 0: not at all
+  };
+
+  // `run` writes a group: when it returns, each member has its error or none. `after` is called
+  // when the members have their answers, and calls what it is given, on any thread, when the next
+  // group may run.
+  using Run = std::function<void(const WriteGroup&)>;
+  using After = std::function<void(std::function<void()>)>;
+
+  WriteQueue(Options options, Gauge waiting, Run run, After after);
+  // Waits for the lead to be free. Nobody writes any more.
+  ~WriteQueue();
+  WriteQueue(const WriteQueue&) = delete;
+  WriteQueue& operator=(const WriteQueue&) = delete;
+
+  // Returns when the member was written and has its answer. False, at once, when too many wait.
+  bool write(const std::shared_ptr<WriteMember>& member);
+
+ private:
+  struct State {
+    std::deque<std::shared_ptr<WriteMember>> waiting;
+    bool led = false;
+  };
+
+  void lead(const WriteMember& self) noexcept;
+  WriteGroup take();
+
+  const Options options_;
+  Gauge waiting_;
+  const Run run_;
+  const After after_;
+  std::shared_ptr<Guarded<State>> state_;  // outlives the queue in the last handing over
+};
+
+}  // namespace gatehouse::store
