@@ -219,6 +219,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
 }
 
 void Server::Impl::add_jobs() {
+  context.runner = &runner;
   runner.add(validation, environment.executors.validation);
   // Before issuance, so that with inline lanes its order is issued in the same step.
   if (own_certificate) runner.add(*own_certificate, environment.executors.maintenance);

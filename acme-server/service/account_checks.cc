@@ -1,7 +1,5 @@
 #include "acme-server/service/account_checks.h"
 
-#include <optional>
-
 #include "acme-server/core/account.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
@@ -17,8 +15,7 @@ void reject_not_valid(const AccountId& id) {
 }
 
 void check_is_valid(store::Tx& tx, const Account& account) {
-  const std::optional<Account> now = tx.accounts().of(account.directory, account.id);
-  if (!now || now->status != AccountStatus::valid) {
+  if (!tx.accounts().is_valid(account.directory, account.id)) {
     reject_not_valid(account.id);
   }
 }

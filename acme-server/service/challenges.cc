@@ -11,7 +11,6 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
-#include "acme-server/base/entropy.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/ids.h"
@@ -20,7 +19,9 @@
 #include "acme-server/service/account_checks.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance_gate.h"
+#include "acme-server/service/job_start.h"
 #include "acme-server/service/policy_options.h"
+#include "acme-server/service/validation_job.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
@@ -93,7 +94,8 @@ std::optional<ChallengeView> Challenges::get(const Account& account, const Chall
 
 std::optional<ChallengeView> Challenges::respond(const Account& account, const ChallengeId& id) {
   const std::shared_ptr<const Policy> policy = context_.policy.get();
-  const std::string job_id = random_row_id(context_.entropy, context_.clock.now());
+  const JobStart start(context_, store::JobKind::validate_challenge, id.str(),
+                       validation_lease(*policy));
   bool begun = false;
   std::optional<ChallengeView> view =
       context_.store.write([&](store::Tx& tx) -> std::optional<ChallengeView> {
@@ -116,12 +118,13 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
         const Authorization after =
             begun_at(begin_validation(*before, id, tx.now()), id, tx.job_now());
         ACME_CHECK(tx.authorizations().update(*before, after));
-        tx.jobs().enqueue(job_id, store::JobKind::validate_challenge, id.str(), tx.job_now());
+        start.enqueue(tx, ValidationTask{.authorization = after,
+                                         .challenge = *find_challenge(after, id),
+                                         .account = account});
         store::AuditEvent event = event_of("authorization.challenge_ready", after, Actor::account);
         event.details["challenge"] = id.str();
         event.details["type"] = challenge->type;
         tx.audit().append(event);
-        tx.after_commit(context_.wake);
         begun = true;
         return view_of(after, id, tx.job_now());
       });

@@ -17,6 +17,7 @@
 namespace gatehouse::service {
 
 class IssuanceGate;
+class JobRunner;
 
 struct Context {
   store::Store& store;
@@ -33,6 +34,8 @@ struct Context {
   std::function<void()> wake;  // tells the job runner that a job may be due; after a COMMIT only
   // The account's URL as clients see it (RFC 8657 accounturi), for validators.
   std::function<std::string(const DirectoryId&, const AccountId&)> account_url;
+  // Begins jobs right after the COMMIT that wrote them; null: they wait until they are claimed.
+  JobRunner* runner = nullptr;
 };
 
 }  // namespace gatehouse::service

@@ -1,4 +1,5 @@
 // Orders::finalize: from a ready order and a CSR to a stored intent (RFC 8555 section 7.4).
+#include <any>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,7 +11,6 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/crash_point.h"
-#include "acme-server/base/entropy.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/ids.h"
@@ -23,8 +23,10 @@
 #include "acme-server/service/challenge_types.h"
 #include "acme-server/service/csr_checks.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/intent_claim.h"
 #include "acme-server/service/issuance.h"
 #include "acme-server/service/issuance_gate.h"
+#include "acme-server/service/job_start.h"
 #include "acme-server/service/order_view.h"
 #include "acme-server/service/orders.h"
 #include "acme-server/service/policy_options.h"
@@ -93,33 +95,45 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
                                        " does not exist any more; make a new order.");
   }
   check_proofs(*before, *profile, context_.validators);
+  const Instant begun = context_.clock.now();
   const store::Issuance issuance =
       prepare_issuance(context_, before->order, *profile, csr_der, csr.spki);
   const std::string csr_text = base64url_encode(csr_der);
-  const std::string job_id = random_row_id(context_.entropy, context_.clock.now());
+  const JobStart start(context_, store::JobKind::issue_certificate, id.str(),
+                       issuance_lease(*policy));
 
   OrderView view = context_.store.write([&](store::Tx& tx) {
     check_is_valid(tx, account);
-    const std::optional<Loaded> now = load(tx, account.id, id);
-    ACME_CHECK(now.has_value());
-    check_ready(*now);
     // In this transaction, so that no account can take the key between the look and the write.
     if (const std::optional<Problem> problem = why_key_unusable(tx, issuance.spki_sha256)) {
       reject(*problem);
     }
+    Order order = before->order;
+    order.finalization = Finalization{.csr = csr_text, .at = tx.now()};
     // One compare-and-set owns ready -> processing, whatever was read before it.
-    if (!tx.orders().finalize(account.id, id, {.csr = csr_text, .at = tx.now()})) {
+    if (std::cmp_not_equal(tx.authorizations().count_valid(id, tx.now()),
+                           order.authorizations.size()) ||
+        !tx.orders().finalize(account.id, id, *order.finalization)) {
+      check_ready(load(tx, account.id, id).value());
       reject({.type = ProblemType::orderNotReady,
               .detail = "The order " + id.str() + " is being finalized by another request.",
               .status = 403});
     }
-    tx.issuances().insert(issuance);
-    tx.jobs().enqueue(job_id, store::JobKind::issue_certificate, id.str(), tx.job_now());
-    tx.audit().append(event_of("order.finalized", now->order, Actor::account));
-    tx.audit().append(intent_event(now->order, issuance, Actor::account));
-    tx.after_commit(context_.wake);
+    store::Issuance stored = issuance;
+    tx.audit().append(event_of("order.finalized", order, Actor::account));
+    tx.audit().append(intent_event(order, stored, Actor::account));
+    std::any loaded;
+    if (start.at_once() && may_mark_at_once(tx, context_, *context_.backends.find(stored.backend),
+                                            before->authorizations, *profile, begun)) {
+      stored.state = store::IssuanceState::submitted;
+      tx.audit().append(submitted_event(order, stored));
+      loaded = ClaimedIntent{.order = order, .issuance = stored, .first = true};
+      crash_point("intent.marking");
+    }
+    tx.issuances().insert(stored);
+    start.enqueue(tx, std::move(loaded));
     crash_point("intent.storing");
-    return view_of(tx.orders().of(account.id, id).value(), now->authorizations, tx.now());
+    return view_of(std::move(order), before->authorizations, tx.now());
   });
   crash_point("intent.stored");
   context_.log.info("order.processing",

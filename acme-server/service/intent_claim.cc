@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -148,10 +149,6 @@ Ended fail(store::Tx& tx, JobRun& run, const Order& order,
   return {.problem = problem};
 }
 
-std::chrono::seconds lease_of(const Policy& policy) {
-  return std::max(policy.issuance_timeout, policy.validation_timeout) + kLeaseMargin;
-}
-
 // The first transaction: what to do with the order's intent. `now` is the clock's, read before it:
 // Tx::now() would keep a clock that was ahead for a while in the future, and every intent stale.
 Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, Instant now) {
@@ -165,7 +162,7 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
     run.postpone(tx, tx.job_now(), "issuance is stopped: " + *why);  // due when it goes on
     return Ended{};
   }
-  run.renew(tx, lease_of(policy));
+  run.renew(tx, issuance_lease(policy));
   std::optional<store::Issuance> issuance = tx.issuances().current(order->id);
   if (issuance && issuance->state != store::IssuanceState::prepared) {
     return ClaimedIntent{
@@ -193,10 +190,7 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
   ACME_CHECK(tx.issuances().move(issuance->id, store::IssuanceState::prepared,
                                  store::IssuanceState::submitted));
   issuance->state = store::IssuanceState::submitted;
-  store::AuditEvent event = event_of("certificate.submitted", *order, Actor::server);
-  event.details["issuance"] = issuance->id.str();
-  event.details["serial"] = issuance->serial;
-  tx.audit().append(event);
+  tx.audit().append(submitted_event(*order, *issuance));
   crash_point("intent.marking");
   return ClaimedIntent{.order = std::move(*order), .issuance = std::move(*issuance), .first = true};
 }
@@ -217,7 +211,7 @@ std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed, cons
 // Stores what the checks came to, or fails the order.
 std::optional<Ended> store_checks(store::Tx& tx, JobRun& run, const Policy& policy,
                                   const OrderId& id, const std::vector<CaaCheck>& checks) {
-  run.renew(tx, lease_of(policy));
+  run.renew(tx, issuance_lease(policy));
   const std::optional<Order> order = tx.orders().get(id);
   ACME_CHECK(order.has_value());
   if (order->error) {  // with its account, meanwhile
@@ -272,7 +266,7 @@ Expected<store::Issuance, Problem> prepare_again(Context& context, const Order& 
 std::optional<Ended> store_intent(store::Tx& tx, JobRun& run, const Policy& policy,
                                   const OrderId& id,
                                   const Expected<store::Issuance, Problem>& prepared) {
-  run.renew(tx, lease_of(policy));
+  run.renew(tx, issuance_lease(policy));
   const std::optional<Order> order = tx.orders().get(id);
   ACME_CHECK(order.has_value());
   if (order->error) {  // with its account, meanwhile
@@ -301,13 +295,30 @@ void log_end(Log& log, const JobRun& run, const Ended& ended) {
 
 }  // namespace
 
+std::chrono::seconds issuance_lease(const Policy& policy) {
+  return std::max(policy.issuance_timeout, policy.validation_timeout) + kLeaseMargin;
+}
+
+bool may_mark_at_once(store::Tx& tx, Context& context, const backends::Backend& backend,
+                      std::span<const Authorization> authorizations, const Profile& profile,
+                      Instant now) {
+  return backend.certificates->repeatable() &&
+         caa_checks_due(authorizations, profile, now).empty() && !context.gate.why_stopped(tx);
+}
+
+store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance) {
+  store::AuditEvent event = event_of("certificate.submitted", order, Actor::server);
+  event.details["issuance"] = issuance.id.str();
+  event.details["serial"] = issuance.serial;
+  return event;
+}
+
 std::optional<ClaimedIntent> claim_intent(Context& context, JobRun& run, const Policy& policy) {
   for (int round = 0; round < kRounds; ++round) {
     const Instant now = context.clock.now();
     Step step =
         context.store.write([&](store::Tx& tx) { return decide(tx, context, run, policy, now); });
     if (auto* claimed = std::get_if<ClaimedIntent>(&step)) {
-      crash_point("intent.marked");
       return std::move(*claimed);
     }
     if (const auto* ended = std::get_if<Ended>(&step)) {

@@ -2,12 +2,18 @@
 // submitted, replace it, or fail the order.
 #pragma once
 
+#include <chrono>
 #include <optional>
+#include <span>
 
+#include "acme-server/core/authorization.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/profile.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/job.h"
+#include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
+#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 
@@ -18,6 +24,21 @@ struct ClaimedIntent {
   bool first =
       false;  // marked by this very call: submit() it; else it may have been before: resume()
 };
+
+// How long the lease of a run that submits must last.
+std::chrono::seconds issuance_lease(const Policy& policy);
+
+// For the transaction that stores an intent which was prepared just now, for an order that it has
+// found to be ready: whether the intent may be marked submitted there and then, since the run that
+// signs it begins with the COMMIT. Only where what is signed is fixed (a repeatable backend);
+// issuance must not be stopped, and no name's CAA records need be asked for again. `now` is the
+// clock's, read before the transaction.
+bool may_mark_at_once(store::Tx& tx, Context& context, const backends::Backend& backend,
+                      std::span<const Authorization> authorizations, const Profile& profile,
+                      Instant now);
+
+// "certificate.submitted": the mark, in its transaction.
+store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance);
 
 // `run` is a run of issue_certificate; its subject is the order. Names whose CAA records were asked
 // for more than kCaaAge ago are asked about again, outside any transaction; while nobody can tell,

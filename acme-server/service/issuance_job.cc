@@ -175,7 +175,7 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
   const crypto::Certificate leaf = crypto::parse_pem_chain(issued.chain_pem).value().front();
   CertificateRecord certificate = record_of(inquiry, issued, leaf);
   crash_point("certificate.checked");
-  inquiry.context.store.write([&](store::Tx& tx) {
+  inquiry.context.store.write_soon([&](store::Tx& tx) {
     inquiry.run.finish(tx);
     certificate.issued_at = tx.now();
     tx.certificates().insert(certificate);
@@ -269,10 +269,16 @@ bool IssuanceJob::paused() {
 
 void IssuanceJob::run(JobRun& run) {
   const std::shared_ptr<const Policy> policy = context_.policy.get();
-  const std::optional<ClaimedIntent> claimed = claim_intent(context_, run, *policy);
+  std::optional<ClaimedIntent> claimed;
+  if (const auto* begun_with = run.loaded<ClaimedIntent>()) {
+    claimed = *begun_with;
+  } else {
+    claimed = claim_intent(context_, run, *policy);
+  }
   if (!claimed) {
     return;
   }
+  crash_point("intent.marked");
   const Inquiry inquiry{.context = context_,
                         .run = run,
                         .policy = *policy,

@@ -1,8 +1,9 @@
 // What a job is to its handler, and the runner that claims and ends them.
 #pragma once
 
-#include <functional>
+#include <any>
 #include <string_view>
+#include <utility>
 
 #include "acme-server/base/clock.h"
 #include "acme-server/store/store.h"
@@ -21,9 +22,17 @@ class LeaseLost : public std::runtime_error {
 // more.
 class JobRun {
  public:
-  explicit JobRun(store::Job job) : job_(std::move(job)) {}
+  explicit JobRun(store::Job job, std::any loaded = {})
+      : job_(std::move(job)), loaded_(std::move(loaded)) {}
 
   const store::Job& job() const { return job_; }
+
+  // What the transaction that began the job had in hand already, when it is a T; else the handler
+  // reads what it needs. See JobStart.
+  template <class T>
+  const T* loaded() const {
+    return std::any_cast<T>(&loaded_);
+  }
 
   bool ended() const { return ended_; }
 
@@ -35,6 +44,7 @@ class JobRun {
 
  private:
   store::Job job_;
+  std::any loaded_;
   bool ended_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "acme-server/service/job_runner.h"
 
 #include <algorithm>
+#include <any>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -44,7 +45,8 @@ struct JobRunner::Impl {
   std::vector<store::Job> claim(const Lane& lane, std::size_t limit);
   std::size_t claim_and_post(Lane& lane);
   void release(const store::Job& job);
-  void execute(Lane& lane, const store::Job& job);
+  void execute(Lane& lane, const store::Job& job, std::any loaded);
+  Lane& lane_of(store::JobKind kind);
   void retry(const store::Job& job, const std::string& why);
   Counter counter(store::JobKind kind, const char* result) const;
 
@@ -93,7 +95,7 @@ std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
   }
   for (const store::Job& job : jobs) {
     crash_point("job.claimed");
-    if (lane.executor.try_post([this, &lane, job] { execute(lane, job); })) {
+    if (lane.executor.try_post([this, &lane, job] { execute(lane, job, {}); })) {
       ++posted;
     } else {
       release(job);  // the lane is shared with other servers, and one of them was faster
@@ -102,16 +104,23 @@ std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
   return posted;
 }
 
+JobRunner::Impl::Lane& JobRunner::Impl::lane_of(store::JobKind kind) {
+  const auto lane =
+      std::ranges::find_if(lanes, [&](const Lane& each) { return each.handler.kind() == kind; });
+  ACME_CHECK(lane != lanes.end());
+  return *lane;
+}
+
 // Gives a claimed job back. Should that fail, its lease runs out.
 void JobRunner::Impl::release(const store::Job& job) {
   context.store.write([&](store::Tx& tx) { tx.jobs().postpone(job, tx.job_now(), job.note); });
 }
 
 // One run, on the lane's thread. Nothing leaves it: tasks do not throw.
-void JobRunner::Impl::execute(Lane& lane, const store::Job& job) {
+void JobRunner::Impl::execute(Lane& lane, const store::Job& job, std::any loaded) {
   const std::string kind(to_string(job.kind));
   try {
-    JobRun run(job);
+    JobRun run(job, std::move(loaded));
     lane.handler.run(run);
     ACME_CHECK(run.ended());
     crash_point("job.ended");
@@ -191,6 +200,33 @@ void JobRunner::add(JobHandler& handler, Executor& lane) {
                           .retried = impl_->counter(kind, "failed"),
                           .lost = impl_->counter(kind, "lease_lost"),
                           .broken = impl_->counter(kind, "bug")});
+}
+
+bool JobRunner::has_room(store::JobKind kind) const {
+  const Impl::Lane& lane = impl_->lane_of(kind);
+  return !lane.executor.runs_at_once() && lane.executor.idle() > 0 && !lane.handler.paused();
+}
+
+void JobRunner::begin(store::Job job, std::any loaded) {
+  Impl::Lane& lane = impl_->lane_of(job.kind);
+  crash_point("job.begun");
+  // The task has copies: what is left here is for giving the job back.
+  if (lane.executor.try_post([impl = impl_.get(), &lane, job, loaded = std::move(loaded)] {
+        impl->execute(lane, job, loaded);
+      })) {
+    return;
+  }
+  try {
+    impl_->release(job);
+    impl_->waiting_for_lane = true;
+    impl_->context.wake();
+  } catch (const std::exception& failure) {
+    impl_->context.log.warning("job.not_given_back",
+                               {{"kind", to_string(job.kind)},
+                                {"subject", job.subject},
+                                {"error", failure.what()},
+                                {"next", "it runs when its lease has ended"}});
+  }
 }
 
 std::size_t JobRunner::run_due_once() {

@@ -2,6 +2,7 @@
 // throws.
 #pragma once
 
+#include <any>
 #include <chrono>
 #include <memory>
 
@@ -11,7 +12,8 @@
 
 namespace gatehouse::service {
 
-// Owned by one Server. run_due_once() is called by Host's scheduler thread, or by a test.
+// Owned by one Server. All lanes are added before the first job runs. run_due_once() is called by
+// Host's scheduler thread, or by a test.
 class JobRunner {
  public:
   explicit JobRunner(Context& context);
@@ -26,6 +28,15 @@ class JobRunner {
   // Claims and posts what is due now. Returns how many jobs it posted. With inline lanes they have
   // ended when it returns.
   std::size_t run_due_once();
+
+  // Whether a job of `kind` would begin at once: its lane has an idle thread, and nothing pauses
+  // it. A hint; false for a lane that would run it on the caller's thread. From any thread.
+  bool has_room(store::JobKind kind) const;
+
+  // Runs `job`, whose lease is in the database already (Jobs::enqueue_leased), on its lane;
+  // `loaded` is for JobRun::loaded(). Should the lane be full after all, the job is given back.
+  // From any thread; does not throw.
+  void begin(store::Job job, std::any loaded);
 
   // How long the scheduler may sleep: until the next run_at, at most 1 s.
   std::chrono::milliseconds until_next();

@@ -253,7 +253,10 @@ std::optional<OrderView> Orders::get(const Account& account, const OrderId& id) 
         if (!order) {
           return std::nullopt;
         }
-        return view_of(std::move(*order), tx.authorizations().of_order(id), tx.now());
+        // What has been finalized stands without its authorizations (status_of, core/order.h).
+        const std::vector<Authorization> authorizations =
+            order->finalization ? std::vector<Authorization>() : tx.authorizations().of_order(id);
+        return view_of(std::move(*order), authorizations, tx.now());
       });
   if (view && view->retry_after) {
     view->retry_after = context_.gate.patience(*view->retry_after);

@@ -39,12 +39,7 @@ namespace {
 // What a lease must outlast a try by, to write its result.
 constexpr std::chrono::seconds kLeaseMargin{15};
 
-// A challenge that waits for its next try, as it was when the try began.
-struct Task {
-  Authorization authorization;
-  Challenge challenge;
-  Account account;
-};
+using Task = ValidationTask;
 
 struct Try {
   std::optional<Problem> problem;
@@ -205,6 +200,10 @@ void log_try(Log& log, const Task& task, const Challenge& challenge) {
 
 }  // namespace
 
+std::chrono::seconds validation_lease(const Policy& policy) {
+  return policy.validation_timeout + kLeaseMargin;
+}
+
 bool ValidationJob::paused() {
   return !context_.gate.may_begin();
 }
@@ -212,18 +211,23 @@ bool ValidationJob::paused() {
 void ValidationJob::run(JobRun& run) {
   const ChallengeId id(run.job().subject);
   const std::shared_ptr<const Policy> policy = context_.policy.get();
-  const std::optional<Task> task = context_.store.read([&](store::Tx& tx) { return load(tx, id); });
-  if (!task) {
-    context_.store.write([&](store::Tx& tx) { run.finish(tx); });
-    return;
-  }
-  if (const auto needed = policy->validation_timeout + kLeaseMargin; needed > JobRunner::kLease) {
-    context_.store.write([&](store::Tx& tx) { run.renew(tx, needed); });
+  std::optional<Task> task;
+  if (const auto* begun_with = run.loaded<Task>()) {
+    task = *begun_with;  // and the lease is as long as it must be
+  } else {
+    task = context_.store.read([&](store::Tx& tx) { return load(tx, id); });
+    if (!task) {
+      context_.store.write([&](store::Tx& tx) { run.finish(tx); });
+      return;
+    }
+    if (const auto needed = validation_lease(*policy); needed > JobRunner::kLease) {
+      context_.store.write([&](store::Tx& tx) { run.renew(tx, needed); });
+    }
   }
   crash_point("validation.begun");
   const Try tried = attempt(context_, *task, *policy);
   crash_point("validation.tried");
-  const std::optional<Challenge> challenge = context_.store.write(
+  const std::optional<Challenge> challenge = context_.store.write_soon(
       [&](store::Tx& tx) { return conclude_in(tx, run, *task, tried, *policy); });
   crash_point("validation.concluded");
   if (challenge) {

@@ -2,10 +2,26 @@
 // next try of RFC 8555 section 8.2.
 #pragma once
 
+#include <chrono>
+
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/job.h"
+#include "acme-server/service/policy_options.h"
 
 namespace gatehouse::service {
+
+// A challenge that waits for a try, as it was when the try began: what a run may be begun with
+// (JobRun::loaded).
+struct ValidationTask {
+  Authorization authorization;
+  Challenge challenge;
+  Account account;
+};
+
+// How long a run's lease must last: the longest try, and writing its result.
+std::chrono::seconds validation_lease(const Policy& policy);
 
 class ValidationJob final : public JobHandler {
  public:

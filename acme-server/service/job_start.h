@@ -1,0 +1,39 @@
+// JobStart: a job that begins right after the COMMIT that wrote it.
+#pragma once
+
+#include <any>
+#include <chrono>
+#include <string>
+
+#include "acme-server/service/context.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+
+namespace gatehouse::service {
+
+// A wish for a job, made before the transaction that writes it. When the job's lane has room, the
+// row is written with its lease, and posted to the lane after the COMMIT: no claim, no look of the
+// scheduler, one transaction less. Else the row is due at once and the scheduler is woken. Either
+// way the row is there, and a crash, or a lane that has filled up meanwhile, leaves it to the
+// scheduler.
+class JobStart {
+ public:
+  // The lease lasts JobRunner::kLease, or `lease` when that is longer.
+  JobStart(Context& context, store::JobKind kind, std::string subject, std::chrono::seconds lease);
+
+  // Whether the job will begin after the COMMIT: its lane has room, and nothing holds its kind up.
+  bool at_once() const { return at_once_; }
+
+  // In the transaction, once each time that it runs. `loaded` is handed to the run that begins
+  // after the COMMIT: what it would read first.
+  void enqueue(store::Tx& tx, std::any loaded) const;
+
+ private:
+  Context& context_;
+  store::JobKind kind_;
+  std::string subject_, id_, lease_token_;
+  std::chrono::seconds lease_;
+  bool at_once_;
+};
+
+}  // namespace gatehouse::service
