@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/json_plain.h"
+#include "acme-server/base/json_text.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse {
@@ -298,6 +300,9 @@ Json parse_json(std::string_view text, const JsonLimits& limits) {
   if (text.starts_with("\xef\xbb\xbf")) {
     throw JsonError("begins with a byte order mark; send or save it as UTF-8 without one");
   }
+  if (std::optional<Json> plain = parse_plain_json(text, limits)) {
+    return std::move(*plain);
+  }
   Builder builder(text, limits);
   const bool parsed = Json::sax_parse(text.begin(), text.end(), &builder,
                                       Json::input_format_t::json, true, limits.comments);
@@ -306,7 +311,9 @@ Json parse_json(std::string_view text, const JsonLimits& limits) {
 }
 
 std::string print_json(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text;
+  append_json(text, value);
+  return text;
 }
 
 std::string print_json_pretty(const Json& value) {
