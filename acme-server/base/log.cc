@@ -4,10 +4,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -72,11 +70,9 @@ std::string timestamp() {
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   const Instant second = std::chrono::floor<std::chrono::seconds>(now);
   std::string text = to_rfc3339(second);
+  const std::string fraction = std::to_string(1000 + (now - second).count());
   text.pop_back();
-  std::array<char, 32> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ",
-                static_cast<int>((now - second).count()));
-  return text + fraction.data();
+  return text.append(".").append(fraction, 1) += 'Z';
 }
 
 void append_member(std::string& line, std::string_view name) {
@@ -97,10 +93,10 @@ std::string json_line(LogLevel level, std::string_view event, LogFields fields) 
   append_json_string(line, event);
   for (const LogField& field : fields) {
     append_member(line, field.name);
-    std::visit(Match{[&](const std::string& text) { append_json_string(line, text); },
+    std::visit(Match{[&](std::string_view text) { append_json_string(line, text); },
                      [&](std::int64_t number) { line += std::to_string(number); },
                      [&](bool flag) { line += flag ? "true" : "false"; },
-                     [&](double number) { line += print_json(Json(number)); }},
+                     [&](double number) { append_json(line, Json(number)); }},
                field.value);
   }
   line += '}';
@@ -108,11 +104,11 @@ std::string json_line(LogLevel level, std::string_view event, LogFields fields) 
 }
 
 // As it is when it is one plain word, else quoted and escaped: one event stays one line.
-std::string console_text(const std::string& text) {
+std::string console_text(std::string_view text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
     return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
   });
-  return plain && text.size() <= kMaxConsoleText ? text
+  return plain && text.size() <= kMaxConsoleText ? std::string(text)
                                                  : "\"" + sanitize(text, kMaxConsoleText) + "\"";
 }
 
@@ -125,7 +121,7 @@ std::string console_line(LogLevel level, std::string_view event, LogFields field
   line += sanitize(event, kMaxConsoleText);
   for (const LogField& field : fields) {
     line += " " + sanitize(field.name, kMaxConsoleText) + "=";
-    line += std::visit(Match{[](const std::string& text) { return console_text(text); },
+    line += std::visit(Match{[](std::string_view text) { return console_text(text); },
                              [](std::int64_t number) { return std::to_string(number); },
                              [](bool flag) { return std::string(flag ? "true" : "false"); },
                              [](double number) { return print_json(Json(number)); }},

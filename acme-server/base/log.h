@@ -15,15 +15,17 @@ namespace gatehouse {
 
 enum class LogLevel { debug, info, warning, error };
 
-// One field of an event. Secrets have no conversion to a value, on purpose.
+// One field of an event, which refers to its texts: it is an argument, not to be kept. Secrets have
+// no conversion to a value, on purpose.
 struct LogField {
-  using Value = std::variant<std::string, std::int64_t, bool, double>;
+  using Value = std::variant<std::string_view, std::int64_t, bool, double>;
 
-  LogField(std::string_view key, std::string_view text) : name(key), value(std::string(text)) {}
+  LogField(std::string_view key, std::string_view text) : name(key), value(text) {}
 
-  LogField(std::string_view key, const std::string& text) : name(key), value(text) {}
+  LogField(std::string_view key, const std::string& text)
+      : name(key), value(std::string_view(text)) {}
 
-  LogField(std::string_view key, const char* text) : name(key), value(std::string(text)) {}
+  LogField(std::string_view key, const char* text) : name(key), value(std::string_view(text)) {}
 
   LogField(std::string_view key, bool flag) : name(key), value(flag) {}
 
@@ -35,9 +37,10 @@ struct LogField {
       : name(key), value(static_cast<std::int64_t>(number)) {}
 
   template <class Tag>
-  LogField(std::string_view key, const StrongId<Tag>& id) : name(key), value(id.str()) {}
+  LogField(std::string_view key, const StrongId<Tag>& id)
+      : name(key), value(std::string_view(id.str())) {}
 
-  std::string name;
+  std::string_view name;
   Value value;
 };
 

@@ -1,9 +1,8 @@
 #include "acme-server/base/rfc3339.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cstdio>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -87,12 +86,19 @@ std::string to_rfc3339(Instant instant) {
   const auto midnight = std::chrono::floor<days>(instant);
   const year_month_day date(midnight);
   const std::chrono::hh_mm_ss time(instant - midnight);
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ",
-                static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
-                static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
-  return text.data();
+  std::string text = "0000-00-00T00:00:00Z";
+  const auto put = [&](std::size_t at, std::size_t digits, auto value) {
+    for (auto rest = static_cast<unsigned>(value); digits-- > 0; rest /= 10) {
+      text[at + digits] = static_cast<char>('0' + rest % 10);
+    }
+  };
+  put(0, 4, static_cast<int>(date.year()));
+  put(5, 2, static_cast<unsigned>(date.month()));
+  put(8, 2, static_cast<unsigned>(date.day()));
+  put(11, 2, time.hours().count());
+  put(14, 2, time.minutes().count());
+  put(17, 2, time.seconds().count());
+  return text;
 }
 
 std::optional<Instant> from_rfc3339(std::string_view text) {

@@ -169,6 +169,11 @@ std::string sanitize(std::string_view text, std::size_t limit) {
   if (limit == 0) {
     return {};
   }
+  const bool plain = std::ranges::all_of(
+      text, [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; });
+  if (plain && text.size() <= limit) {
+    return std::string(text);
+  }
   std::string out;
   std::size_t characters = 0;
   std::size_t cut = 0;  // the longest beginning of `out` that leaves room for the ellipsis
