@@ -31,22 +31,41 @@ consteval std::array<std::uint8_t, 256> digits_of(std::string_view alphabet) {
 constexpr auto kUrlDigits = digits_of(kUrlAlphabet);
 
 std::string encode(ByteView bytes, std::string_view alphabet) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  std::uint32_t bits = 0;
-  unsigned held = 0;  // how many low bits of `bits` are still to be written
-  for (const std::uint8_t octet : bytes) {
-    bits = (bits << 8 | octet) & 0xffff;
-    held += 8;
-    while (held >= 6) {
-      held -= 6;
-      text.push_back(alphabet[bits >> held & 0x3f]);
-    }
+  std::string text((bytes.size() * 8 + 5) / 6, '\0');
+  auto out = text.begin();
+  const auto put = [&](std::uint32_t bits, unsigned shift) {
+    *out++ = alphabet[bits >> shift & 0x3f];
+  };
+  for (; bytes.size() >= 3; bytes = bytes.subspan(3)) {
+    const std::uint32_t bits =
+        std::uint32_t{bytes[0]} << 16 | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]};
+    put(bits, 18);
+    put(bits, 12);
+    put(bits, 6);
+    put(bits, 0);
   }
-  if (held > 0) {
-    text.push_back(alphabet[bits << (6 - held) & 0x3f]);
+  if (!bytes.empty()) {
+    const bool two = bytes.size() == 2;
+    const std::uint32_t bits =
+        std::uint32_t{bytes[0]} << 16 | (two ? std::uint32_t{bytes[1]} << 8 : 0);
+    put(bits, 18);
+    put(bits, 12);
+    if (two) put(bits, 6);
   }
   return text;
+}
+
+// What up to four characters stand for, six bits each; nothing when one is no digit.
+std::optional<std::uint32_t> bits_of(std::string_view text) {
+  std::uint32_t bits = 0;
+  std::uint32_t seen = 0;
+  for (const char c : text) {
+    const std::uint8_t digit = kUrlDigits[static_cast<unsigned char>(c)];
+    bits = bits << 6 | digit;
+    seen |= digit;
+  }
+  if (seen > 0x3f) return std::nullopt;
+  return bits;
 }
 
 }  // namespace
@@ -59,26 +78,24 @@ std::optional<Bytes> base64url_decode(std::string_view text) {
   if (text.size() % 4 == 1) {
     return std::nullopt;
   }
-  Bytes bytes;
-  bytes.reserve(text.size() * 3 / 4);
-  std::uint32_t bits = 0;
-  unsigned held = 0;
-  for (const char c : text) {
-    const std::uint8_t digit = kUrlDigits[static_cast<unsigned char>(c)];
-    if (digit == kNoDigit) {
-      return std::nullopt;
-    }
-    bits = (bits << 6 | digit) & 0xffff;
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      bytes.push_back(static_cast<std::uint8_t>(bits >> held & 0xff));
-    }
+  Bytes bytes(text.size() * 3 / 4);
+  auto out = bytes.begin();
+  for (; text.size() >= 4; text.remove_prefix(4)) {
+    const std::optional<std::uint32_t> bits = bits_of(text.substr(0, 4));
+    if (!bits) return std::nullopt;
+    *out++ = static_cast<std::uint8_t>(*bits >> 16);
+    *out++ = static_cast<std::uint8_t>(*bits >> 8);
+    *out++ = static_cast<std::uint8_t>(*bits);
   }
-  // Bits that no octet takes must be zero, or two texts would stand for the same octets (RFC 4648
-  // section 3.5).
-  if ((bits & ((1U << held) - 1)) != 0) {
-    return std::nullopt;
+  if (!text.empty()) {
+    const std::optional<std::uint32_t> bits = bits_of(text);
+    // Bits that no octet takes must be zero, or two texts would stand for the same octets (RFC 4648
+    // section 3.5).
+    const unsigned spare = text.size() == 2 ? 4 : 2;
+    if (!bits || (*bits & ((1U << spare) - 1)) != 0) return std::nullopt;
+    const std::uint32_t octets = *bits >> spare;
+    if (text.size() == 3) *out++ = static_cast<std::uint8_t>(octets >> 8);
+    *out = static_cast<std::uint8_t>(octets);
   }
   return bytes;
 }
