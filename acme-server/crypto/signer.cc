@@ -49,7 +49,12 @@ class FileSigner final : public Signer {
   explicit FileSigner(PkeyHandle key)
       : key_(std::move(key)),
         type_(jwk_of_pkey(*key_).type),
-        public_key_(subject_public_key_info(jwk_of_pkey(*key_))) {}
+        public_key_(subject_public_key_info(jwk_of_pkey(*key_))),
+        begun_(require_handle(DigestContext(EVP_MD_CTX_new()), "preparing a key")) {
+    require_openssl(EVP_DigestSignInit(begun_.get(), nullptr, signature_digest_of(type_), nullptr,
+                                       key_.get()) == 1,
+                    "preparing a key");
+  }
 
   Bytes public_key() const override { return public_key_; }
 
@@ -62,8 +67,7 @@ class FileSigner final : public Signer {
     const auto context = require_handle(DigestContext(EVP_MD_CTX_new()), "signing");
     std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key_.get()));
     Bytes signature(size);
-    require_openssl(EVP_DigestSignInit(context.get(), nullptr, signature_digest_of(type_), nullptr,
-                                       key_.get()) == 1 &&
+    require_openssl(EVP_MD_CTX_copy_ex(context.get(), begun_.get()) == 1 &&
                         EVP_DigestSign(context.get(), signature.data(), &size, message.data(),
                                        message.size()) == 1,
                     "signing");
@@ -75,6 +79,7 @@ class FileSigner final : public Signer {
   PkeyHandle key_;
   KeyType type_;
   Bytes public_key_;
+  DigestContext begun_;  // copying it costs a tenth of beginning
 };
 
 BioHandle reading(const Secret& pem) {
