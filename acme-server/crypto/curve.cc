@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string_view>
 
 #include "acme-server/base/bytes.h"
@@ -69,6 +68,17 @@ const EC_GROUP& group_of(const Curve& curve) {
   return *kGroups.at(static_cast<std::size_t>(found - kCurves.begin()));
 }
 
+const Bytes& order_of(const Curve& curve) {
+  static const std::array<Bytes, kCurves.size()> kOrders = [] {
+    std::array<Bytes, kCurves.size()> orders;
+    std::ranges::transform(kCurves, orders.begin(),
+                           [](const Curve& each) { return hex_decode(each.order_hex).value(); });
+    return orders;
+  }();
+  const auto found = std::ranges::find(kCurves, curve.type, &Curve::type);
+  return kOrders.at(static_cast<std::size_t>(found - kCurves.begin()));
+}
+
 BignumHandle bignum_of(ByteView big_endian) {
   return require_handle(
       BignumHandle(BN_bin2bn(big_endian.data(), static_cast<int>(big_endian.size()), nullptr)),
@@ -102,9 +112,8 @@ const Curve* find_curve(std::string_view jwk_name) {
 
 bool is_in_range(const Curve& curve, ByteView scalar) {
   ACME_CHECK(scalar.size() == curve.bytes);
-  const std::optional<Bytes> order = hex_decode(curve.order_hex);
   return std::ranges::any_of(scalar, [](std::uint8_t octet) { return octet != 0; }) &&
-         std::ranges::lexicographical_compare(scalar, *order);
+         std::ranges::lexicographical_compare(scalar, order_of(curve));
 }
 
 bool is_on_curve(const Curve& curve, ByteView x, ByteView y) {
