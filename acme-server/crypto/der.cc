@@ -22,6 +22,8 @@ namespace gatehouse::crypto::der {
 
 namespace {
 
+constexpr std::size_t kMaxHeader = 2 + sizeof(std::size_t);
+
 // One arc of an object identifier: seven bits to the octet, all but the last marked.
 void append_arc(Bytes& out, std::uint64_t arc) {
   std::array<std::uint8_t, 10> septets{};
@@ -42,6 +44,34 @@ void append_digits(std::string& out, unsigned value, std::size_t width) {
   for (; unit > 0; unit /= 10) out.push_back(static_cast<char>('0' + value / unit % 10));
 }
 
+std::size_t size_of(std::initializer_list<ByteView> parts) {
+  std::size_t size = 0;
+  for (const ByteView part : parts) size += part.size();
+  return size;
+}
+
+void append_header(Bytes& out, std::uint8_t tag, std::size_t length) {
+  out.push_back(tag);
+  if (length < 0x80) {
+    out.push_back(static_cast<std::uint8_t>(length));
+    return;
+  }
+  unsigned octets = 0;
+  for (std::size_t rest = length; rest != 0; rest >>= 8U) ++octets;
+  out.push_back(static_cast<std::uint8_t>(0x80U | octets));
+  while (octets-- > 0) out.push_back(static_cast<std::uint8_t>(length >> (8U * octets)));
+}
+
+// The parts one behind the other under one identifier.
+Bytes element_of(std::uint8_t tag, std::initializer_list<ByteView> parts) {
+  const std::size_t size = size_of(parts);
+  Bytes out;
+  out.reserve(kMaxHeader + size);
+  append_header(out, tag, size);
+  for (const ByteView part : parts) append(out, part);
+  return out;
+}
+
 }  // namespace
 
 void append(Bytes& out, ByteView bytes) {
@@ -49,39 +79,28 @@ void append(Bytes& out, ByteView bytes) {
 }
 
 Bytes concat(std::initializer_list<ByteView> parts) {
-  std::size_t size = 0;
-  for (const ByteView part : parts) size += part.size();
   Bytes out;
-  out.reserve(size);
+  out.reserve(size_of(parts));
   for (const ByteView part : parts) append(out, part);
   return out;
 }
 
 Bytes header(std::uint8_t tag, std::size_t length) {
-  Bytes out = {tag};
-  if (length < 0x80) {
-    out.push_back(static_cast<std::uint8_t>(length));
-    return out;
-  }
-  unsigned octets = 0;
-  for (std::size_t rest = length; rest != 0; rest >>= 8U) ++octets;
-  out.push_back(static_cast<std::uint8_t>(0x80U | octets));
-  while (octets-- > 0) out.push_back(static_cast<std::uint8_t>(length >> (8U * octets)));
+  Bytes out;
+  append_header(out, tag, length);
   return out;
 }
 
 Bytes element(std::uint8_t tag, ByteView content) {
-  Bytes out = header(tag, content.size());
-  append(out, content);
-  return out;
+  return element_of(tag, {content});
 }
 
 Bytes sequence(std::initializer_list<ByteView> parts) {
-  return element(kSequence, concat(parts));
+  return element_of(kSequence, parts);
 }
 
 Bytes set(std::initializer_list<ByteView> parts) {
-  return element(kSet, concat(parts));
+  return element_of(kSet, parts);
 }
 
 Bytes integer(ByteView magnitude) {
@@ -118,10 +137,8 @@ Bytes octet_string(ByteView content) {
 }
 
 Bytes bit_string(ByteView content) {
-  Bytes out = header(0x03, content.size() + 1);
-  out.push_back(0);
-  append(out, content);
-  return out;
+  constexpr std::uint8_t kNoSpareBits = 0;
+  return element_of(kBitString, {{&kNoSpareBits, 1}, content});
 }
 
 Bytes named_bits(std::uint32_t bits) {
@@ -136,7 +153,7 @@ Bytes named_bits(std::uint32_t bits) {
   if (bits != 0) {
     content.front() = static_cast<std::uint8_t>(std::countr_zero(content.back()));
   }
-  return element(0x03, content);
+  return element(kBitString, content);
 }
 
 Bytes oid(std::string_view dotted) {
