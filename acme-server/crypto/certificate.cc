@@ -159,9 +159,10 @@ Problem read_fields(const asn1::TbsCertificate& tbs, Certificate& certificate) {
 
 std::optional<Bytes> decode_pem_body(std::string_view body) {
   // Standard base64 is base64url with two other characters, and padding to a multiple of four.
-  if (body.find_first_of("-_") != std::string_view::npos) return std::nullopt;
   std::string text;
+  text.reserve(body.size());
   for (const char c : body) {
+    if (c == '-' || c == '_') return std::nullopt;
     if (c == '\r' || c == '\n') continue;
     text += c == '+' ? '-' : c == '/' ? '_' : c;
   }
@@ -244,10 +245,12 @@ bool is_signed_by(const Certificate& certificate, const Certificate& issuer) {
 
 std::string to_pem(ByteView certificate_der) {
   const std::string base64 = base64_encode(certificate_der);
-  std::string pem = std::string(kPemBegin) + '\n';
+  std::string pem(kPemBegin);
+  pem.reserve(base64.size() + base64.size() / kPemColumns + 64);
+  pem += '\n';
   for (std::size_t at = 0; at < base64.size(); at += kPemColumns)
-    pem += base64.substr(at, kPemColumns) + '\n';
-  return pem + std::string(kPemEnd) + '\n';
+    pem.append(base64, at, kPemColumns) += '\n';
+  return pem.append(kPemEnd) += '\n';
 }
 
 Expected<std::vector<Certificate>, std::string> parse_pem_chain(std::string_view pem) {
