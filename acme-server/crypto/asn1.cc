@@ -11,7 +11,6 @@
 #include <string_view>
 
 #include "acme-server/base/bytes.h"
-#include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/crypto/openssl.h"
 
@@ -101,16 +100,8 @@ ASN1_SEQUENCE(SignedCertificate) = {
 
 }  // namespace
 
-const ASN1_ITEM* name_item() {
-  return Name_it();
-}
-
 const ASN1_ITEM* extensions_item() {
   return Extensions_it();
-}
-
-const ASN1_ITEM* SubjectPublicKeyInfo::item() {
-  return SubjectPublicKeyInfo_it();
 }
 
 const ASN1_ITEM* RsaPublicKey::item() {
@@ -159,18 +150,6 @@ std::optional<ByteView> whole_octets(const ASN1_BIT_STRING* bits) {
   // The number of spare bits stands in the lowest three flags.
   if ((bits->flags & 0x07) != 0) return std::nullopt;
   return octets_of(bits);
-}
-
-ByteView first_element(ByteView der) {
-  const std::uint8_t* at = der.data();
-  long length = 0;
-  int tag = 0;
-  int tag_class = 0;
-  ASN1_get_object(&at, &length, &tag, &tag_class, static_cast<long>(der.size()));
-  const std::uint8_t* begin = at;
-  const int failed = ASN1_get_object(&at, &length, &tag, &tag_class, length);
-  ACME_CHECK((static_cast<unsigned>(failed) & 0x80U) == 0);
-  return {begin, at + length};
 }
 
 std::optional<Instant> instant_of(const ASN1_TIME* time) {

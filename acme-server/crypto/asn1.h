@@ -27,13 +27,9 @@ struct NameAttribute {
   ASN1_TYPE* value;
 };
 
-// RDNSequence: a stack of stacks of NameAttribute.
-const ASN1_ITEM* name_item();
-
 struct SubjectPublicKeyInfo {
   X509_ALGOR* algorithm;
   ASN1_BIT_STRING* key;
-  static const ASN1_ITEM* item();
 };
 
 struct RsaPublicKey {
@@ -132,10 +128,6 @@ ByteView octets_of(const ASN1_STRING* text);
 // The octets of a BIT STRING that has no spare bits, as keys and signatures do; nothing for
 // another.
 std::optional<ByteView> whole_octets(const ASN1_BIT_STRING* bits);
-
-// The first element within the outermost SEQUENCE of `der`, which has been decoded before: the
-// octets under the signature of anything SIGNED.
-ByteView first_element(ByteView der);
 
 // Seconds since 1970 of a UTCTime or GeneralizedTime in the one form DER allows for certificates
 // (RFC 5280 section 4.1.2.5): seconds present, ending in Z.

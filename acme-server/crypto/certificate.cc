@@ -18,6 +18,7 @@
 #include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/chain.h"
 #include "acme-server/crypto/der.h"
+#include "acme-server/crypto/der_reader.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/names.h"
@@ -130,6 +131,23 @@ Problem read_urls(const Extensions& extensions, Certificate& certificate) {
   return std::nullopt;
 }
 
+// The fields whose very octets are kept, cut out of those of a certificate that has been decoded.
+void cut_out_fields(Certificate& certificate) {
+  const auto next = [](der::Reader& reader) { return reader.next().value(); };
+  der::Reader outer(certificate.der);
+  der::Reader whole(next(outer).content);
+  const der::Element tbs = next(whole);
+  certificate.tbs = copy_of(tbs.whole);
+  der::Reader fields(tbs.content);
+  if (fields.next_is(der::constructed_tag(0))) next(fields);  // version
+  next(fields);                                               // serialNumber
+  next(fields);                                               // signature
+  certificate.issuer_name_der = copy_of(next(fields).whole);
+  next(fields);  // validity
+  certificate.subject_name_der = copy_of(next(fields).whole);
+  certificate.spki = copy_of(next(fields).whole);
+}
+
 Problem read_fields(const asn1::TbsCertificate& tbs, Certificate& certificate) {
   const long version = tbs.version == nullptr ? 0 : ASN1_INTEGER_get(tbs.version);
   if (version != 2 && (version != 0 || tbs.version != nullptr || tbs.extensions != nullptr)) {
@@ -140,9 +158,6 @@ Problem read_fields(const asn1::TbsCertificate& tbs, Certificate& certificate) {
   certificate.serial = hex_encode(asn1::octets_of(tbs.serial));
   certificate.issuer_name = print_name(tbs.issuer);
   certificate.subject_name = print_name(tbs.subject);
-  certificate.issuer_name_der = asn1::encode(tbs.issuer, asn1::name_item());
-  certificate.subject_name_der = asn1::encode(tbs.subject, asn1::name_item());
-  certificate.spki = asn1::encode(tbs.key, asn1::SubjectPublicKeyInfo::item());
 
   const auto not_before = asn1::instant_of(tbs.validity->notBefore);
   const auto not_after = asn1::instant_of(tbs.validity->notAfter);
@@ -185,7 +200,7 @@ Expected<Certificate, std::string> parse_certificate(ByteView der) {
 
   Certificate certificate;
   certificate.der = copy_of(der);
-  certificate.tbs = copy_of(asn1::first_element(der));
+  cut_out_fields(certificate);
   if (auto problem = read_fields(tbs, certificate))
     return wrong("The certificate cannot be used: " + *problem);
   // RFC 5280 section 4.1.1.2: the algorithm outside the signed part "MUST" be the one inside.
@@ -229,13 +244,16 @@ PublicKeyRef public_key_of(const Certificate& issuer) {
 }
 
 bool is_signed_with(const Certificate& certificate, const PublicKey& key) {
-  const auto decoded =
-      asn1::decode<asn1::SignedCertificate::item, asn1::SignedCertificate>(certificate.der);
-  if (!decoded) return false;
-  const auto signature = asn1::whole_octets(decoded->signature);
-  return signature &&
-         verify_x509_signature(asn1::encode(decoded->algorithm, ASN1_ITEM_rptr(X509_ALGOR)), key,
-                               asn1::first_element(certificate.der), *signature);
+  // It has been read as a whole: what is looked for now is where its three parts stand.
+  der::Reader outer(certificate.der);
+  const auto whole = outer.next(der::kSequence);
+  if (!whole || !outer.done()) return false;
+  der::Reader parts(whole->content);
+  const auto tbs = parts.next(der::kSequence);
+  const auto algorithm = parts.next(der::kSequence);
+  const auto signature = der::whole_octets(parts.next(der::kBitString));
+  return tbs && algorithm && signature && parts.done() &&
+         verify_x509_signature(algorithm->whole, key, tbs->whole, *signature);
 }
 
 bool is_signed_by(const Certificate& certificate, const Certificate& issuer) {

@@ -10,6 +10,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/crypto/asn1.h"
+#include "acme-server/crypto/der_reader.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/names.h"
 #include "acme-server/crypto/public_key.h"
@@ -85,18 +86,38 @@ std::optional<std::string> read_extension_request(ByteView der, Csr& csr) {
   return std::nullopt;
 }
 
+// What is looked at as octets, cut out of those of a request that has been decoded.
+struct Parts {
+  ByteView info;  // what is signed
+  ByteView spki;
+  ByteView algorithm;
+  std::optional<ByteView> signature;
+};
+
+Parts parts_of(ByteView request) {
+  const auto next = [](der::Reader& reader) { return reader.next().value(); };
+  der::Reader outer(request);
+  der::Reader whole(next(outer).content);
+  const der::Element info = next(whole);
+  const der::Element algorithm = next(whole);
+  der::Reader fields(info.content);
+  next(fields);  // version
+  next(fields);  // subject
+  return {.info = info.whole,
+          .spki = next(fields).whole,
+          .algorithm = algorithm.whole,
+          .signature = der::whole_octets(whole.next())};
+}
+
 // Proof that whoever asks holds the private key.
-std::optional<std::string> why_signature_fails(const asn1::CertificationRequest& request,
-                                               const Csr& csr) {
-  const Bytes algorithm = asn1::encode(request.algorithm, ASN1_ITEM_rptr(X509_ALGOR));
-  if (!is_known_signature_algorithm(algorithm)) {
+std::optional<std::string> why_signature_fails(const Parts& parts, const Jwk& key) {
+  if (!is_known_signature_algorithm(parts.algorithm)) {
     return "The CSR is signed with an algorithm that is not accepted; use SHA-256, SHA-384 or "
            "SHA-512 with RSA or "
            "ECDSA, or Ed25519";
   }
-  const auto signature = asn1::whole_octets(request.signature);
-  if (!signature || !verify_x509_signature(algorithm, *make_public_key(csr.key),
-                                           asn1::first_element(csr.der), *signature)) {
+  if (!parts.signature || !verify_x509_signature(parts.algorithm, *make_public_key(key), parts.info,
+                                                 *parts.signature)) {
     return "The CSR's signature does not verify with its own key";
   }
   return std::nullopt;
@@ -120,7 +141,8 @@ Expected<Csr, std::string> parse_csr(ByteView der) {
   if (version != 0 && version != 2) return wrong("The CSR's version is not 0");
   Csr csr;
   csr.der.assign(der.begin(), der.end());
-  csr.spki = asn1::encode(info.key, asn1::SubjectPublicKeyInfo::item());
+  const Parts parts = parts_of(csr.der);
+  csr.spki.assign(parts.spki.begin(), parts.spki.end());
 
   auto common_names = common_names_of(info.subject);
   if (!common_names) return wrong("The CSR's subject: " + common_names.error());
@@ -137,10 +159,10 @@ Expected<Csr, std::string> parse_csr(ByteView der) {
   }
 
   // The costly part last: a key, and one verification with it.
-  auto key = read_spki(*info.key);
+  auto key = read_spki(csr.spki);
   if (!key) return wrong("The CSR: " + key.error());
   csr.key = std::move(*key);
-  if (auto problem = why_signature_fails(*request, csr)) return wrong(std::move(*problem));
+  if (auto problem = why_signature_fails(parts, csr.key)) return wrong(std::move(*problem));
   return csr;
 }
 

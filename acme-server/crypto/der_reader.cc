@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "acme-server/base/bytes.h"
+#include "acme-server/crypto/der.h"
 
 namespace gatehouse::crypto::der {
 
@@ -33,6 +34,13 @@ std::optional<Element> Reader::next() {
 std::optional<Element> Reader::next(std::uint8_t tag) {
   if (!next_is(tag)) return std::nullopt;
   return next();
+}
+
+std::optional<ByteView> whole_octets(const std::optional<Element>& bits) {
+  if (!bits || bits->tag != kBitString || bits->content.empty() || bits->content[0] != 0) {
+    return std::nullopt;
+  }
+  return bits->content.subspan(1);
 }
 
 }  // namespace gatehouse::crypto::der

@@ -35,4 +35,8 @@ class Reader {
   ByteView rest_;
 };
 
+// The octets of a BIT STRING without spare bits, as keys and signatures are; nothing of another, or
+// of no element.
+std::optional<ByteView> whole_octets(const std::optional<Element>& bits);
+
 }  // namespace gatehouse::crypto::der

@@ -16,8 +16,8 @@
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/ip_address.h"
-#include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/der.h"
+#include "acme-server/crypto/der_reader.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/crypto/signer.h"
 
@@ -269,10 +269,13 @@ Bytes make_name(const std::string& common_name, const std::string& organization)
 }
 
 Bytes subject_key_id_of(ByteView spki) {
-  const auto decoded =
-      asn1::decode<asn1::SubjectPublicKeyInfo::item, asn1::SubjectPublicKeyInfo>(spki);
-  ACME_CHECK(decoded != nullptr);
-  const Sha256 digest = sha256(asn1::octets_of(decoded->key));
+  const auto whole = der::Reader(spki).next(der::kSequence);
+  ACME_CHECK(whole.has_value());
+  der::Reader parts(whole->content);
+  parts.next(der::kSequence);
+  const auto key = der::whole_octets(parts.next());
+  ACME_CHECK(key.has_value());
+  const Sha256 digest = sha256(*key);
   return {digest.begin(), digest.begin() + kSubjectKeyIdBytes};
 }
 

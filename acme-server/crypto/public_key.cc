@@ -17,6 +17,7 @@
 #include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/curve.h"
 #include "acme-server/crypto/der.h"
+#include "acme-server/crypto/der_reader.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/openssl.h"
 
@@ -292,17 +293,24 @@ Bytes subject_public_key_info(const Jwk& key) {
   return der::sequence({as_bytes(algorithm->identifier), der::bit_string(bits)});
 }
 
-Expected<Jwk, std::string> read_spki(const asn1::SubjectPublicKeyInfo& spki) {
-  const Bytes identifier = asn1::encode(spki.algorithm, ASN1_ITEM_rptr(X509_ALGOR));
+Expected<Jwk, std::string> read_spki(ByteView spki) {
+  der::Reader outer(spki);
+  const auto whole = outer.next(der::kSequence);
+  der::Reader parts(whole ? whole->content : ByteView());
+  const auto identifier = parts.next(der::kSequence);
+  const auto key = parts.next(der::kBitString);
+  if (!outer.done() || !identifier || !key || !parts.done()) {
+    return Unexpected{std::string("the key is not a DER SubjectPublicKeyInfo")};
+  }
   const auto known =
-      std::ranges::find(kKeyAlgorithms, as_text(identifier), &KeyAlgorithm::identifier);
+      std::ranges::find(kKeyAlgorithms, as_text(identifier->whole), &KeyAlgorithm::identifier);
   if (known == kKeyAlgorithms.end()) {
     return Unexpected{
         std::string("the key is neither RSA nor on a named curve P-256, P-384 or P-521, nor "
                     "Ed25519; explicit curve parameters and "
                     "RSA-PSS keys are not supported")};
   }
-  const auto bits = asn1::whole_octets(spki.key);
+  const auto bits = der::whole_octets(key);
   if (!bits) return Unexpected{std::string("the key is not a whole number of octets")};
   switch (scheme_of(known->type)) {
     case Scheme::rsa:
@@ -314,13 +322,6 @@ Expected<Jwk, std::string> read_spki(const asn1::SubjectPublicKeyInfo& spki) {
   }
   ACME_CHECK(false);
   return Unexpected{std::string()};
-}
-
-Expected<Jwk, std::string> read_spki(ByteView spki) {
-  const auto decoded =
-      asn1::decode<asn1::SubjectPublicKeyInfo::item, asn1::SubjectPublicKeyInfo>(spki);
-  if (!decoded) return Unexpected{std::string("the key is not a DER SubjectPublicKeyInfo")};
-  return read_spki(*decoded);
 }
 
 Jwk jwk_of_pkey(const EVP_PKEY& pkey) {

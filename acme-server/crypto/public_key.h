@@ -37,7 +37,6 @@ inline constexpr std::size_t kMaxModulusBytes = 1024;
 inline constexpr std::size_t kMaxExponentBytes = 8;
 
 // The key inside a SubjectPublicKeyInfo, checked as parse_jwk checks it. The error is a sentence.
-Expected<Jwk, std::string> read_spki(const asn1::SubjectPublicKeyInfo& spki);
 Expected<Jwk, std::string> read_spki(ByteView spki);
 
 // The key of a private key in OpenSSL's hands. Throws std::runtime_error for a type that we do not
