@@ -10,6 +10,7 @@
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/secret.h"
+#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/crypto/signer.h"
 #include "ca-backends/backend.h"
 
@@ -33,6 +34,8 @@ struct BackendContext {
   // Where the signer of a backend that has one listens; see local_ca/local_ca_options.h.
   std::function<std::string(const std::string& backend, const SignerOptions& options)>
       signer_socket = {};
+  // What a backend has read and verified of its own is known to who looks at it again.
+  std::shared_ptr<crypto::ChainChecker> chains = std::make_shared<crypto::ChainChecker>();
 };
 
 // Makes the backend called `name` from its own JSON object, whose "type" picks the factory. Throws

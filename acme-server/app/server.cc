@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/url.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/service/certificates.h"
 #include "acme-server/service/context.h"
@@ -55,10 +57,12 @@ std::string in_folder(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
 }
 
-backends::BackendSet make_backends(const config::Config& config, Environment& environment) {
+backends::BackendSet make_backends(const config::Config& config, Environment& environment,
+                                   const std::shared_ptr<crypto::ChainChecker>& chains) {
   backends::BackendContext context =
       key_context(config, environment.clock, environment.entropy, environment.log);
   context.decorate_signer = environment.decorate.signer;
+  context.chains = chains;
   const JsonObject all(config.backends, "backends");
   backends::BackendSet set;
   for (const auto& item : config.backends.items()) {
@@ -134,6 +138,7 @@ struct Server::Impl {
   store::Store store;
   Guarded<Wake> wake;
   service::IssuanceGate gate;
+  std::shared_ptr<crypto::ChainChecker> chains;
   backends::BackendSet backends;
   web::Links links;
   Guarded<IdentityListener> identity_listener;
@@ -172,7 +177,8 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
                   return service::free_space_at(folder);
                 },
             .wake = [this] { wake_up(); }}),
-      backends(make_backends(config, environment)),
+      chains(std::make_shared<crypto::ChainChecker>()),
+      backends(make_backends(config, environment, chains)),
       links(config.web),
       context{.store = store,
               .clock = environment.clock,
@@ -187,7 +193,8 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
               .gate = gate,
               .wake = [this] { wake_up(); },
               .account_url = [this](const DirectoryId& directory,
-                                    const AccountId& id) { return links.account(directory, id); }},
+                                    const AccountId& id) { return links.account(directory, id); },
+              .chains = chains},
       public_files(context),
       validation(context),
       issuance(context),

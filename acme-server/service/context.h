@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
+#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/service/policy.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
@@ -36,6 +38,8 @@ struct Context {
   std::function<std::string(const DirectoryId&, const AccountId&)> account_url;
   // Begins jobs right after the COMMIT that wrote them; null: they wait until they are claimed.
   JobRunner* runner = nullptr;
+  // The backends' too: a leaf that one of them has looked at is neither read nor verified again.
+  std::shared_ptr<crypto::ChainChecker> chains = std::make_shared<crypto::ChainChecker>();
 };
 
 }  // namespace gatehouse::service

@@ -172,7 +172,7 @@ store::AuditEvent issued_event(const Inquiry& inquiry, const CertificateRecord& 
 }
 
 void record(const Inquiry& inquiry, const backends::Issued& issued) {
-  const crypto::Certificate leaf = crypto::parse_pem_chain(issued.chain_pem).value().front();
+  const crypto::Certificate leaf = inquiry.chains.parse_chain(issued.chain_pem).value().front();
   CertificateRecord certificate = record_of(inquiry, issued, leaf);
   crash_point("certificate.checked");
   inquiry.context.store.write_soon([&](store::Tx& tx) {
@@ -283,7 +283,7 @@ void IssuanceJob::run(JobRun& run) {
                         .run = run,
                         .policy = *policy,
                         .counters = counters_,
-                        .chains = chains_,
+                        .chains = *context_.chains,
                         .claimed = *claimed,
                         .backend = backend_of(context_, *claimed)};
   std::visit([&](const auto& outcome) { conclude(inquiry, outcome); }, ask(inquiry));

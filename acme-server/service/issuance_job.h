@@ -33,7 +33,6 @@ class IssuanceJob final : public JobHandler {
  private:
   Context& context_;
   Counters counters_;
-  crypto::ChainChecker chains_;
 };
 
 }  // namespace gatehouse::service

@@ -221,7 +221,10 @@ void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
                              root_.subject_name + "\": " + *problem +
                              (ended ? "; make the next one: gatehouse rotate-issuer" : ""));
   }
-  Holding holding{.signer = signer_of(files, chain.front()), .constraints = {}, .alternates = {}};
+  Holding holding{.signer = signer_of(files, chain.front()),
+                  .chain_pem = pem_of(without_root(chain, root_)),
+                  .constraints = {},
+                  .alternates = {}};
   try {
     holding.constraints = constraints_of(chain, root_);
   } catch (const std::runtime_error& error) {
@@ -262,13 +265,14 @@ void LocalCa::load_alternate(const std::string& path) {
   if (auto problem = why_no_chain(chain, chain.back(), now)) {
     throw std::runtime_error(path + ": this is no alternate chain: " + *problem);
   }
-  Alternate alternate{.chain = chain, .constraints = {}};
+  Alternate alternate{.chain = chain, .chain_pem = {}, .constraints = {}};
   try {
     alternate.constraints = constraints_of(chain, chain.back());
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(path + ": " + error.what());
   }
   if (crypto::is_self_issued(chain.back())) alternate.chain.pop_back();
+  alternate.chain_pem = pem_of(alternate.chain);
   holdings_[static_cast<std::size_t>(same - issuers_.begin())].alternates.push_back(
       std::move(alternate));
 }
@@ -366,22 +370,23 @@ IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
   if (!tbs) {
     throw std::runtime_error("the stored intent for serial " + intent.serial + " is not base64url");
   }
-  const auto leaf = chains_.parse(crypto::sign_certificate(*tbs, *holdings_[index].signer));
+  const auto leaf =
+      context_.chains->parse(crypto::sign_certificate(*tbs, *holdings_[index].signer));
   // What the key gives back is looked at as if a stranger had sent it: HSMs and memory fail, too.
   if (!leaf || leaf->tbs != *tbs || leaf->serial != intent.serial ||
-      !chains_.is_signed_by(*leaf, issuers_[index].certificate)) {
+      !context_.chains->is_signed_by(*leaf, issuers_[index].certificate)) {
     throw std::runtime_error("what the key of backend \"" + name_ + "\" signed for serial " +
                              intent.serial +
                              " does not verify with the issuer's certificate; check the key");
   }
   const std::string leaf_pem = crypto::to_pem(leaf->der);
-  Issued issued{.chain_pem = leaf_pem + pem_of(issuers_[index].chain), .alternate_chains_pem = {}};
+  Issued issued{.chain_pem = leaf_pem + holdings_[index].chain_pem, .alternate_chains_pem = {}};
   const Instant now = context_.clock.now();
   for (const Alternate& alternate : holdings_[index].alternates) {
     const bool lasts = std::ranges::none_of(
         alternate.chain, [&](const Certificate& each) { return each.not_after < now; });
     if (lasts && permits(alternate.constraints, *leaf)) {
-      issued.alternate_chains_pem.push_back(leaf_pem + pem_of(alternate.chain));
+      issued.alternate_chains_pem.push_back(leaf_pem + alternate.chain_pem);
     }
   }
   return issued;

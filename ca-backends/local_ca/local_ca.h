@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "acme-server/base/guarded.h"
-#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/crypto/name_constraints.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca_options.h"
@@ -56,12 +55,14 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   // The chain of an issuer under another root, and what its CAs constrain.
   struct Alternate {
     std::vector<crypto::Certificate> chain;  // without its root
+    std::string chain_pem;
     std::vector<crypto::NameConstraints> constraints;
   };
 
   // What belongs to the issuer with the same index and nobody else needs to know.
   struct Holding {
     std::unique_ptr<crypto::Signer> signer;
+    std::string chain_pem;                             // what stands under a leaf
     std::vector<crypto::NameConstraints> constraints;  // its own and those of the CAs above it
     std::vector<Alternate> alternates;
   };
@@ -83,7 +84,6 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   std::vector<Issuer> issuers_;  // the one in use first
   std::vector<Holding> holdings_;
   Guarded<HeldRootCrl> root_crl_;
-  crypto::ChainChecker chains_;
 };
 
 // The factory behind "type": "local".
