@@ -36,7 +36,9 @@ Links::Links(const WebOptions& options) : base_url_(options.base_url), path_(opt
 }
 
 std::string Links::under(const DirectoryId& directory, std::string_view path) const {
-  return (base_url_ + path_ + "/" + directory.str()).append(path);
+  std::string url;
+  url.reserve(base_url_.size() + path_.size() + 1 + directory.str().size() + path.size());
+  return url.append(base_url_).append(path_).append("/").append(directory.str()).append(path);
 }
 
 std::string Links::directory(const DirectoryId& directory) const {

@@ -1,6 +1,8 @@
 #include "acme-server/web/resource_json.h"
 
+#include <cstddef>
 #include <string>
+#include <utility>
 
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
@@ -17,8 +19,20 @@
 namespace gatehouse::web {
 namespace {
 
+// An empty object with room for what a resource has: one that grows copies all that it holds, and
+// one made of a list in braces first makes an array of each pair.
+Json new_object() {
+  constexpr std::size_t kMostMembers = 10;
+  Json::object_t members;
+  members.reserve(kMostMembers);
+  return Json(std::move(members));
+}
+
 Json identifier_json(const Identifier& identifier) {
-  return {{"type", to_string(identifier.type)}, {"value", identifier.value}};
+  Json json = new_object();
+  json["type"] = to_string(identifier.type);
+  json["value"] = identifier.value;
+  return json;
 }
 
 // RFC 8555 section 7.1.4: "For pending authorizations, the challenges that the client can fulfill
@@ -55,7 +69,9 @@ Json account_json(const Account& account, const Links& links) {
 
 Json order_json(const service::OrderView& view, const Links& links) {
   const Order& order = view.order;
-  Json json = {{"status", to_string(view.status)}, {"expires", to_rfc3339(order.expires)}};
+  Json json = new_object();
+  json["status"] = to_string(view.status);
+  json["expires"] = to_rfc3339(order.expires);
   Json& identifiers = json["identifiers"] = Json::array();
   for (const Identifier& identifier : order.identifiers) {
     identifiers.push_back(identifier_json(identifier));
@@ -82,9 +98,10 @@ Json order_json(const service::OrderView& view, const Links& links) {
 }
 
 Json authorization_json(const Authorization& authorization, const Links& links) {
-  Json json = {{"status", to_string(authorization.status)},
-               {"expires", to_rfc3339(authorization.expires)},
-               {"identifier", identifier_json(authorization.identifier)}};
+  Json json = new_object();
+  json["status"] = to_string(authorization.status);
+  json["expires"] = to_rfc3339(authorization.expires);
+  json["identifier"] = identifier_json(authorization.identifier);
   Json& challenges = json["challenges"] = Json::array();
   for (const Challenge& challenge : authorization.challenges) {
     if (is_shown(challenge, authorization.status)) {
@@ -101,10 +118,11 @@ Json authorization_json(const Authorization& authorization, const Links& links) 
 }
 
 Json challenge_json(const Challenge& challenge, const DirectoryId& directory, const Links& links) {
-  Json json = {{"type", challenge.type},
-               {"url", links.challenge(directory, challenge.id)},
-               {"status", to_string(challenge.status)},
-               {"token", challenge.token}};
+  Json json = new_object();
+  json["type"] = challenge.type;
+  json["url"] = links.challenge(directory, challenge.id);
+  json["status"] = to_string(challenge.status);
+  json["token"] = challenge.token;
   if (challenge.status == ChallengeStatus::valid && challenge.validated) {
     json["validated"] = to_rfc3339(*challenge.validated);
   }
