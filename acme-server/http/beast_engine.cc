@@ -1,12 +1,12 @@
 // The only file that includes Boost: Asio says when a socket is ready, Beast parses what framing.h
-// has let pass. One strand per connection and one per listener.
+// has let pass. An io_context per I/O thread; a connection, like a listener, stays with the one it
+// was given, so that an event wakes one thread and no strand is needed.
 #include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <csignal>
@@ -26,10 +26,10 @@ namespace {
 namespace asio = boost::asio;
 namespace beast_http = boost::beast::http;
 using boost::system::error_code;
-using Strand = asio::strand<asio::io_context::executor_type>;
-using ReadySocket = asio::posix::basic_stream_descriptor<Strand>;
+using Context = asio::io_context::executor_type;
+using ReadySocket = asio::posix::basic_stream_descriptor<Context>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Strand>;
+                                         asio::wait_traits<std::chrono::steady_clock>, Context>;
 
 // Descriptors and memory come back when connections end: soon, but not at once.
 constexpr std::chrono::milliseconds kAcceptPause{100};
@@ -81,7 +81,7 @@ struct ListeningSite {
       : site(std::move(listener.name), std::move(listener.origins), std::move(listener.uids),
              std::move(context)),
         socket(std::move(bound)),
-        acceptor(asio::make_strand(io)),
+        acceptor(io.get_executor()),
         pause(acceptor.get_executor()) {
     acceptor.assign(socket.get());
     (void)socket.release();  // the acceptor closes it
@@ -100,17 +100,26 @@ class Core : public std::enable_shared_from_this<Core> {
  public:
   Core(const EngineOptions& options, const Clock& clock, Log& log, Metrics& metrics)
       : shared(options.limits, clock, log, metrics,
-               [](const Limits& limits) { return std::make_unique<BeastParser>(limits); }) {}
+               [](const Limits& limits) { return std::make_unique<BeastParser>(limits); }) {
+    for (std::size_t i = 0; i < options.threads; ++i) {
+      contexts.push_back(std::make_unique<asio::io_context>());
+    }
+  }
 
   std::vector<ListenerAddress> open(std::vector<Listener> listeners);
   void accept(ListeningSite& listening);
   bool drain();
 
   Shared shared;
-  asio::io_context io;
+  std::vector<std::unique_ptr<asio::io_context>> contexts;
   std::vector<std::unique_ptr<ListeningSite>> sites;
 
  private:
+  // In turn. Any thread.
+  asio::io_context& next_context() { return *contexts[given_++ % contexts.size()]; }
+
+  std::atomic<std::size_t> given_ = 0;
+
   void take_waiting(ListeningSite& listening);
   void admit(Site& site, Accepted accepted);
 };
@@ -118,13 +127,10 @@ class Core : public std::enable_shared_from_this<Core> {
 class AsioLoop final : public SocketLoop {
  public:
   // Takes over the descriptor, unless it throws.
-  AsioLoop(std::shared_ptr<Core> core, int descriptor)
-      : core_(std::move(core)),
-        strand_(asio::make_strand(core_->io)),
-        timer_(strand_),
-        socket_(strand_, descriptor) {}
+  AsioLoop(std::shared_ptr<Core> core, asio::io_context& io, int descriptor)
+      : core_(std::move(core)), io_(io), timer_(io), socket_(io, descriptor) {}
 
-  void post(Task task) override { asio::post(strand_, std::move(task)); }
+  void post(Task task) override { asio::post(io_, std::move(task)); }
 
   void wait(Until until, Task ready, Task failed) override {
     const auto direction =
@@ -156,7 +162,7 @@ class AsioLoop final : public SocketLoop {
 
  private:
   const std::shared_ptr<Core> core_;  // first, so that it goes last
-  const Strand strand_;
+  asio::io_context& io_;
   Timer timer_;
   ReadySocket socket_;
 };
@@ -174,8 +180,8 @@ std::vector<ListenerAddress> Core::open(std::vector<Listener> listeners) {
     TlsContext context = listener.tls ? make_tls_context(listener.name, *listener.tls) : nullptr;
     ListeningSocket socket = open_listener(listener);
     bound.push_back(socket.address());
-    opened.push_back(std::make_unique<ListeningSite>(io, std::move(listener), std::move(context),
-                                                     std::move(socket)));
+    opened.push_back(std::make_unique<ListeningSite>(next_context(), std::move(listener),
+                                                     std::move(context), std::move(socket)));
   }
   sites = std::move(opened);
   return bound;
@@ -235,7 +241,8 @@ void Core::admit(Site& site, Accepted accepted) {
     const auto connection = std::make_shared<Connection>(
         std::shared_ptr<Shared>(shared_from_this(), &shared), site, shared.next_id.fetch_add(1),
         accepted.descriptor.get(), std::move(accepted.peer));
-    auto loop = std::make_unique<AsioLoop>(shared_from_this(), accepted.descriptor.get());
+    auto loop =
+        std::make_unique<AsioLoop>(shared_from_this(), next_context(), accepted.descriptor.get());
     (void)accepted.descriptor.release();
     connection->admit(std::move(loop));
   } catch (const std::exception& error) {
@@ -271,12 +278,12 @@ bool Core::drain() {
 }  // namespace
 
 struct Engine::Impl {
-  using Work = asio::executor_work_guard<asio::io_context::executor_type>;
+  using Work = asio::executor_work_guard<Context>;
 
-  void serve() {
+  void serve(asio::io_context& io) const {
     for (;;) {
       try {
-        core->io.run();
+        io.run();
         return;
       } catch (const std::exception& error) {  // a bug, but not the end of all others
         core->shared.log.error("http.thread_failed", {{"error", error.what()}});
@@ -285,16 +292,15 @@ struct Engine::Impl {
   }
 
   std::shared_ptr<Core> core;
-  std::size_t thread_count = 1;
-  std::optional<Work> work;
+  std::vector<Work> work;  // of each context, while it serves
   std::vector<std::thread> threads;
   std::optional<bool> drained;
 };
 
 Engine::Engine(const EngineOptions& options, const Clock& clock, Log& log, Metrics& metrics)
     : impl_(std::make_unique<Impl>()) {
+  ACME_CHECK(options.threads > 0);
   impl_->core = std::make_shared<Core>(options, clock, log, metrics);
-  impl_->thread_count = options.threads;
 }
 
 Engine::~Engine() {
@@ -303,13 +309,13 @@ Engine::~Engine() {
 
 std::vector<ListenerAddress> Engine::start(std::vector<Listener> listeners, Handler handler) {
   Impl& impl = *impl_;
-  ACME_CHECK(!impl.work && !impl.drained && impl.thread_count > 0);
+  ACME_CHECK(impl.work.empty() && !impl.drained);
   (void)std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL
   auto bound = impl.core->open(std::move(listeners));
   impl.core->shared.handler = std::move(handler);
-  impl.work.emplace(asio::make_work_guard(impl.core->io));
-  for (std::size_t i = 0; i < impl.thread_count; ++i) {
-    impl.threads.emplace_back([&impl] { impl.serve(); });
+  for (const auto& io : impl.core->contexts) {
+    impl.work.push_back(asio::make_work_guard(*io));
+    impl.threads.emplace_back([&impl, &io = *io] { impl.serve(io); });
   }
   for (const auto& listening : impl.core->sites) {
     asio::post(listening->acceptor.get_executor(),
@@ -332,7 +338,7 @@ bool Engine::drain_and_stop() {
   Impl& impl = *impl_;
   if (impl.drained) return *impl.drained;
   impl.drained = impl.threads.empty() || impl.core->drain();
-  impl.work.reset();
+  impl.work.clear();
   for (auto& thread : impl.threads) thread.join();
   impl.threads.clear();
   impl.core->sites.clear();

@@ -27,8 +27,7 @@
 
 namespace gatehouse::http {
 
-// The event loop's side of one connection. Runs all tasks it is given one at a time. Owns the
-// socket.
+// The event loop's side of one connection. Owns the socket.
 class SocketLoop {
  public:
   using Task = std::function<void()>;
