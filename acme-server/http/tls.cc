@@ -158,6 +158,7 @@ TlsContext make_tls_context(const std::string& listener, const TlsOptions& optio
       raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(raw, 1);  // a record is one read(), not one for its header and one more
   SSL_CTX_set_alpn_select_cb(raw, select_http_1_1, nullptr);
   // Keeps the name in the session, so that it is known on resumption too.
   SSL_CTX_set_tlsext_servername_callback(raw, +[](SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; });
@@ -232,7 +233,7 @@ Transport::Result Transport::write(std::string_view data) {
 }
 
 bool Transport::has_pending() const {
-  return ssl_ && SSL_pending(ssl_.get()) > 0;
+  return ssl_ && SSL_has_pending(ssl_.get()) == 1;
 }
 
 void Transport::finish() {
