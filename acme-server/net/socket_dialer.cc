@@ -69,28 +69,30 @@ class SocketStream final : public Stream {
  public:
   explicit SocketStream(Socket socket) : socket_(std::move(socket)) {}
 
+  // What is not there yet is waited for; what is there is not asked about first.
   Expected<std::size_t, IoError> read(std::span<std::uint8_t> out, Deadline deadline) override {
-    while (true) {
-      if (!wait_for(socket_, POLLIN, deadline)) {
-        return Unexpected{
-            IoError{.kind = IoError::Kind::timeout, .detail = "sent nothing more in time"}};
-      }
+    while (!deadline.expired()) {
       const ssize_t count = ::recv(socket_.fd(), out.data(), out.size(), 0);
       if (count >= 0) return static_cast<std::size_t>(count);
-      if (errno != EINTR && errno != EAGAIN) return Unexpected{io_error(errno)};
+      if (errno == EAGAIN) {
+        if (!wait_for(socket_, POLLIN, deadline)) break;
+      } else if (errno != EINTR) {
+        return Unexpected{io_error(errno)};
+      }
     }
+    return Unexpected{
+        IoError{.kind = IoError::Kind::timeout, .detail = "sent nothing more in time"}};
   }
 
   std::optional<IoError> write(ByteView bytes, Deadline deadline) override {
     while (!bytes.empty()) {
-      if (!wait_for(socket_, POLLOUT, deadline)) {
-        return IoError{.kind = IoError::Kind::timeout,
-                       .detail = "did not take the request in time"};
-      }
+      if (deadline.expired()) return too_slow();
       const ssize_t count = ::send(socket_.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (count >= 0) {
         bytes = bytes.subspan(static_cast<std::size_t>(count));
-      } else if (errno != EINTR && errno != EAGAIN) {
+      } else if (errno == EAGAIN) {
+        if (!wait_for(socket_, POLLOUT, deadline)) return too_slow();
+      } else if (errno != EINTR) {
         return io_error(errno);
       }
     }
@@ -98,6 +100,10 @@ class SocketStream final : public Stream {
   }
 
  private:
+  static IoError too_slow() {
+    return {.kind = IoError::Kind::timeout, .detail = "did not take the request in time"};
+  }
+
   Socket socket_;
 };
 
