@@ -208,6 +208,15 @@ bool has_none(const net::DnsError& error) {
   return error.kind == net::DnsError::Kind::nxdomain || error.kind == net::DnsError::Kind::no_data;
 }
 
+CaaResult unknown(const CaaRequest& request, const std::string& at, const net::DnsError& error) {
+  return {.problem = Problem{.type = ProblemType::dns,
+                             .detail = "CAA for " + request.identifier.value + ": " + error.detail +
+                                       ". A certificate needs an answer, if only that there are "
+                                       "none. Check the DNS servers of " +
+                                       at + "."},
+          .trail = {"CAA " + at + ": " + error.detail}};
+}
+
 // The name above `name`; empty above the last label.
 std::string parent_of(const std::string& name) {
   const std::size_t dot = name.find('.');
@@ -228,30 +237,32 @@ CaaResult judge_caa(const CaaRequest& request, const std::string& at, const net:
 
 CaaResult Caa::check(const CaaRequest& request, Deadline deadline) {
   ACME_CHECK(request.identifier.type == IdentifierType::dns && !request.identifier.is_wildcard());
-  std::vector<std::string> trail;
+  std::vector<net::Question> walk;
   for (std::string at = request.identifier.value; !at.empty(); at = parent_of(at)) {
-    const auto answer = egress_->query(at, net::RecordType::CAA, deadline);
+    walk.push_back({.name = at, .type = net::RecordType::CAA, .deadline = deadline});
+  }
+  std::vector<std::string> trail;
+  std::size_t climbed = 0;
+  std::optional<CaaResult> result;
+  egress_->query_each(walk, [&](const Expected<net::DnsAnswer, net::DnsError>& answer) {
+    const std::string& at = walk[climbed++].name;
     if (answer) {
-      CaaResult result = judge_caa(request, at, *answer);
-      result.trail.insert(result.trail.begin(), trail.begin(), trail.end());
-      return result;
-    }
-    if (!has_none(answer.error())) {
+      result = judge_caa(request, at, *answer);
+    } else if (!has_none(answer.error())) {
       // RFC 8659 section 3 climbs past a name only when it has no records: what cannot be known is
       // no permission.
-      trail.push_back("CAA " + at + ": " + answer.error().detail);
-      return {.problem = Problem{.type = ProblemType::dns,
-                                 .detail = "CAA for " + request.identifier.value + ": " +
-                                           answer.error().detail +
-                                           ". A certificate needs an answer, if only that there "
-                                           "are none. Check the DNS servers of " +
-                                           at + "."},
-              .trail = std::move(trail)};
+      result = unknown(request, at, answer.error());
+    } else {
+      trail.push_back("CAA " + at + ": none");
     }
-    trail.push_back("CAA " + at + ": none");
+    return !result;
+  });
+  if (!result) {
+    ACME_CHECK(climbed == walk.size());  // nothing but "none" all the way up permits
+    result = CaaResult{.problem = std::nullopt, .trail = {"CAA permits it: no records"}};
   }
-  trail.emplace_back("CAA permits it: no records");
-  return {.problem = std::nullopt, .trail = std::move(trail)};
+  result->trail.insert(result->trail.begin(), trail.begin(), trail.end());
+  return *std::move(result);
 }
 
 }  // namespace gatehouse::validators

@@ -39,9 +39,10 @@ class Caa {
   // `egress` outlives this.
   explicit Caa(net::Egress& egress) : egress_(&egress) {}
 
-  // Asks for the name's records, then its parent's, up to the last label; the first that has any
-  // decides, and none at all permits. CNAME and DNAME are followed by the resolver, the walk goes
-  // on from the name itself. Blocks; safe to call from many threads.
+  // Climbs from the name to its parent, up to the last label; the first that has records decides,
+  // and none at all permits. All are asked for at once, but what stands above the first records
+  // counts for nothing, nor does its failure. CNAME and DNAME are followed by the resolver, the
+  // walk goes on from the name itself. Blocks; safe to call from many threads.
   CaaResult check(const CaaRequest& request, Deadline deadline);
 
  private:

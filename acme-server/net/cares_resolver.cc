@@ -6,14 +6,19 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,21 +52,6 @@ using Channel = std::unique_ptr<ares_channeldata, decltype(&ares_destroy)>;
 
 // Channels that are ready, as many as lookups that ran at once.
 constexpr std::size_t kKeptChannels = 64;
-
-// What a query has come to. Written by c-ares' callback, on the thread that polls.
-struct Outcome {
-  bool done = false;
-  int status = ARES_ETIMEOUT;
-  Bytes message;
-};
-
-void on_answer(void* outcome_pointer, int status, int /*timeouts*/, unsigned char* message,
-               int size) {
-  auto& outcome = *static_cast<Outcome*>(outcome_pointer);
-  outcome.done = true;
-  outcome.status = status;
-  if (message != nullptr && size > 0) outcome.message.assign(message, message + size);
-}
 
 Channel open_channel(ares_options& options, int mask) {
   ares_channel channel = nullptr;
@@ -134,32 +124,31 @@ Channel new_channel(const Endpoint& server, DnsTransport transport) {
   return channel;
 }
 
-// Runs the channel on this thread until the query is done or `deadline`.
-void poll_until_done(ares_channeldata* channel, const Outcome& outcome, Deadline deadline) {
-  while (!outcome.done && !deadline.expired()) {
-    std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
-    const auto wanted = static_cast<unsigned>(
-        ares_getsock(channel, sockets.data(), static_cast<int>(sockets.size())));
-    std::vector<pollfd> polled;
-    for (std::size_t i = 0; i < sockets.size(); ++i) {
-      short events = 0;
-      if (ARES_GETSOCK_READABLE(wanted, i) != 0) events |= POLLIN;
-      if (ARES_GETSOCK_WRITABLE(wanted, i) != 0) events |= POLLOUT;
-      if (events != 0) polled.push_back({.fd = sockets[i], .events = events, .revents = 0});
-    }
-    if (polled.empty()) return;
-    const int ready =
-        ::poll(polled.data(), polled.size(), static_cast<int>(deadline.remaining().count()));
-    if (ready < 0 && errno != EINTR) return;
-    if (ready <= 0) continue;
-    for (const pollfd& entry : polled) {
-      if (entry.revents == 0) continue;
-      const bool readable = (entry.revents & (POLLIN | POLLERR | POLLHUP)) != 0;
-      const bool writable = (entry.revents & (POLLOUT | POLLERR | POLLHUP)) != 0;
-      ares_process_fd(channel, readable ? entry.fd : ARES_SOCKET_BAD,
-                      writable ? entry.fd : ARES_SOCKET_BAD);
-    }
+// Runs the channel on this thread until something has happened on its sockets, or for `span`. False
+// when there is nothing to wait for.
+bool poll_once(ares_channeldata* channel, std::chrono::milliseconds span) {
+  std::array<ares_socket_t, ARES_GETSOCK_MAXNUM> sockets{};
+  const auto wanted = static_cast<unsigned>(
+      ares_getsock(channel, sockets.data(), static_cast<int>(sockets.size())));
+  std::array<pollfd, ARES_GETSOCK_MAXNUM> polled{};
+  nfds_t count = 0;
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    short events = 0;
+    if (ARES_GETSOCK_READABLE(wanted, i) != 0) events |= POLLIN;
+    if (ARES_GETSOCK_WRITABLE(wanted, i) != 0) events |= POLLOUT;
+    if (events != 0) polled[count++] = {.fd = sockets[i], .events = events, .revents = 0};
   }
+  if (count == 0) return false;
+  const int ready = ::poll(polled.data(), count, static_cast<int>(span.count()));
+  if (ready < 0) return errno == EINTR;
+  for (const pollfd& entry : std::span(polled).first(ready > 0 ? count : 0)) {
+    if (entry.revents == 0) continue;
+    const bool readable = (entry.revents & (POLLIN | POLLERR | POLLHUP)) != 0;
+    const bool writable = (entry.revents & (POLLOUT | POLLERR | POLLHUP)) != 0;
+    ares_process_fd(channel, readable ? entry.fd : ARES_SOCKET_BAD,
+                    writable ? entry.fd : ARES_SOCKET_BAD);
+  }
+  return true;
 }
 
 DnsError bad_name(const std::string& name) {
@@ -186,6 +175,59 @@ bool worth_another_try(DnsError::Kind kind) {
 }
 
 }  // namespace
+
+// A question on its way to one server. Stays where it is while c-ares knows it.
+struct CaresResolver::Inquiry {
+  std::size_t index = 0;  // of the question, for who asks
+  const std::string& name;
+  int type = 0;
+  Deadline deadline;
+  bool done = false;
+  bool settled = false;
+  int status = ARES_ETIMEOUT;
+  Bytes message;  // the answer as it came
+
+  // c-ares' callback, on the thread that polls.
+  static void on_answer(void* inquiry_pointer, int status, int /*timeouts*/, unsigned char* message,
+                        int size) {
+    auto& inquiry = *static_cast<Inquiry*>(inquiry_pointer);
+    inquiry.done = true;
+    inquiry.status = status;
+    if (message != nullptr && size > 0) inquiry.message.assign(message, message + size);
+  }
+
+  // Gives the question to `channel`; false if it is none that DNS can ask.
+  bool send(ares_channeldata* channel, std::uint16_t id);
+
+  // Once settled: why there is no message.
+  std::optional<DnsError> failure(const std::string& what) const;
+};
+
+bool CaresResolver::Inquiry::send(ares_channeldata* channel, std::uint16_t id) {
+  unsigned char* question = nullptr;
+  int size = 0;
+  const int created = ares_create_query(name.c_str(), 1, type, id, 1, &question, &size, kEdnsSize);
+  const std::unique_ptr<unsigned char, decltype(&ares_free_string)> owned(question,
+                                                                          &ares_free_string);
+  if (created != ARES_SUCCESS || name.find('\0') != std::string::npos) return false;
+  // RFC 6840 section 5.7: the AD bit in a query asks for the AD bit in its answer.
+  question[kFlagsAt] |= kAuthenticData;
+  ares_send(channel, question, size, &on_answer, this);
+  return true;
+}
+
+std::optional<DnsError> CaresResolver::Inquiry::failure(const std::string& what) const {
+  if (!done || status == ARES_ETIMEOUT) {
+    return DnsError{.kind = DnsError::Kind::timeout,
+                    .detail = "no resolver answered in time for " + what};
+  }
+  if (status == ARES_EBADNAME) return bad_name(name);
+  if (status != ARES_SUCCESS) {
+    return DnsError{.kind = DnsError::Kind::unreachable,
+                    .detail = "no resolver could be reached for " + what};
+  }
+  return std::nullopt;
+}
 
 // Making a channel reads files and random octets; a channel without questions closes its sockets
 // (c-ares does so unless it is told to keep them open).
@@ -242,31 +284,70 @@ std::vector<Endpoint> CaresResolver::servers() const {
 
 Expected<DnsAnswer, DnsError> CaresResolver::query(const std::string& name, RecordType type,
                                                    Deadline deadline) {
-  const std::string what =
-      "the " + std::string(to_string(type)) + " records of " + sanitize(name, 253);
+  const Question question{.name = name, .type = type, .deadline = deadline};
+  std::optional<Expected<DnsAnswer, DnsError>> taken;
+  query_each({&question, 1}, [&](const Expected<DnsAnswer, DnsError>& answer) {
+    taken = answer;
+    return false;
+  });
+  return *std::move(taken);
+}
+
+void CaresResolver::query_each(std::span<const Question> questions, const Take& take) {
+  if (questions.empty()) return;
   const std::vector<Endpoint> known = servers();
-  DnsError last;
-  const std::size_t first = random_below(*entropy_, known.size());
-  for (std::size_t i = 0; i < static_cast<std::size_t>(options_.tries); ++i) {
-    const auto message = ask(known[(first + i) % known.size()], name, static_cast<int>(type), what,
-                             deadline.at_most(options_.timeout));
-    auto answer = message ? read_dns_response(*message, name, type)
-                          : Expected<DnsAnswer, DnsError>(Unexpected{message.error()});
-    if (answer || !worth_another_try(answer.error().kind)) return answer;
-    last = answer.error();
-    if (deadline.expired()) break;
+  const std::size_t first = known.size() == 1 ? 0 : random_below(*entropy_, known.size());
+  std::vector<std::optional<Expected<DnsAnswer, DnsError>>> answers(questions.size());
+  std::size_t taken = 0;
+  bool enough = false;
+  // Asks for answers [begin, end), as the `tried`-th try.
+  const auto ask_for = [&](std::size_t begin, std::size_t end, int tried) {
+    std::vector<Inquiry> inquiries;
+    inquiries.reserve(end - begin);
+    for (std::size_t i = begin; i < end; ++i) {
+      inquiries.push_back({.index = i,
+                           .name = questions[i].name,
+                           .type = static_cast<int>(questions[i].type),
+                           .deadline = questions[i].deadline.at_most(options_.timeout),
+                           .message = {}});
+    }
+    const auto settled = [&](const Inquiry& inquiry) {
+      const Question& question = questions[inquiry.index];
+      auto failure = inquiry.failure("the " + std::string(to_string(question.type)) +
+                                     " records of " + sanitize(question.name, 253));
+      auto answer = failure ? Expected<DnsAnswer, DnsError>(Unexpected{*std::move(failure)})
+                            : read_dns_response(inquiry.message, question.name, question.type);
+      const bool last = tried == options_.tries || question.deadline.expired();
+      if (answer || last || !worth_another_try(answer.error().kind)) {
+        answers[inquiry.index] = std::move(answer);
+      }
+      while (!enough && taken < answers.size() && answers[taken]) {
+        enough = !take(*answers[taken++]) || taken == answers.size();
+      }
+      return enough;
+    };
+    ask(known[(first + static_cast<std::size_t>(tried) - 1) % known.size()], inquiries, settled);
+  };
+  ask_for(0, questions.size(), 1);
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    for (int tried = 2; !enough && !answers[i]; ++tried) ask_for(i, i + 1, tried);
   }
-  return Unexpected{last};
 }
 
 std::optional<std::string> CaresResolver::why_not_validating(const std::string& signed_name,
                                                              Deadline deadline) {
   const std::string what = "the SOA record of " + sanitize(signed_name, 253);
   for (const Endpoint& server : servers()) {
-    const auto message = ask(server, signed_name, kSoa, what, deadline.at_most(options_.timeout));
+    Inquiry inquiry{.name = signed_name,
+                    .type = kSoa,
+                    .deadline = deadline.at_most(options_.timeout),
+                    .message = {}};
+    ask(server, {&inquiry, 1}, [](const Inquiry&) { return true; });
     const std::string begin = "the DNS server " + server.to_string();
-    if (!message) return begin + " gives no answer: " + message.error().detail;
-    if (!is_authenticated(*message)) {
+    if (const auto failure = inquiry.failure(what)) {
+      return begin + " gives no answer: " + failure->detail;
+    }
+    if (!is_authenticated(inquiry.message)) {
       return begin + " does not validate DNSSEC: its answer for " + what +
              " comes without the AD bit";
     }
@@ -274,39 +355,42 @@ std::optional<std::string> CaresResolver::why_not_validating(const std::string& 
   return std::nullopt;
 }
 
-Expected<Bytes, DnsError> CaresResolver::ask(const Endpoint& server, const std::string& name,
-                                             int type, const std::string& what, Deadline deadline) {
-  Outcome outcome;  // outlives the channel, whose end may call back
-  Channel channel = channels_->take(server, options_.transport);
+void CaresResolver::ask(const Endpoint& server, std::span<Inquiry> inquiries,
+                        const std::function<bool(Inquiry&)>& settled) {
+  Channel channel = channels_->take(server, options_.transport);  // its end may call back
 
   // c-ares before 1.19.1 draws its ids from a weak generator (CVE-2023-31147): they come from us.
-  std::array<std::uint8_t, 2> id{};
-  entropy_->fill(id);
-  unsigned char* question = nullptr;
-  int size = 0;
-  const int created =
-      ares_create_query(name.c_str(), 1, type, static_cast<unsigned short>(id[0] << 8 | id[1]), 1,
-                        &question, &size, kEdnsSize);
-  const std::unique_ptr<unsigned char, decltype(&ares_free_string)> owned(question,
-                                                                          &ares_free_string);
-  if (created != ARES_SUCCESS || name.find('\0') != std::string::npos)
-    return Unexpected{bad_name(name)};
-
-  // RFC 6840 section 5.7: the AD bit in a query asks for the AD bit in its answer.
-  question[kFlagsAt] |= kAuthenticData;
-  ares_send(channel.get(), question, size, &on_answer, &outcome);
-  poll_until_done(channel.get(), outcome, deadline);
-  if (outcome.done && outcome.status == ARES_SUCCESS) channels_->keep(server, std::move(channel));
-
-  if (!outcome.done || outcome.status == ARES_ETIMEOUT) {
-    return Unexpected{DnsError{.kind = DnsError::Kind::timeout,
-                               .detail = "no resolver answered in time for " + what}};
+  std::vector<std::uint8_t> ids(2 * inquiries.size());
+  entropy_->fill(ids);
+  for (std::size_t i = 0; i < inquiries.size(); ++i) {
+    const auto id = static_cast<std::uint16_t>(ids[2 * i] << 8 | ids[2 * i + 1]);
+    if (inquiries[i].send(channel.get(), id)) continue;
+    inquiries[i].done = true;
+    inquiries[i].status = ARES_EBADNAME;
   }
-  if (outcome.status != ARES_SUCCESS) {
-    return Unexpected{DnsError{.kind = DnsError::Kind::unreachable,
-                               .detail = "no resolver could be reached for " + what}};
+
+  bool waits = true;
+  for (bool enough = false; !enough;) {
+    std::optional<std::chrono::milliseconds> next;  // when to look again
+    for (Inquiry& inquiry : inquiries) {
+      if (inquiry.settled) continue;
+      const auto left = inquiry.deadline.remaining();
+      if (inquiry.done || left.count() == 0 || !waits) {
+        inquiry.settled = true;
+        enough = settled(inquiry) || enough;
+      } else {
+        next = next ? std::min(*next, left) : left;
+      }
+    }
+    if (!next) break;
+    if (!enough) waits = poll_once(channel.get(), *next);
   }
-  return std::move(outcome.message);
+
+  if (std::ranges::all_of(inquiries, [](const Inquiry& inquiry) {
+        return inquiry.done && (inquiry.status == ARES_SUCCESS || inquiry.status == ARES_EBADNAME);
+      })) {
+    channels_->keep(server, std::move(channel));
+  }
 }
 
 }  // namespace gatehouse::net

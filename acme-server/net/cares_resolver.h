@@ -1,8 +1,10 @@
 // CaresResolver: the Resolver that asks real DNS servers. The only code that drives c-ares.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,10 +16,11 @@
 
 namespace gatehouse::net {
 
-// Each try of a question has a c-ares channel to one server to itself and polls it on the calling
-// thread: while it runs no state is shared between threads. Channels that have answered are used
-// again; between two questions they hold no socket, so that each try has a source port and an id of
-// its own.
+// Questions that are asked together, the handful that one validation needs, have a c-ares channel
+// to one server to themselves; it is polled on the calling thread: while it runs no state is shared
+// between threads. Channels that have answered are used again; between two calls they hold no
+// socket, so that each call has a source port of its own, and each question an id. (One channel for
+// all would send thousands of questions from one port, which is half of what a forger must guess.)
 // The first server is drawn at random, the next ones follow in turn; a server that fails, refuses
 // or is silent is one try.
 class CaresResolver final : public Resolver {
@@ -31,6 +34,10 @@ class CaresResolver final : public Resolver {
   Expected<DnsAnswer, DnsError> query(const std::string& name, RecordType type,
                                       Deadline deadline) override;
 
+  // All at once; what one server fails to answer is put to the next ones question by question, as
+  // some end a TCP connection after one answer.
+  void query_each(std::span<const Question> questions, const Take& take) override;
+
   // Whether the resolvers validate DNSSEC: each of them is asked once for the SOA record of
   // `signed_name`, and must answer with the AD bit. Nothing when all do; else a sentence without a
   // stop that names the first that does not.
@@ -38,9 +45,11 @@ class CaresResolver final : public Resolver {
 
  private:
   std::vector<Endpoint> servers() const;
-  // The answer as it came, to a question of any type.
-  Expected<Bytes, DnsError> ask(const Endpoint& server, const std::string& name, int type,
-                                const std::string& what, Deadline deadline);
+  struct Inquiry;
+  // Puts all of `inquiries` to `server`. Calls `settled` for each as it is answered or given up;
+  // returns when it says that this is enough, or for all.
+  void ask(const Endpoint& server, std::span<Inquiry> inquiries,
+           const std::function<bool(Inquiry&)>& settled);
 
   struct Channels;
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -105,14 +106,26 @@ Expected<DnsAnswer, DnsError> Egress::query(const std::string& name, RecordType 
   return resolver_->query(name, type, deadline);
 }
 
+void Egress::query_each(std::span<const Question> questions, const Resolver::Take& take) {
+  resolver_->query_each(questions, take);
+}
+
 Expected<std::vector<IpAddress>, NetworkError> Egress::resolve(const std::string& host,
                                                                Deadline deadline, Trail& trail) {
-  // Half the time each: a name whose servers are silent for one type still gets its answer for the
-  // other.
-  const auto v6 = query(host, RecordType::AAAA, deadline.at_most(deadline.remaining() / 2));
-  note_answer(host, RecordType::AAAA, v6, trail);
-  const auto v4 = query(host, RecordType::A, deadline);
-  note_answer(host, RecordType::A, v4, trail);
+  // Half the time for IPv6: a name whose servers are silent for one type still gets its answer for
+  // the other, and there is time left to dial.
+  const Question questions[] = {{.name = host,
+                                 .type = RecordType::AAAA,
+                                 .deadline = deadline.at_most(deadline.remaining() / 2)},
+                                {.name = host, .type = RecordType::A, .deadline = deadline}};
+  std::vector<Expected<DnsAnswer, DnsError>> answers;
+  query_each(questions, [&](const Expected<DnsAnswer, DnsError>& answer) {
+    note_answer(host, questions[answers.size()].type, answer, trail);
+    answers.push_back(answer);
+    return true;
+  });
+  const Expected<DnsAnswer, DnsError>& v6 = answers.at(0);
+  const Expected<DnsAnswer, DnsError>& v4 = answers.at(1);
   if (!v6 && !v4) return Unexpected{unresolved(host, v6.error(), v4.error())};
 
   std::vector<IpAddress> addresses;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "acme-server/net/address_policy.h"
@@ -25,6 +26,7 @@ class Egress {
   Egress(Resolver& resolver, Dialer& dialer, const EgressOptions& options = {});
 
   Expected<DnsAnswer, DnsError> query(const std::string& name, RecordType type, Deadline deadline);
+  void query_each(std::span<const Question> questions, const Resolver::Take& take);
 
   // Connects to `host`, a DNS name or an IP address (IPv6 without brackets). A name is looked up
   // once, each address is put to `policy`, and what is dialled is an address that passed: nothing

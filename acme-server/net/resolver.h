@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +58,12 @@ struct DnsError {
       {};  // nxdomain, no_data: the names that CNAME records led to; the last has nothing
 };
 
+struct Question {
+  std::string name;
+  RecordType type = RecordType::A;
+  Deadline deadline;
+};
+
 // Safe to call from many threads. Blocks until there is an answer or `deadline`. An answer holds at
 // least one record: none is no_data. Search domains, the hosts file and aliases of the environment
 // are never used.
@@ -64,6 +72,18 @@ class Resolver {
   virtual ~Resolver() = default;
   virtual Expected<DnsAnswer, DnsError> query(const std::string& name, RecordType type,
                                               Deadline deadline) = 0;
+
+  // Takes one answer; false when it has no use for those that would follow.
+  using Take = std::function<bool(const Expected<DnsAnswer, DnsError>&)>;
+
+  // Asks `questions`, perhaps all at once, and hands over their answers in the order of the
+  // questions. An answer is the one that query() gives; those of questions behind the last that is
+  // taken are not waited for.
+  virtual void query_each(std::span<const Question> questions, const Take& take) {
+    for (const Question& question : questions) {
+      if (!take(query(question.name, question.type, question.deadline))) return;
+    }
+  }
 };
 
 }  // namespace gatehouse::net
