@@ -8,6 +8,8 @@
 #include <fstream>
 #include <set>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "tests/support/dns_server.h"
 
@@ -43,6 +45,14 @@ struct Client {
     return resolver.query(name, type, deadline);
   }
 };
+
+std::vector<Question> questions_for(const std::vector<std::string>& names, Deadline deadline) {
+  std::vector<Question> questions;
+  for (const std::string& name : names) {
+    questions.push_back({.name = name, .type = RecordType::A, .deadline = deadline});
+  }
+  return questions;
+}
 
 }  // namespace
 
@@ -160,6 +170,66 @@ TEST_CASE("each question has a source port and an id of its own") {
   }
   CHECK(ports.size() > 32);
   CHECK(ids.size() > 48);
+}
+
+TEST_CASE("questions asked together have a socket in common, and their answers keep their order") {
+  DnsServer server([](const DnsQuestion& asked, ByteView question) {
+    return asked.name == "none.test" ? DnsServer::message(kNoError | 3, question, 0)
+                                     : ten(asked, question);
+  });
+  Client client(server, DnsTransport::udp);
+  const std::vector<std::string> names = {"a.test", "none.test", "b.test", "a..test", "c.test"};
+  std::set<int> ports;
+  for (int round = 0; round < 32; ++round) {
+    std::vector<std::string> came;
+    client.resolver.query_each(questions_for(names, soon()), [&](const auto& answer) {
+      came.emplace_back(answer                                  ? "address"
+                        : answer.error().kind == Kind::nxdomain ? "none"
+                                                                : "bad");
+      return true;
+    });
+    CHECK(came == std::vector<std::string>{"address", "none", "address", "bad", "address"});
+    std::set<int> these;
+    for (const DnsQuestion& question : server.questions()) these.insert(question.source_port);
+    CHECK(server.questions().size() == 4 * (static_cast<std::size_t>(round) + 1));
+    ports = these;
+  }
+  CHECK(ports.size() > 16);
+  CHECK(ports.size() <= 32);
+}
+
+TEST_CASE("nobody waits for an answer behind the one that decides, nor for a silent server twice") {
+  DnsServer server([](const DnsQuestion& asked, ByteView question) {
+    return asked.name == "silent.test" ? Bytes{} : ten(asked, question);
+  });
+  Client client(server, DnsTransport::udp, 3);
+  int taken = 0;
+  client.resolver.query_each(questions_for({"a.test", "b.test", "silent.test"}, soon()),
+                             [&](const auto& answer) {
+                               CHECK(answer);
+                               return ++taken < 2;
+                             });
+  CHECK(taken == 2);
+  const auto brief = Deadline::in(std::chrono::milliseconds(50));
+  std::vector<bool> answered;
+  client.resolver.query_each(questions_for({"silent.test", "a.test"}, brief),
+                             [&](const auto& answer) {
+                               answered.push_back(answer.has_value());
+                               return true;
+                             });
+  CHECK(answered == std::vector{false, true});
+}
+
+TEST_CASE("a server that answers once for each connection is asked for the rest one by one") {
+  DnsServer server(ten);  // over TCP it does so
+  Client client(server, DnsTransport::tcp, 2);
+  std::size_t answers = 0;
+  client.resolver.query_each(questions_for({"a.test", "b.test", "c.test", "d.test"}, soon()),
+                             [&](const auto& answer) {
+                               answers += answer ? 1 : 0;
+                               return true;
+                             });
+  CHECK(answers == 4);
 }
 
 TEST_CASE("names are asked for as they are: no search list, no hosts file, no aliases") {
