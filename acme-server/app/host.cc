@@ -15,6 +15,7 @@
 #include "acme-server/app/start_report.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/crash_point.h"
+#include "acme-server/base/crew.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
@@ -103,7 +104,8 @@ struct Host::Impl {
   OsEntropy entropy;
   net::SocketDialer dialer;
   config::ThreadsConfig threads;
-  WorkerPool requests, validation, issuance, maintenance, control;
+  Crew requests;  // and the engine's loops
+  WorkerPool validation, issuance, maintenance, control;
   std::vector<std::unique_ptr<Instance>> instances;
   std::unique_ptr<http::Engine> engine;
   std::map<std::string, Route> routes;  // by listener; immutable once the engine has started
@@ -118,17 +120,19 @@ struct Host::Impl {
 Host::Impl::Impl(std::vector<config::Config> configs, Log& given_log, const Options& options)
     : log(given_log),
       threads(configs.at(0).threads),
-      requests(
-          {.name = "requests", .threads = threads.requests, .queue_limit = threads.request_queue}),
+      requests({.name = "requests",
+                .loops = threads.http,
+                .threads = threads.requests,
+                .queue_limit = threads.request_queue}),
       validation({.name = "validation", .threads = threads.validation, .queue_limit = kLaneQueue}),
       issuance({.name = "issuance", .threads = threads.issuance, .queue_limit = kLaneQueue}),
       maintenance({.name = "maintenance", .threads = 1, .queue_limit = kLaneQueue}),
       control({.name = "control", .threads = kControlThreads, .queue_limit = kLaneQueue}) {
   const http::Limits limits = configs.front().limits;
   for (std::size_t i = 0; i < configs.size(); ++i) add_server(std::move(configs[i]), i, options);
-  engine =
-      std::make_unique<http::Engine>(http::EngineOptions{.limits = limits, .threads = threads.http},
-                                     clock, log, instances.front()->metrics);
+  engine = std::make_unique<http::Engine>(
+      http::EngineOptions{.limits = limits, .threads = threads.http, .crew = &requests}, clock, log,
+      instances.front()->metrics);
 }
 
 void Host::Impl::add_server(config::Config config, std::size_t number, const Options& options) {

@@ -15,6 +15,7 @@
 #include <utility>  // Asio 1.74 forgets it in C++20 mode
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/crew.h"
 #include "acme-server/http/connection.h"
 #include "acme-server/http/engine.h"
 #include "acme-server/http/socket.h"
@@ -110,8 +111,13 @@ class Core : public std::enable_shared_from_this<Core> {
   void accept(ListeningSite& listening);
   bool drain();
 
+  // Runs one thing that is due on `io`. False when nothing will be any more, which counts it as
+  // ended.
+  bool step(asio::io_context& io, Crew::Wait wait);
+
   Shared shared;
   std::vector<std::unique_ptr<asio::io_context>> contexts;
+  Guarded<std::size_t> serving;  // contexts that have begun and not ended
   std::vector<std::unique_ptr<ListeningSite>> sites;
 
  private:
@@ -251,6 +257,22 @@ void Core::admit(Site& site, Accepted accepted) {
   }
 }
 
+bool Core::step(asio::io_context& io, Crew::Wait wait) {
+  try {
+    if (wait == Crew::Wait::no) {
+      io.poll_one();
+      return true;
+    }
+    if (io.run_one() > 0) return true;
+  } catch (const std::exception& error) {  // a bug, but not the end of all others
+    shared.log.error("http.thread_failed", {{"error", error.what()}});
+    return true;
+  }
+  serving.with([](std::size_t& count) { --count; });
+  serving.notify_all();
+  return false;
+}
+
 bool Core::drain() {
   shared.draining = true;
   auto all = shared.open.with([](Shared::Open& open) {
@@ -280,20 +302,10 @@ bool Core::drain() {
 struct Engine::Impl {
   using Work = asio::executor_work_guard<Context>;
 
-  void serve(asio::io_context& io) const {
-    for (;;) {
-      try {
-        io.run();
-        return;
-      } catch (const std::exception& error) {  // a bug, but not the end of all others
-        core->shared.log.error("http.thread_failed", {{"error", error.what()}});
-      }
-    }
-  }
-
   std::shared_ptr<Core> core;
   std::vector<Work> work;  // of each context, while it serves
-  std::vector<std::thread> threads;
+  Crew* crew = nullptr;
+  std::vector<std::thread> threads;  // without a crew
   std::optional<bool> drained;
 };
 
@@ -301,6 +313,7 @@ Engine::Engine(const EngineOptions& options, const Clock& clock, Log& log, Metri
     : impl_(std::make_unique<Impl>()) {
   ACME_CHECK(options.threads > 0);
   impl_->core = std::make_shared<Core>(options, clock, log, metrics);
+  impl_->crew = options.crew;
 }
 
 Engine::~Engine() {
@@ -315,7 +328,18 @@ std::vector<ListenerAddress> Engine::start(std::vector<Listener> listeners, Hand
   impl.core->shared.handler = std::move(handler);
   for (const auto& io : impl.core->contexts) {
     impl.work.push_back(asio::make_work_guard(*io));
-    impl.threads.emplace_back([&impl, &io = *io] { impl.serve(io); });
+    impl.core->serving.with([](std::size_t& count) { ++count; });
+    const auto step = [core = impl.core, &io = *io](Crew::Wait wait) {
+      return core->step(io, wait);
+    };
+    if (impl.crew) {
+      impl.crew->lead(step);
+    } else {
+      impl.threads.emplace_back([step] {
+        while (step(Crew::Wait::yes)) {
+        }
+      });
+    }
   }
   for (const auto& listening : impl.core->sites) {
     asio::post(listening->acceptor.get_executor(),
@@ -337,8 +361,9 @@ void Engine::reload_tls(const std::string& listener, const TlsOptions& options) 
 bool Engine::drain_and_stop() {
   Impl& impl = *impl_;
   if (impl.drained) return *impl.drained;
-  impl.drained = impl.threads.empty() || impl.core->drain();
+  impl.drained = impl.work.empty() || impl.core->drain();
   impl.work.clear();
+  impl.core->serving.wait([](std::size_t count) { return count == 0; }, [](std::size_t) {});
   for (auto& thread : impl.threads) thread.join();
   impl.threads.clear();
   impl.core->sites.clear();

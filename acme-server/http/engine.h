@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crew.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/http/http.h"
@@ -18,7 +19,8 @@ namespace gatehouse::http {
 
 struct EngineOptions {
   Limits limits;
-  std::size_t threads = 2;  // I/O threads
+  std::size_t threads = 2;  // I/O loops, each with a thread,
+  Crew* crew = nullptr;     // which are this one's, if it is given: it outlives the engine
 };
 
 // What a listener is bound to.
