@@ -13,7 +13,7 @@
 
 namespace gatehouse::app {
 
-// Runs Servers until it is told to stop. Stop order: listeners drain, scheduler, request pool and
+// Runs Servers until it is told to stop. Stop order: listeners drain, scheduler, request crew and
 // lanes run dry, each Server (last group committed, store closed), pools joined.
 class Host {
  public:
