@@ -8,6 +8,7 @@ pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares>=1.18)
 pkg_check_modules(psl REQUIRED IMPORTED_TARGET libpsl>=0.21)
 pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2>=2.3)
 find_package(nlohmann_json 3.11 REQUIRED)
+find_package(spdlog 1.10 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd>=252)
 find_package(prometheus-cpp REQUIRED COMPONENTS core) # 1.0; Debian's package does not tell CMake its version

@@ -1,10 +1,12 @@
 #include "acme-server/base/log.h"
 
-#include <unistd.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,7 +15,6 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/json_text.h"
-#include "acme-server/base/log_sink.h"
 #include "acme-server/base/match.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
@@ -36,6 +37,31 @@ std::string_view name_of(LogLevel level) {
       return "error";
   }
   return "unknown";
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
+  }
+  return spdlog::level::critical;
+}
+
+// A logger of its own, not in spdlog's global registry.
+Log::Sink stderr_sink() {
+  auto logger = std::make_shared<spdlog::logger>("gatehouse",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%v");
+  logger->set_level(spdlog::level::trace);
+  return [logger = std::move(logger)](LogLevel level, std::string_view line) {
+    logger->log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+  };
 }
 
 // The machine's time with milliseconds. Not a Clock: a log says when things happened to the
@@ -110,7 +136,7 @@ Log::Log() : silent_(true) {}
 
 Log::Log(Options options) : options_(std::move(options)) {
   if (!options_.sink) {
-    options_.sink = descriptor_sink(STDERR_FILENO);
+    options_.sink = stderr_sink();
   }
 }
 

@@ -57,7 +57,7 @@ class Log {
   struct Options {
     Format format = Format::json;
     LogLevel level = LogLevel::info;  // events below it are dropped
-    Sink sink;                        // none: standard error, by log_sink.h
+    Sink sink;                        // none: spdlog to standard error
   };
 
   Log();  // drops everything: for tests
