@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
-#include "acme-server/base/json_plain.h"
 #include "acme-server/base/json_text.h"
 #include "acme-server/base/text.h"
 
@@ -299,9 +298,6 @@ Json parse_json(std::string_view text, const JsonLimits& limits) {
   }
   if (text.starts_with("\xef\xbb\xbf")) {
     throw JsonError("begins with a byte order mark; send or save it as UTF-8 without one");
-  }
-  if (std::optional<Json> plain = parse_plain_json(text, limits)) {
-    return std::move(*plain);
   }
   Builder builder(text, limits);
   const bool parsed = Json::sax_parse(text.begin(), text.end(), &builder,
