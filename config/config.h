@@ -35,7 +35,7 @@ struct ListenerConfig {
 };
 
 struct ThreadsConfig {
-  std::size_t http = 2, requests = 64, request_queue = 4096, validation = 32, issuance = 8;
+  std::size_t http = 2, requests = 64, request_queue = 4096, validation = 32, issuance = 32;
 };
 
 struct LogConfig {
