@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::string_view kJose = "application/jose+json";
 constexpr std::chrono::seconds kDirectoryPatience{10};
+// What Retry-After asks for, in small.
+constexpr std::chrono::milliseconds kComeBack{500};
 
 std::string path_of(const std::string& url) {
   return split_url(url).second;
@@ -27,6 +29,26 @@ Json json_of(const Response& response) {
   } catch (const JsonError& error) {
     throw Failure(std::string("the answer is not JSON: ") + error.what());
   }
+}
+
+// Of the first certificate in it, as RFC 8555 section 7.6 wants it.
+std::string base64url_of(std::string_view pem) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
+  std::string text;
+  for (const char each : pem.substr(kBegin.size(), pem.find("-----END") - kBegin.size())) {
+    if (each == '+')
+      text += '-';
+    else if (each == '/')
+      text += '_';
+    else if (each != '\n' && each != '\r' && each != '=')
+      text += each;
+  }
+  return text;
+}
+
+// Whether this one is among the `share` in a hundred: evenly spread, the same in each run.
+bool falls_to(std::size_t number, std::size_t share) {
+  return number * share / 100 != (number + 1) * share / 100;
 }
 
 bool is_bad_nonce(const Response& response) {
@@ -53,6 +75,7 @@ Task<Response> Client::send(Step step, std::string method, const std::string& ur
 }
 
 Task<Response> Client::post(Step step, std::string url, std::string payload) {
+  const auto deadline = Clock::now() + run_.patience;
   for (int tries = 0;; ++tries) {
     if (nonce_.empty()) {
       const Response fresh = co_await send(Step::new_nonce, "HEAD", run_.directory.new_nonce, "");
@@ -63,6 +86,13 @@ Task<Response> Client::post(Step step, std::string url, std::string payload) {
     Response response = co_await send(step, "POST", url, std::move(body));
     if (is_bad_nonce(response) && tries == 0) {
       ++run_.statistics.bad_nonces;
+      continue;
+    }
+    if (run_.comes_back && response.status == 503 && !response.header("Retry-After").empty() &&
+        Clock::now() < deadline) {
+      ++run_.statistics.told_to_come_back;
+      co_await run_.loop.sleep(kComeBack);
+      tries = -1;
       continue;
     }
     if (response.status >= 400) {
@@ -94,37 +124,44 @@ Task<Json> Client::poll(Step step, std::string url, std::string_view while_statu
   }
 }
 
-Task<void> Client::prove(std::string url) {
+Task<Json> Client::prove(std::string url) {
   const Response shown = co_await post(Step::authorization, url, "");
-  const Json authorization = json_of(shown);
-  if (text(authorization, "status") == "valid") co_return;
+  Json authorization = json_of(shown);
+  if (text(authorization, "status") == "valid") co_return authorization;
   for (const Json& challenge : authorization.at("challenges")) {
     if (text(challenge, "type") != "http-01") continue;
     const std::string token = text(challenge, "token");
     run_.challenges.serve(token, token + "." + account_key_.thumbprint());
     co_await post(Step::challenge, text(challenge, "url"), "{}");
-    const Json done = co_await poll(Step::poll_authorization, url, "pending");
+    Json done = co_await poll(Step::poll_authorization, url, "pending");
     run_.challenges.remove(token);
-    if (text(done, "status") != "valid") {
-      throw Failure("the authorization became " + print_json(done).substr(0, 300));
-    }
-    co_return;
+    co_return done;
   }
   throw Failure("the server offers no http-01 challenge");
 }
 
 Task<void> Client::certificate() {
   const auto began = Clock::now();
-  const std::string name =
-      "c" + std::to_string(number_) + "-" + std::to_string(orders_++) + "." + run_.suffix;
+  const std::size_t number = orders_++;
+  const std::size_t kind = (number_ + number) % kUnwellNames.size();
+  const bool unwell = falls_to(number, run_.unwell);
+  const std::string name = (unwell ? std::string(kUnwellNames[kind]) + "-" : "") + "c" +
+                           std::to_string(number_) + "-" + std::to_string(number) + "." +
+                           run_.suffix;
+  const bool provable = !unwell || is(name, Unwell::late);
   const Response made =
       co_await post(Step::new_order, run_.directory.new_order,
                     R"({"identifiers":[{"type":"dns","value":")" + name + "\"}]}");
   const std::string url(made.header("Location"));
   Json order = json_of(made);
   for (const Json& authorization : order.at("authorizations")) {
-    co_await prove(authorization.get<std::string>());
+    const Json done = co_await prove(authorization.get<std::string>());
+    if (text(done, "status") != (provable ? "valid" : "invalid")) {
+      throw Failure("the authorization became " + print_json(done).substr(0, 300));
+    }
   }
+  if (unwell) ++run_.statistics.unwell[kind];
+  if (!provable) co_return;
   const Response finalized = co_await post(Step::finalize, text(order, "finalize"),
                                            R"({"csr":")" + certificate_key_.csr(name) + "\"}");
   order = json_of(finalized);
@@ -141,6 +178,13 @@ Task<void> Client::certificate() {
   run_.statistics.took(Step::certificate, Clock::now() - began);
   run_.statistics.last_progress = Clock::now();
   ++run_.statistics.certificates;
+  if (falls_to(number, run_.revoked)) co_await revoke(chain.body);
+}
+
+Task<void> Client::revoke(std::string chain) {
+  co_await post(Step::revocation, run_.directory.revoke_cert,
+                R"({"certificate":")" + base64url_of(chain) + R"(","reason":4})");
+  ++run_.statistics.revocations;
 }
 
 Task<void> Client::work() {
@@ -172,7 +216,8 @@ Task<Directory> read_directory(Loop& loop, SSL_CTX& tls, const std::string& url)
   const Json json = json_of(response);
   co_return Directory{.new_nonce = text(json, "newNonce"),
                       .new_account = text(json, "newAccount"),
-                      .new_order = text(json, "newOrder")};
+                      .new_order = text(json, "newOrder"),
+                      .revoke_cert = text(json, "revokeCert")};
 }
 
 }  // namespace gatehouse::bench

@@ -16,7 +16,7 @@
 namespace gatehouse::bench {
 
 struct Directory {
-  std::string new_nonce, new_account, new_order;
+  std::string new_nonce, new_account, new_order, revoke_cert;
 };
 
 // What all clients of a run share.
@@ -30,6 +30,11 @@ struct Run {
   std::string suffix;  // of every name ordered
   std::chrono::milliseconds poll{50};
   std::chrono::seconds patience{30};
+  // Each in a hundred: orders for a name that is unwell, certificates that are revoked again.
+  std::size_t unwell = 0;
+  std::size_t revoked = 0;
+  // Whether 503 with Retry-After is answered by coming back, as a client should; a failure if not.
+  bool comes_back = false;
   std::size_t wanted = 0;  // certificates; clients stop when so many are begun
   std::size_t begun = 0;
   bool stopping = false;
@@ -45,16 +50,13 @@ class Client final {
   Task<void> work();
 
  private:
-  struct Order {
-    std::string url;
-    Json json;
-  };
-
   Task<Response> send(Step step, std::string method, const std::string& url, std::string body);
   // Signed; a badNonce is answered with one more try, as clients do (RFC 8555 section 6.5).
   Task<Response> post(Step step, std::string url, std::string payload);
   Task<void> certificate();
-  Task<void> prove(std::string url);
+  Task<void> revoke(std::string chain);
+  // How the authorization ends.
+  Task<Json> prove(std::string url);
   Task<Json> poll(Step step, std::string url, std::string_view while_status);
 
   Run& run_;

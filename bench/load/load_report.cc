@@ -42,6 +42,12 @@ Json to_json(LoadReport& report) {
   json["failures"] = statistics.failures;
   json["first_failures"] = statistics.first_failures;
   json["bad_nonces"] = statistics.bad_nonces;
+  json["told_to_come_back"] = statistics.told_to_come_back;
+  json["revocations"] = statistics.revocations;
+  Json& unwell = json["unwell"] = Json::object();
+  for (std::size_t kind = 0; kind < kUnwellNames.size(); ++kind) {
+    unwell[std::string(kUnwellNames[kind])] = statistics.unwell[kind];
+  }
   json["connections"] = statistics.connections;
   json["signed_requests_per_certificate"] =
       rounded(per_certificate(report, static_cast<double>(statistics.signed_requests)));

@@ -30,6 +30,10 @@ struct Options {
   int seconds = 600;
   int stall = 20;
   int poll = 50;
+  int patience = 30;
+  std::size_t unwell = 0;
+  std::size_t revoked = 0;
+  bool come_back = false;
   std::uint16_t dns_port = 0;
   std::uint16_t http_port = 0;
   std::string suffix = "bench.test";
@@ -85,12 +89,18 @@ int run(const Options& options) {
           .directory = directory_of(loop, *tls, options.directory),
           .suffix = options.suffix,
           .poll = std::chrono::milliseconds(options.poll),
+          .patience = std::chrono::seconds(options.patience),
+          .unwell = options.unwell,
+          .revoked = options.revoked,
+          .comes_back = options.come_back,
           .wanted = options.warm_up};
   std::vector<std::unique_ptr<Client>> clients;
   for (std::size_t i = 0; i < options.clients; ++i) {
     clients.push_back(std::make_unique<Client>(run, i));
   }
   run_all(loop, clients, [](Client& client) { return client.prepare(); }, [] { return false; });
+  Task<void> late = dns.send_late_answers();
+  late.start();
   // Connections and accounts are there. What warms caches up is not measured either.
   const auto end = Clock::now() + std::chrono::seconds(options.seconds);
   bool stalled = false;
@@ -154,6 +164,14 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", options.seconds, "no new order after so long");
   app.add_option("--stall", options.stall, "give up after so many seconds without a certificate");
   app.add_option("--poll", options.poll, "milliseconds between polls");
+  app.add_option("--patience", options.patience, "seconds that a client waits for one thing");
+  app.add_option("--unwell", options.unwell,
+                 "in a hundred: orders for names that cannot be proved, or late")
+      ->check(CLI::Range(0, 100));
+  app.add_option("--revoke", options.revoked, "in a hundred: certificates revoked at once")
+      ->check(CLI::Range(0, 100));
+  app.add_flag("--come-back", options.come_back,
+               "after 503 with Retry-After, instead of a failure");
   app.add_option("--dns-port", options.dns_port, "port of the DNS answers, UDP and TCP; 0: any");
   app.add_option("--http-port", options.http_port, "port of the http-01 answers; 0: any");
   app.add_option("--suffix", options.suffix, "what the ordered names end with");

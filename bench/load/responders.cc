@@ -5,11 +5,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "bench/load/unwell.h"
 
 namespace gatehouse::bench {
 
@@ -17,14 +21,19 @@ namespace {
 
 constexpr std::size_t kDnsHeader = 12;
 constexpr std::uint16_t kTypeA = 1;
+// Names that are unwell have an address of their own, of these last octets.
+constexpr char kRefusing = 2;
+constexpr char kMute = 3;
+// Sooner than a resolver's patience ends.
+constexpr std::chrono::milliseconds kLate{300};
 constexpr std::size_t kMaxRequest = 16 * 1024;
 
-int open_socket(int type, std::uint16_t port) {
+int open_socket(int type, std::uint16_t port, in_addr_t host = INADDR_LOOPBACK) {
   const int descriptor = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(host);
   const int on = 1;
   (void)setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (descriptor < 0 ||
@@ -43,7 +52,16 @@ std::uint16_t port_of(int descriptor) {
   return ntohs(address.sin_port);
 }
 
-// The answer to `query`: nothing when that is no question of ours.
+// The first label of the name asked for, in small letters.
+std::string label_of(std::string_view query) {
+  const auto size = static_cast<unsigned char>(query[kDnsHeader]);
+  std::string label(query.substr(kDnsHeader + 1, size));
+  std::ranges::transform(label, label.begin(),
+                         [](unsigned char each) { return std::tolower(each); });
+  return label;
+}
+
+// The answer to `query`: nothing when that is no question of ours, or one that gets none.
 std::string dns_answer(std::string_view query) {
   std::size_t end = kDnsHeader;
   while (end < query.size() && query[end] != 0) end += static_cast<unsigned char>(query[end]) + 1U;
@@ -51,6 +69,8 @@ std::string dns_answer(std::string_view query) {
   const auto octet = [&](std::size_t at) {
     return static_cast<unsigned>(static_cast<unsigned char>(query[at]));
   };
+  const std::string label = label_of(query);
+  if (is(label, Unwell::lost)) return {};
   const unsigned type = octet(end + 1) << 8 | octet(end + 2);
   std::string answer(query.substr(0, end + 5));
   const bool has_data = type == kTypeA;
@@ -65,6 +85,8 @@ std::string dns_answer(std::string_view query) {
     constexpr std::array<char, 16> kRecord = {'\xC0', 12, 0, 1, 0,   1, 0, 0,
                                               0,      60, 0, 4, 127, 0, 0, 1};
     answer.append(kRecord.data(), kRecord.size());
+    if (is(label, Unwell::refused)) answer.back() = kRefusing;
+    if (is(label, Unwell::mute)) answer.back() = kMute;
   }
   return answer;
 }
@@ -107,8 +129,25 @@ void DnsResponder::on_datagram(void* self, int descriptor) {
     if (size < 0) return;
     const std::string answer = dns_answer({query.data(), static_cast<std::size_t>(size)});
     if (answer.empty()) continue;
+    if (is(label_of({query.data(), static_cast<std::size_t>(size)}), Unwell::late)) {
+      responder.late_.push_back(
+          {.due = Clock::now() + kLate, .to = from, .length = length, .text = answer});
+      continue;
+    }
     (void)sendto(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL, peer, length);
     ++responder.answered;
+  }
+}
+
+Task<void> DnsResponder::send_late_answers() {
+  for (;;) {
+    co_await loop_.sleep(std::chrono::milliseconds(20));
+    for (; !late_.empty() && late_.front().due <= Clock::now(); late_.pop_front()) {
+      const LateAnswer& late = late_.front();
+      (void)sendto(udp_.get(), late.text.data(), late.text.size(), MSG_NOSIGNAL,
+                   reinterpret_cast<const sockaddr*>(&late.to), late.length);
+      ++answered;
+    }
   }
 }
 
@@ -138,6 +177,7 @@ void DnsResponder::on_stream(void* self, int descriptor) {
     if (received.size() < size + 2) break;
     const std::string answer = dns_answer(std::string_view(received).substr(2, size));
     received.erase(0, size + 2);
+    if (answer.empty()) continue;
     const std::array<char, 2> length = {static_cast<char>(answer.size() >> 8),
                                         static_cast<char>(answer.size() & 0xFF)};
     send_all(descriptor, std::string(length.data(), length.size()) + answer);
@@ -149,6 +189,7 @@ void DnsResponder::on_stream(void* self, int descriptor) {
 ChallengeResponder::ChallengeResponder(Loop& loop, std::uint16_t port)
     : loop_(loop), tcp_(open_socket(SOCK_STREAM, port)) {
   port_ = port_of(tcp_.get());
+  mute_ = Descriptor(open_socket(SOCK_STREAM, port_, INADDR_LOOPBACK + kMute - 1));
   loop_.watch(tcp_.get(), this, on_connection);
 }
 

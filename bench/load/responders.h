@@ -1,15 +1,19 @@
 // What the other side of a validation asks: a DNS server (UDP and TCP, one port) that has an A
 // record of loopback for every name and no data of any other type, and the web server that serves
-// http-01's files.
+// http-01's files; with names that are unwell (unwell.h), what is wrong with them.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "bench/load/loop.h"
+#include "bench/load/task.h"
 
 namespace gatehouse::bench {
 
@@ -20,9 +24,19 @@ class DnsResponder final {
 
   std::uint16_t port() const { return port_; }
 
+  // Sends what is held back, for ever; to be started beside the clients.
+  Task<void> send_late_answers();
+
   std::size_t answered = 0;
 
  private:
+  struct LateAnswer {
+    Clock::time_point due;
+    sockaddr_storage to;
+    socklen_t length;
+    std::string text;
+  };
+
   static void on_datagram(void* self, int descriptor);
   static void on_connection(void* self, int descriptor);
   static void on_stream(void* self, int descriptor);
@@ -31,6 +45,7 @@ class DnsResponder final {
   Loop& loop_;
   std::uint16_t port_ = 0;
   Descriptor udp_, tcp_;
+  std::deque<LateAnswer> late_;  // by the time they are due
 
   struct Stream {
     Descriptor descriptor;
@@ -63,6 +78,7 @@ class ChallengeResponder final {
   Loop& loop_;
   std::uint16_t port_ = 0;
   Descriptor tcp_;
+  Descriptor mute_;  // takes connections, as far as its backlog goes, and nothing more
 
   struct Stream {
     Descriptor descriptor;

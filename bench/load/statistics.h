@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/load/loop.h"
+#include "bench/load/unwell.h"
 
 namespace gatehouse::bench {
 
@@ -21,12 +22,13 @@ enum class Step {
   finalize,
   poll_order,
   download,
+  revocation,
   certificate,  // all of it, waits between polls included
 };
 
-constexpr std::array<std::string_view, 10> kStepNames = {
-    "newNonce",        "newAccount", "newOrder", "authorization", "challenge",
-    "authorization …", "finalize",   "order …",  "download",      "certificate"};
+constexpr std::array<std::string_view, 11> kStepNames = {
+    "newNonce", "newAccount", "newOrder", "authorization", "challenge",  "authorization …",
+    "finalize", "order …",    "download", "revokeCert",    "certificate"};
 
 struct Statistics {
   std::array<std::vector<float>, kStepNames.size()> milliseconds;
@@ -35,7 +37,10 @@ struct Statistics {
   std::size_t bad_nonces = 0;
   std::size_t connections = 0;
   std::size_t failures = 0;
-  std::vector<std::string> first_failures;  // a few
+  std::size_t told_to_come_back = 0;
+  std::size_t revocations = 0;
+  std::array<std::size_t, kUnwellNames.size()> unwell{};  // orders that ended as they must
+  std::vector<std::string> first_failures;                // a few
   Clock::time_point last_progress = Clock::now();
 
   void took(Step step, Clock::duration span) {
