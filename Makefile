@@ -54,6 +54,9 @@ bench-size: bench-build ## memory, start, and the cost with a million certificat
 bench-micro: bench-build ## Google Benchmark: the parts of one certificate
 	@build/bench/gatehouse-micro
 
+soak: bench-build ## a busy server with broken things around it, for MINUTES (30); fails when it is not sound afterwards
+	@bench/soak.py --minutes $(or $(MINUTES),30)
+
 bench-build: setup
 	@cmake/setup.sh bench
 	@cmake --preset bench >/dev/null
@@ -99,4 +102,4 @@ check-next: ## compile and test against Debian 13's libraries, in a chroot (root
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-size bench-micro bench-build format tidy coverage fuzz package check-package check-next clean
+.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-size bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean

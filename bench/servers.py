@@ -82,9 +82,9 @@ class Gatehouse:
     """Its own CA (P-256 issuer), SQLite beside it."""
     name = "Gatehouse"
 
-    def __init__(self, folder):
+    def __init__(self, folder, more_settings=None):
         self.folder = folder
-        self.port = free_port()
+        self.port, self.public_port, self.operations_port = free_port(), free_port(), free_port()
         self.dns_port, self.http_port = free_port(), free_port()
         folder.mkdir(parents=True, exist_ok=True)
         binary = BUILD / "gatehouse"
@@ -95,11 +95,12 @@ class Gatehouse:
         settings = {
             "base_url": f"https://localhost:{self.port}",
             "listeners.acme": [{"address": "127.0.0.1", "port": self.port}],
-            "listeners.public": [{"address": "127.0.0.1", "port": free_port()}],
-            "listeners.operations": [{"address": "127.0.0.1", "port": free_port()}],
+            "listeners.public": [{"address": "127.0.0.1", "port": self.public_port}],
+            "listeners.operations": [{"address": "127.0.0.1", "port": self.operations_port}],
             "resolver.servers": [f"127.0.0.1:{self.dns_port}"],
             "validators.http01.port": self.http_port,
             "profiles.default.allowed_addresses": ["127.0.0.1/32"],
+            **(more_settings or {}),
         }
         self.command = [str(binary), "serve", "--config", str(self.home / "gatehouse.json")]
         for key, value in settings.items():
