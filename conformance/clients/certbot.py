@@ -20,7 +20,7 @@ class Client(common.Client):
     def create_account(self):
         self._certbot("register", "--agree-tos", "--email", "ops@certbot.test", "--no-eff-email")
 
-    def obtain(self, names, challenge):
+    def obtain(self, names, challenge, *more):
         if challenge == "dns-01":
             hook = self.lab.hook(self.home, "certbot", challenge)
             how = ["--manual", "--preferred-challenges", "dns", "--manual-auth-hook", f"{hook} add", "--manual-cleanup-hook",
@@ -28,8 +28,11 @@ class Client(common.Client):
         else:
             how = ["--standalone", "--http-01-address", "127.0.0.1", "--http-01-port", self.lab.http01_port]
         name = names[-1]
-        self._certbot("certonly", *how, "--cert-name", name, *(word for one in names for word in ("-d", one)))
+        self._certbot("certonly", *how, *more, "--cert-name", name, *(word for one in names for word in ("-d", one)))
         return self._stored(name)
+
+    def obtain_preferring(self, name, root):
+        return self.obtain([name], "http-01", "--preferred-chain", root)
 
     def _stored(self, name):
         live = self.home / "config" / "live" / name

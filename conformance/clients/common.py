@@ -9,8 +9,8 @@ from pathlib import Path
 from conformance.support.lab import NO_REASON, LabError, is_address, run
 
 # The columns of the table, in the order in which flows run.
-FLOWS = ("register", "http_01", "dns_01", "tls_alpn_01", "ip", "renew", "revoke_by_account", "revoke_by_key", "key_rollover",
-         "deactivate")
+FLOWS = ("register", "http_01", "dns_01", "tls_alpn_01", "ip", "preferred_chain", "renew", "revoke_by_account", "revoke_by_key",
+         "key_rollover", "deactivate")
 SUPERSEDED, KEY_COMPROMISE, UNSPECIFIED = "Superseded", "Key Compromise", NO_REASON  # as openssl names them
 
 
@@ -52,7 +52,17 @@ class Client:
     def version(cls):
         return package_version(cls.PROGRAM)
 
+    def lack(self, flow):
+        """Why the client does not do `flow`; nothing when it does."""
+        if flow == "preferred_chain" and type(self).obtain_preferring is Client.obtain_preferring:
+            return "no other chain is asked for with this client"
+        return self.LACKS.get(flow)
+
     def create_account(self):
+        raise NotImplementedError
+
+    def obtain_preferring(self, name, root):
+        """As obtain() by http-01, with the chain to the root of that common name; Issued."""
         raise NotImplementedError
 
     def obtain(self, names, challenge):
@@ -94,6 +104,11 @@ class Client:
 
     def ip(self):
         self._issue(["127.0.0.1"], self.IP_CHALLENGE)
+
+    def preferred_chain(self):
+        name = f"chain.{self.name}"
+        issued = self.obtain_preferring(name, self.lab.OTHER_ROOT)
+        self.lab.verify(issued.leaf, issued.chain, name, root=self.lab.other_root)
 
     def renew(self):
         before = self.lab.serial(self._first().leaf)

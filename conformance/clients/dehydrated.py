@@ -28,13 +28,16 @@ class Client(common.Client):
     def create_account(self):
         self._dehydrated("--register", "--accept-terms")
 
-    def obtain(self, names, challenge):
+    def obtain(self, names, challenge, *more):
         hook = self.lab.hook(self.home, "dehydrated", challenge)
         alias = names[-1]
         self._dehydrated("--cron", "--force", "--challenge", challenge, "--hook", hook, "--alias", alias, "--domain",
-                         " ".join(names))
+                         " ".join(names), *more)
         stored = self.home / "certs" / alias
         return Issued(stored / "cert.pem", stored / "chain.pem", stored / "privkey.pem")
+
+    def obtain_preferring(self, name, root):
+        return self.obtain([name], "http-01", "--preferred-chain", root)
 
     def obtain_again(self, issued):
         return self.obtain([self.name], "http-01")

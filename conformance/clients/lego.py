@@ -40,6 +40,10 @@ class Client(common.Client):
         self._lego(names, challenge, "run")
         return self._stored(names[0])
 
+    def obtain_preferring(self, name, root):
+        self._lego([name], "http-01", "run", "--preferred-chain", root)
+        return self._stored(name)
+
     def obtain_again(self, issued):
         self._lego([self.name], "http-01", "renew", "--days", "100000", "--no-random-sleep")
         return self._stored(self.name)

@@ -80,6 +80,8 @@ def is_address(name):
 class Lab:
     """`with Lab(binary) as lab:` gives directory, root, http01_port, tls_alpn_port and the checks below."""
 
+    OTHER_ROOT = "Other Root"  # which has certified the same issuer: its chain is an alternate one
+
     _open = set()  # the labs of this process
 
     def __init__(self, binary):
@@ -92,6 +94,7 @@ class Lab:
         self.directory = f"{self.base_url}/directory"
         self.public_url = f"http://127.0.0.1:{self.public_port}"
         self.root = self.home / "ca" / "root.pem"
+        self.other_root = self.home / "other" / "root.pem"
         self.issuer = self.home / "ca" / "issuer.pem"
         self.log = self.home / "server.log"
         self.tokens = self.home / "tokens"
@@ -105,6 +108,7 @@ class Lab:
         try:
             run([self.binary, "init", "--directory", self.home, "--base-url", self.base_url, "--public-url",
                  self.public_url, "--name", "Gatehouse Lab"])
+            self._cross_sign()
             self.tokens.mkdir()
             self.alpn_certificates.mkdir()
             self.dns, self.dns_control = self._start_responder()
@@ -191,6 +195,19 @@ class Lab:
         program.chmod(0o755)
         return program
 
+    def _cross_sign(self):
+        """As docs/operations.md adds an alternate chain."""
+        folder = self.other_root.parent
+        folder.mkdir()
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+             f"/O=Other/CN={self.OTHER_ROOT}", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", "root.key", "-out",
+             self.other_root], cwd=folder)
+        run([self.binary, "init", "--csr", "--directory", self.home])
+        run(["openssl", "x509", "-req", "-in", self.home / "ca" / "issuer.csr", "-CA", self.other_root, "-CAkey", "root.key",
+             "-CAcreateserial", "-days", "20", "-copy_extensions", "copy", "-out", "crossed.pem"], cwd=folder)
+        run([self.binary, "init", "--import", folder / "crossed.pem", "--root", self.other_root, "--alternate", "--directory",
+             self.home])
+
     def _start_server(self):
         def tcp(port):
             return json.dumps([{"address": "127.0.0.1", "port": port}])
@@ -273,10 +290,11 @@ class Lab:
 
         return self.until(find, EVENT_SECONDS, f"the event {name} {fields or ''}")
 
-    def verify(self, leaf, chain, name):
-        """Fails unless openssl takes `leaf` for `name`, a DNS name or an address, with `chain` under our root. Returns its serial."""
+    def verify(self, leaf, chain, name, root=None):
+        """Fails unless openssl takes `leaf` for `name`, a DNS name or an address, with `chain` under our root, or the one given.
+        Returns its serial."""
         kind = "-verify_ip" if is_address(name) else "-verify_hostname"
-        run(["openssl", "verify", "-CAfile", self.root, "-untrusted", chain, kind, name, leaf])
+        run(["openssl", "verify", "-CAfile", root or self.root, "-untrusted", chain, kind, name, leaf])
         return self.serial(leaf)
 
     @staticmethod
