@@ -13,6 +13,7 @@
 
 #include "acme-server/app/server.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/service/recovery.h"
@@ -93,6 +94,7 @@ Restored restore(const config::Config& config, const RestoreRequest& request,
   const std::string next = sql::unfinished_restore_of(database);
   remove_all_of(next);  // of a restore that was broken off
   copy_private(request.backup, next);
+  crash_point("restore.copied");
   if (const std::string why = sql::why_not_whole(next); !why.empty()) {
     remove_all_of(next);
     throw std::runtime_error(request.backup + ": is not whole: " + why);
@@ -107,16 +109,20 @@ Restored restore(const config::Config& config, const RestoreRequest& request,
     remove_all_of(next);
     throw;
   }
+  crash_point("restore.recovered");
   sql::make_one_file(next);
   // From the first to the last of these steps the server does not start: what is at `next` says so.
   restored.kept = keep_old(database, SystemClock().now());
   sync_folder(folder);
+  crash_point("restore.kept");
   for (const char* end : {"-wal", "-shm"}) {
     if (::unlink((database + end).c_str()) != 0 && errno != ENOENT) fail(database + end, errno);
   }
   sync_folder(folder);
+  crash_point("restore.cleared");
   if (::rename(next.c_str(), database.c_str()) != 0) fail(database, errno);
   sync_folder(folder);
+  crash_point("restore.placed");
   remove_all_of(next);
   return restored;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "acme-server/app/init_parts.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/crypto/issue.h"
@@ -78,6 +79,7 @@ std::unique_ptr<crypto::Signer> next_key(const LocalBackend& backend, const Next
     const Secret key =
         sealed(crypto::generate_private_key(kind), backend.passphrase(next.files.passphrase));
     write_file(file, key.reveal(), FileAccess::owner_only, ExistingFile::refuse);
+    crash_point("rotate.key_made");
   }
   return backend.key(next.files);
 }
@@ -161,7 +163,9 @@ std::vector<std::string> put_in_use(const LocalBackend& backend, const Next& nex
   const std::string text = switched(backend, next);
   backend.check(text, {{file, pem}}, clock, entropy);
   write_file(file, pem, FileAccess::everyone_reads, ExistingFile::replace);
+  crash_point("rotate.certificate_kept");
   backend.write_config(text);
+  crash_point("rotate.switched");
   return {
       "Issuing CA:  " + chain.front().subject_name + ", until " +
           to_rfc3339(chain.front().not_after),
@@ -229,6 +233,7 @@ std::vector<std::string> rotate_issuer(const RotateOptions& options, Clock& cloc
     const auto wanted = template_of(old, next, options.name, *key);
     write_file(request, crypto::request_to_pem(crypto::make_ca_request(wanted, *key)),
                FileAccess::everyone_reads, ExistingFile::replace);
+    crash_point("rotate.requested");
   }
   return {"Request:     " + request,
           "Next:", "  Have your company's CA sign it as a subordinate CA.",

@@ -17,6 +17,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/rfc3339.h"
@@ -348,8 +349,10 @@ bool IssuanceGate::stop(std::string_view why, std::string_view actor) {
   const bool first = store_.write([&](store::Tx& tx) {
     if (stored_stop(tx, StopReason::by_operator)) return false;
     put_stop(tx, stop);
+    crash_point("issuance.stopping");
     return true;
   });
+  crash_point("issuance.stopped");
   if (first) {
     state_.with([&](State& state) { begin(state, stop); });
     log_.warning("issuance.stopped", {{"reason", "operator"}, {"by", stop.by}, {"why", stop.why}});
@@ -393,7 +396,9 @@ IssuanceGate::Resumed IssuanceGate::resume(ClockWord word, std::string_view acto
       tx.jobs().hasten(tx.job_now());
     }
     if (options_.wake) tx.after_commit(options_.wake);
+    crash_point("issuance.resuming");
   });
+  crash_point("issuance.resumed");
   state_.with([&](State& state) {
     end(state, StopReason::by_operator);
     if (accept) {

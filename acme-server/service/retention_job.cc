@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/service/context.h"
@@ -78,8 +79,10 @@ std::size_t remove_page(Context& context, const Stage& stage, const Retention::P
       for (std::size_t i = begin; i < end; ++i) {
         gone += stage.remove(tx.retention(), page.ids[i], ended) ? 1U : 0U;
       }
+      crash_point("prune.removing");
       return gone;
     });
+    crash_point("prune.removed");
   }
   return removed;
 }
@@ -132,6 +135,7 @@ void RetentionJob::run(JobRun& run) {
     tx.state().set(kWalk, done ? "0 " : print(place));
     run.postpone(tx, tx.job_now() + (done ? seconds(kEvery) : seconds(1)), "");
   });
+  crash_point("prune.noted");
   for (std::size_t i = 0; i < kStageCount; ++i) {
     pruned_[i].add(static_cast<double>(removed[i]));
     if (removed[i] > 0) {

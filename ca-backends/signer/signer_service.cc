@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "acme-server/base/bytes.h"
+#include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/digest.h"
@@ -60,7 +61,10 @@ SignerService::Answer SignerService::answer(ByteView message) const {
       break;
   }
   if (why_not) return refused("what is to be signed is not signed: " + *why_not);
-  return {.done = true, .content = held->key.signer->sign(request->tbs)};
+  crash_point("signer.signing");
+  Bytes signature = held->key.signer->sign(request->tbs);
+  crash_point("signer.signed");
+  return {.done = true, .content = std::move(signature)};
 }
 
 void SignerService::serve(const net::UnixStream& stream) const {

@@ -2,20 +2,25 @@
 // by script. Prints its port when it serves, and stops in order when its standard input ends.
 //
 //   restart_server FOLDER RECORD [POINT PASS]
+//   restart_server command POINT PASS ARGUMENTS…
+//   restart_server signer ARGUMENTS…
 //
 // FOLDER is as ServerFolder leaves it. With POINT it kills itself at the PASS-th pass of that crash
-// point.
+// point. The second form is `gatehouse ARGUMENTS…`, dying likewise; the third is what the server
+// starts for a signer: what is in FOLDER/kill-signer, "POINT PASS", is once where it dies.
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/app/host.h"
 #include "acme-server/base/crash_point.h"
 #include "tests/support/fake_resolver.h"
@@ -32,6 +37,7 @@ constexpr std::size_t kCheckpointPages = 200;
 struct Crash {
   std::string point;
   std::atomic<int> passes_left = 0;
+  std::string order;  // the file that said so, to be taken away; none: the command line did
 } crash;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): on_crash_point() has no
           // other way to it
 
@@ -108,17 +114,41 @@ int run(const std::string& folder, const std::string& record) {
   return host.stop() ? 0 : 1;
 }
 
+// Until it is dead there is a file that says where it dies.
+void arm_signer(const std::string& config) {
+  const std::string file = config.substr(0, config.rfind('/')) + "/kill-signer";
+  std::ifstream in(file);
+  int pass = 0;
+  if (in >> crash.point >> pass) {
+    crash.passes_left = pass;
+    crash.order = file;
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse::testing
 
 // The thread that comes here goes no further, and no other gets far: the signal ends all of them.
 void gatehouse::on_crash_point(std::string_view name) noexcept {
   if (name != testing::crash.point || testing::crash.passes_left.fetch_sub(1) != 1) return;
+  if (!testing::crash.order.empty()) ::unlink(testing::crash.order.c_str());
   ::kill(::getpid(), SIGKILL);
   for (;;) ::pause();
 }
 
 int main(int argc, char** argv) {
+  const std::string_view form = argc > 1 ? argv[1] : "";
+  if (form == "command" && argc > 4) {
+    gatehouse::testing::crash.point = argv[2];
+    gatehouse::testing::crash.passes_left = std::stoi(argv[3]);
+    return gatehouse::app::run_command_line(argc - 3, argv + 3);
+  }
+  if (form == "signer") {
+    for (int i = 2; i + 1 < argc; ++i) {
+      if (std::string_view(argv[i]) == "--config") gatehouse::testing::arm_signer(argv[i + 1]);
+    }
+    return gatehouse::app::run_command_line(argc, argv);
+  }
   if (argc != 3 && argc != 5) {
     std::fputs("usage: restart_server FOLDER RECORD [POINT PASS]\n", stderr);
     return 2;
