@@ -14,6 +14,7 @@
 #include "acme-server/base/text.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/order_events.h"
 #include "acme-server/service/order_story.h"
 #include "acme-server/service/order_view.h"
 #include "acme-server/store/store.h"
@@ -129,7 +130,7 @@ Inventory::OrderPage Inventory::orders(const std::string& account, const std::st
 }
 
 std::optional<OrderStory> Inventory::order(const OrderId& id) {
-  return context_.store.read([&](store::Tx& tx) -> std::optional<OrderStory> {
+  auto found = context_.store.read([&](store::Tx& tx) -> std::optional<OrderStory> {
     auto order = tx.orders().get(id);
     if (!order) return std::nullopt;
     OrderStory story;
@@ -149,6 +150,8 @@ std::optional<OrderStory> Inventory::order(const OrderId& id) {
     story.events = tx.audit().of_order(id);
     return story;
   });
+  if (found) add_authorization_events(context_.store, *found);
+  return found;
 }
 
 bool Inventory::resume_order(const OrderId& id, std::string_view actor) {

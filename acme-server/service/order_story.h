@@ -18,7 +18,8 @@
 
 namespace gatehouse::service {
 
-// All that there is to say of an order, in one view of the database.
+// All that there is to say of an order, in one view of the database but for events of the
+// authorizations (order_events.h).
 struct OrderStory {
   Order order;
   OrderStatus status = OrderStatus::pending;
@@ -27,7 +28,7 @@ struct OrderStory {
   std::vector<store::Issuance> issuances;
   std::optional<store::JobState> issuing;  // its issuance job
   std::optional<CertificateRecord> certificate;
-  std::vector<store::AuditRow> events;  // oldest first
+  std::vector<store::AuditRow> events;  // its own and its authorizations', oldest first
 };
 
 // Sentences, the decisive one first.

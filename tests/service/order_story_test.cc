@@ -2,7 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "acme-server/service/inventory.h"
 #include "tests/support/test_services.h"
@@ -115,6 +119,62 @@ TEST_CASE("an order in doubt waits for its operator, who resumes it on the recor
   const auto story = inventory.order(view.order.id);
   CHECK(story->events.back().event.kind == "order.resumed");
   CHECK(story->events.back().event.actor == "operator:1000");
+}
+
+// The kinds of the order's events, in their order.
+std::vector<std::string> kinds_of(TestServices& services, const OrderId& id) {
+  std::vector<std::string> kinds;
+  service::Inventory inventory(services.context());
+  const auto story = inventory.order(id);
+  REQUIRE(story);
+  std::int64_t last = 0;
+  for (const store::AuditRow& row : story->events) {
+    CHECK(row.sequence > last);
+    last = row.sequence;
+    kinds.push_back(row.event.kind);
+  }
+  return kinds;
+}
+
+TEST_CASE("an order's events are its own and those of its authorizations, no others'") {
+  TestServices services;
+  const Account account = services.new_account();
+  const Account other = services.new_account();
+  services.ready_order(other, {"a.test"});
+  services.ready_order(account, {"other.test"});
+  services.http01->always(Problem{.type = ProblemType::dns, .detail = "No DNS server answered"});
+  const auto view = services.new_order(account, {"a.test"});
+  services.respond(account, view);
+  services.runner().run_due_once();
+  CHECK(kinds_of(services, view.order.id) ==
+        std::vector<std::string>{"order.created", "authorization.challenge_ready",
+                                 "authorization.attempt_failed"});
+  services.http01->always(std::nullopt);
+  services.advance(hours(1));
+  services.run_jobs();
+  services.ready_order(other, {"b.test"});
+  const std::vector<std::string> kinds = kinds_of(services, view.order.id);
+  CHECK(kinds.size() >= 4);
+  CHECK(kinds.back() == "authorization.valid");
+}
+
+TEST_CASE("what an order relies on was proven before it was made, and is shown with it") {
+  TestServices services;
+  const Account account = services.new_account();
+  services.ready_order(account, {"a.test"});
+  services.advance(hours(1));
+  const auto later = services.processing_order(account, {"a.test"});
+  services.run_jobs();
+  const std::vector<std::string> kinds = kinds_of(services, later.order.id);
+  const auto at = [&](const char* kind) { return std::ranges::find(kinds, kind) - kinds.begin(); };
+  CHECK(at("authorization.valid") < at("order.created"));
+  CHECK(at("order.finalized") < at("certificate.issued"));
+  CHECK(std::ranges::count(kinds, "authorization.valid") == 1);
+  // What became of the authorization afterwards is another order's story.
+  services.advance(hours(1));
+  services.processing_order(account, {"a.test"});
+  services.run_jobs();
+  CHECK(kinds_of(services, later.order.id) == kinds);
 }
 
 }  // namespace
