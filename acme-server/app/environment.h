@@ -29,6 +29,15 @@ struct Executors {
   Executor& maintenance;
   Executor& control;       // operators' commands: never behind a flood of requests
   Executor& housekeeping;  // one thread, this store's alone: checkpoints
+
+  static Executors all_on(Executor& one) {
+    return {.requests = one,
+            .validation = one,
+            .issuance = one,
+            .maintenance = one,
+            .control = one,
+            .housekeeping = one};
+  }
 };
 
 // What tests and personalities put round the parts, as they are made. Each default returns what it

@@ -29,12 +29,7 @@ class QuietEnvironment final {
                      .dialer = dialer_,
                      .log = log_,
                      .metrics = metrics_,
-                     .executors = {.requests = executor_,
-                                   .validation = executor_,
-                                   .issuance = executor_,
-                                   .maintenance = executor_,
-                                   .control = executor_,
-                                   .housekeeping = executor_}} {}
+                     .executors = Executors::all_on(executor_)} {}
 
   Environment& get() { return environment_; }
 

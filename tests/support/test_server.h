@@ -108,12 +108,7 @@ class TestServer final {
                      .dialer = dialer,
                      .log = log_,
                      .metrics = metrics_,
-                     .executors = {.requests = executor_,
-                                   .validation = executor_,
-                                   .issuance = executor_,
-                                   .maintenance = executor_,
-                                   .control = executor_,
-                                   .housekeeping = executor_}} {
+                     .executors = app::Executors::all_on(executor_)} {
     if (!options.real_validators) {
       environment_.decorate.validator = [this](std::unique_ptr<validators::Validator> real) {
         auto scripted = std::make_unique<Shared>(std::string(real->challenge_type()), *this);
