@@ -2,80 +2,38 @@
 // tells it.
 #include <doctest/doctest.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "acme-server/base/files.h"
-#include "acme-server/http/socket.h"
 #include "tests/support/company_ca.h"
-#include "tests/support/paths.h"
+#include "tests/support/program.h"
 
 namespace gatehouse::testing {
 namespace {
 
-struct Ended {
-  int code = 0;
-  std::string printed;
-};
-
-// Runs `gatehouse …` to its end, which a SIGTERM brings on once it has printed `until`.
-Ended gatehouse(std::vector<std::string> arguments, const std::string& until = "") {
-  arguments.insert(arguments.begin(), binary_directory() + "/gatehouse");
-  std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-  posix_spawn_file_actions_addclose(&actions, ends[0]);
-  pid_t pid = -1;
-  REQUIRE(::posix_spawn(&pid, pointers[0], &actions, nullptr, pointers.data(), environ) == 0);
-  posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[1]);
-  Ended ended;
-  std::array<char, 4096> piece{};
-  bool told = until.empty();
-  for (ssize_t got = 0; (got = ::read(ends[0], piece.data(), piece.size())) > 0;) {
-    ended.printed.append(piece.data(), static_cast<std::size_t>(got));
-    if (!told && ended.printed.find(until) != std::string::npos) {
-      told = true;
-      ::kill(pid, SIGTERM);
-    }
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ended;
-}
-
-bool says(const Ended& ended, const std::string& part) {
+bool says(const Outcome& ended, const std::string& part) {
   return ended.printed.find(part) != std::string::npos;
 }
 
 struct Home {
   std::string path(const std::string& name) const { return folder.path() + "/gatehouse/" + name; }
 
-  // Runs it on this folder; `arguments` begin with the command.
-  Ended run(std::vector<std::string> arguments, const std::string& until = "") const {
+  // On this folder; `arguments` begin with the command.
+  std::vector<std::string> here(std::vector<std::string> arguments) const {
     const bool init = arguments.front() == "init";
     arguments.emplace_back(init ? "--directory" : "--config");
     arguments.push_back(init ? folder.path() + "/gatehouse" : path("gatehouse.json"));
-    return gatehouse(std::move(arguments), until);
+    return arguments;
+  }
+
+  Outcome run(std::vector<std::string> arguments) const {
+    return testing::run(here(std::move(arguments)));
   }
 
   void must(const std::vector<std::string>& arguments, const std::string& part) const {
-    const Ended ended = run(arguments);
+    const Outcome ended = run(arguments);
     CHECK_MESSAGE(ended.code == 0, ended.printed);
     CHECK_MESSAGE(says(ended, part), ended.printed);
   }
@@ -83,19 +41,13 @@ struct Home {
   // Starts it on a port that was free just now, which issues a certificate of its own; stops it
   // again.
   void serves() const {
-    const std::uint16_t probe =
-        http::open_listener({.name = "probe",
-                             .address = http::TcpAddress{.address = "127.0.0.1", .port = 0},
-                             .tls = {},
-                             .origins = {}})
-            .address()
-            .port;
-    const Ended ended = run({"serve", "--set",
-                             R"(listeners={"acme":[{"address":"127.0.0.1","port":)" +
-                                 std::to_string(probe) + R"(}],"public":[],"operations":[]})"},
-                            "server.ready");
-    CHECK_MESSAGE(ended.code == 0, ended.printed);
-    CHECK_MESSAGE(says(ended, "server.stopped"), ended.printed);
+    Program server(here({"serve", "--set",
+                         R"(listeners={"acme":[{"address":"127.0.0.1","port":)" + free_port() +
+                             R"(}],"public":[],"operations":[]})"}));
+    CHECK_MESSAGE(server.prints("server.ready"), server.printed());
+    server.signal(SIGTERM);
+    CHECK_MESSAGE(server.wait() == 0, server.printed());
+    CHECK_MESSAGE(server.prints("server.stopped"), server.printed());
   }
 
   TemporaryFolder folder;
@@ -109,7 +61,7 @@ TEST_CASE("an operator takes over a root, extends the CA, adds an alternate chai
              "--name", "Corp"},
             "gatehouse init --import");
   for (const std::string command : {"check-config", "serve"}) {
-    const Ended waiting = home.run({command});
+    const Outcome waiting = home.run({command});
     CHECK(waiting.code == 2);
     CHECK(says(waiting, "waiting for the issuer's certificate"));
     CHECK(says(waiting, "gatehouse init --import"));
@@ -143,7 +95,7 @@ TEST_CASE("with a root of one's own the next issuer is one command") {
   home.must({"init", "--base-url", "https://localhost", "--public-url", "http://localhost"},
             "gatehouse serve");
   home.serves();
-  const Ended young = home.run({"rotate-issuer", "--root-key", home.path("ca/root.key")});
+  const Outcome young = home.run({"rotate-issuer", "--root-key", home.path("ca/root.key")});
   CHECK(young.code == 2);
   CHECK(says(young, "--again"));
   home.must({"rotate-issuer", "--again", "--root-key", home.path("ca/root.key")},
@@ -161,7 +113,7 @@ TEST_CASE("arguments that do not go together are one line and exit code 2") {
       {"rotate-issuer", "--csr", "--root-key", "x.key"},
       {"rotate-issuer", "--root", "x.pem", "--csr"}};
   for (const std::vector<std::string>& arguments : rows) {
-    const Ended refused = home.run(arguments);
+    const Outcome refused = home.run(arguments);
     CAPTURE(refused.printed);
     CHECK(refused.code == 2);
     CHECK(refused.printed.starts_with("gatehouse: "));
