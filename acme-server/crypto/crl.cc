@@ -202,6 +202,8 @@ CrlHandle decode_without_entries(const CrlParts& parts) {
   CrlHandle crl(d2i_X509_CRL(nullptr, &at, static_cast<long>(der.size())));
   drain_openssl_errors();
   if (crl && at != der.data() + der.size()) return nullptr;
+  // OpenSSL takes a list whose identifier is not DER; nobody has walked that one.
+  if (crl && X509_CRL_get_REVOKED(crl.get()) != nullptr) return nullptr;
   return crl;
 }
 
@@ -212,6 +214,16 @@ std::optional<int> read_reason(ByteView value) {
   if (!reason || !reader.done() || reason->content.size() != 1) return std::nullopt;
   const int number = reason->content[0];
   return is_reason(number) ? std::optional(number) : std::nullopt;
+}
+
+// X.690 section 8.19.2: a subidentifier begins with no 80, and ends before its field does.
+bool is_object_identifier(ByteView content) {
+  bool begins = true;
+  for (const std::uint8_t octet : content) {
+    if (begins && octet == 0x80) return false;
+    begins = octet < 0x80;
+  }
+  return begins && !content.empty();
 }
 
 // The reason in an entry's extensions, 0 when they have none; nothing when they do not decode, one
@@ -228,7 +240,7 @@ std::optional<int> read_entry_extensions(ByteView list) {
     const auto id = fields.next(V_ASN1_OBJECT);
     const auto critical = fields.next(V_ASN1_BOOLEAN);
     const auto value = fields.next(V_ASN1_OCTET_STRING);
-    if (!id || !value || !fields.done()) return std::nullopt;
+    if (!id || !is_object_identifier(id->content) || !value || !fields.done()) return std::nullopt;
     // DEFAULT FALSE is not written down in DER, and TRUE is FF.
     if (critical && !std::ranges::equal(critical->whole, der::boolean_true())) return std::nullopt;
     if (!std::ranges::equal(id->whole, kReasonCodeOid)) {

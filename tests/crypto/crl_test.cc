@@ -140,6 +140,36 @@ TEST_CASE("what is not a CRL of ours is refused") {
   }
 }
 
+TEST_CASE("an entry's extension without a whole identifier is refused, as by OpenSSL") {
+  const TestCa ca = TestCa::root(TestKey::fixed(Kind::p256));
+  CrlBuilder builder;
+  builder.add({.serial = "01", .revoked_at = kNoon, .reason = 1});
+  const Bytes good = builder.finish(head_of(ca), *ca.signer);
+  const Bytes reason_code = {0x06, 0x03, 0x55, 0x1d, 0x15};
+  const auto at = std::ranges::search(good, reason_code).begin() - good.begin();
+  REQUIRE(parse_crl(good));
+  for (const Bytes& octets : {Bytes{0x55, 0x1d, 0x95}, Bytes{0x55, 0x80, 0x15}}) {
+    Bytes changed = good;
+    std::ranges::copy(octets, changed.begin() + at + 2);
+    CHECK_FALSE(parse_crl(changed));
+    const std::uint8_t* data = changed.data();
+    CHECK(d2i_X509_CRL(nullptr, &data, static_cast<long>(changed.size())) == nullptr);
+  }
+}
+
+TEST_CASE("a list of entries that OpenSSL takes and we do not is no CRL without entries") {
+  const TestCa ca = TestCa::root(TestKey::fixed(Kind::p256));
+  CrlBuilder builder;
+  builder.add({.serial = "7f", .revoked_at = kNoon, .reason = 0});
+  Bytes crl = builder.finish(head_of(ca), *ca.signer);
+  const Bytes serial = {0x02, 0x01, 0x7f};
+  const auto at = std::ranges::search(crl, serial).begin() - 4;  // before list and entry
+  REQUIRE(*at == der::kSequence);
+  *at = 0x10;  // SEQUENCE, but primitive
+  CHECK(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(openssl_reads(crl).get())) == 1);
+  CHECK_FALSE(parse_crl(crl));
+}
+
 // A signer whose signatures are another key's: a token that lost its session, an HSM handle that
 // moved.
 class WrongKey final : public Signer {
