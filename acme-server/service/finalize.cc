@@ -128,7 +128,6 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
       stored.state = store::IssuanceState::submitted;
       tx.audit().append(submitted_event(order, stored));
       loaded = ClaimedIntent{.order = order, .issuance = stored, .first = true};
-      crash_point("intent.marking");
     }
     tx.issuances().insert(stored);
     start.enqueue(tx, std::move(loaded));

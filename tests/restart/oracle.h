@@ -81,7 +81,7 @@ class Oracle final {
     CHECK(connection_->query("PRAGMA integrity_check", {}).at(0).text(0) == "ok");
     CHECK(none("PRAGMA foreign_key_check"));
     store::ArrivalCounter arrivals = 0;
-    store::Audit audit(*connection_, Instant{}, arrivals);
+    store::Audit audit(*connection_, Instant{}, arrivals, nullptr);
     CHECK(audit.why_broken().value_or("") == "");
     tally_.audit = static_cast<std::size_t>(audit.head().sequence);
     CHECK(none("SELECT id FROM audit_events WHERE sequence IS NULL"));

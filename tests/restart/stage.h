@@ -31,6 +31,10 @@ inline constexpr seconds kPatience{300};           // of all clients, on the slo
 inline constexpr seconds kPatienceEach{30};        // until a crash point is passed
 inline constexpr milliseconds kTick{1};
 
+// A client's intent is marked with the finalization that stores it, but for a busy lane or CAA; the
+// server's own by its job, which passes this.
+inline constexpr const char* kMarking = "intent.marking";
+
 // What stands between `before` and the next quote, in every file of the product that has it.
 inline std::vector<std::string> quoted_after(const std::string& before) {
   std::vector<std::string> found;
@@ -68,7 +72,7 @@ class Stage final {
 
   // False when it died at `crash` on the way: that is a kill.
   bool start(const Crash& crash = {}) {
-    if (crash.point.starts_with("own_certificate.")) {
+    if (crash.point.starts_with("own_certificate.") || crash.point == kMarking) {
       // A certificate whose key is lost is replaced at once.
       fs::remove_all(folder_.path() + "/data/listener-keys");
     }
