@@ -226,7 +226,7 @@ TEST_CASE("a server that answers once for each connection is asked for the rest 
   std::size_t answers = 0;
   client.resolver.query_each(questions_for({"a.test", "b.test", "c.test", "d.test"}, soon()),
                              [&](const auto& answer) {
-                               answers += answer ? 1 : 0;
+                               if (answer) ++answers;
                                return true;
                              });
   CHECK(answers == 4);
