@@ -16,6 +16,9 @@ WARM_UP_SHARE = 1 / 3
 # What memory may grow by over the rest, along the line through the samples, in MiB and as a share of what it is.
 GROWTH_MIB = 12
 GROWTH_SHARE = 0.15
+# A run shorter than this is warm-up for the most part.
+SHORT_SECONDS = 600
+SHORT_GROWTH_MIB = 32
 # Beyond one for each connection: both ends of what runs in lanes, the store's readers.
 DESCRIPTORS_MORE = 128
 DESCRIPTORS_LEFT = 16  # a reader is opened when it is wanted, with two each
@@ -55,7 +58,7 @@ def memory(samples):
     span = late[-1]["at"] - late[0]["at"]
     growth = slope([(each["at"], each["rss"]) for each in late]) * span
     median = statistics.median(each["rss"] for each in late)
-    bound = max(GROWTH_MIB, GROWTH_SHARE * median)
+    bound = max(SHORT_GROWTH_MIB if late[-1]["at"] < SHORT_SECONDS else GROWTH_MIB, GROWTH_SHARE * median)
     certificates = late[-1]["certificates"] - late[0]["certificates"]
     return (f"{median:.1f} MiB in the middle, {max(each['rss'] for each in samples):.1f} at most; grew by {growth:+.1f} MiB in the last "
             f"{span / 60:.1f} min and {certificates:.0f} certificates (bound: {bound:.1f})"), growth <= bound
