@@ -151,7 +151,10 @@ Expected<std::unique_ptr<TlsStream>, IoError> TlsStream::connect(std::unique_ptr
   const auto end = state->run([&] { return SSL_do_handshake(state->ssl.get()); }, deadline);
   if (!end) return Unexpected{end.error()};
   if (*end == State::End::closed) {
-    return Unexpected{IoError{.kind = IoError::Kind::tls,
+    // A peer that says nothing and goes is seen as an end or as a reset, as the two meet on the
+    // way: the same to whoever reads of it. One that has begun to speak has broken off.
+    const bool spoke = state->received > 0;
+    return Unexpected{IoError{.kind = spoke ? IoError::Kind::tls : IoError::Kind::reset,
                               .detail = "closed the connection during the TLS handshake"}};
   }
   return std::unique_ptr<TlsStream>(new TlsStream(std::move(state)));
