@@ -34,7 +34,7 @@ def arithmetic():
 def load(server, clients, count, warm_up=None, poll=None, seconds=600):
     """One run of the generator against `server`: its figures."""
     # So many clients take longer than a poll for one round: polls that find nothing would be measured.
-    poll = poll or max(50, clients * 4)
+    poll = poll or max(50, clients)
     command = [servers.BUILD / "gatehouse-load", "--directory", server.directory, "--pid", str(server.process.pid), "--clients",
                str(clients), "--count", str(count), "--warm-up", str(clients if warm_up is None else warm_up), "--poll",
                str(poll), "--seconds", str(seconds), "--dns-port", str(server.dns_port), "--http-port", str(server.http_port),

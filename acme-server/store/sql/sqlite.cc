@@ -27,6 +27,7 @@
 #include "acme-server/base/match.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/open.h"
+#include "acme-server/store/sql/sqlite_failures.h"
 #include "acme-server/store/store_options.h"
 
 namespace gatehouse::sql {
@@ -95,32 +96,6 @@ std::string with_numbered_parameters(std::string_view sql) {
     }
   }
   return out;
-}
-
-// Whether nothing was written, since there is no room or the disk is read-only now. SQLite has a
-// code of its own for ENOSPC alone.
-bool is_want_of_room(int code, int error) {
-  switch (code) {
-    case SQLITE_FULL:
-      return true;
-    case SQLITE_IOERR_WRITE:
-    case SQLITE_IOERR_TRUNCATE:
-    case SQLITE_IOERR_SHMOPEN:
-    case SQLITE_IOERR_SHMSIZE:
-      return error == ENOSPC || error == EDQUOT || error == EROFS;
-    default:
-      return (code & 0xff) == SQLITE_READONLY;
-  }
-}
-
-// A write to disk of which nobody can say whether it happened: after a failed fsync the kernel may
-// drop the pages and report success the next time.
-bool is_fatal(int code, int error, bool committing) {
-  if (is_want_of_room(code, error)) {
-    return false;
-  }
-  return committing ? (code & 0xff) == SQLITE_IOERR
-                    : code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
 }
 
 // What the connections of one database have in common.
@@ -220,11 +195,14 @@ void SqliteConnection::configure(Role role) {
   // Small pieces of memory for running statements, so that malloc is spared: 1.2 KiB each.
   sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_LOOKASIDE, nullptr, 1200, 250);
   sqlite3_busy_timeout(handle_.get(), kBusyMilliseconds);
-  execute_script("PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192");
+  execute_script("PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY");
   if (role == Role::reader) {
-    execute_script("PRAGMA query_only = 1; PRAGMA wal_autocheckpoint = 0");
+    // Each COMMIT empties a reader's cache: it holds what one transaction reads.
+    execute_script(
+        "PRAGMA query_only = 1; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -2048");
     return;
   }
+  execute_script("PRAGMA cache_size = -8192");
   const std::vector<Row> mode = query("PRAGMA journal_mode = WAL", {});
   if (mode.size() != 1 || mode.front().text(0) != "wal") {
     throw DatabaseError("SQLite cannot keep a write-ahead log for " + shared_.path +
