@@ -51,6 +51,9 @@ bench-peers: bench-build ## the same beside Pebble and step-ca, built from the G
 bench-size: bench-build ## memory, start, and the cost with a million certificates stored
 	@bench/run.py size
 
+bench-floor: bench-build ## what no durable server can leave out, beside the raw arithmetic
+	@build/bench/gatehouse-floor
+
 bench-micro: bench-build ## Google Benchmark: the parts of one certificate
 	@build/bench/gatehouse-micro
 
@@ -102,4 +105,4 @@ check-next: ## compile and test against Debian 13's libraries, in a chroot (root
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-size bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean
+.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean
