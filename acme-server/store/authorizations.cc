@@ -63,6 +63,15 @@ bool same_in_store(const Challenge& a, const Challenge& b) {
   return a == other && problem_text(a.error) == problem_text(b.error);
 }
 
+bool same_in_store(const Authorization& a, const Authorization& b) {
+  Authorization other = b;
+  other.challenges = a.challenges;
+  return a == other &&
+         std::ranges::equal(a.challenges, b.challenges, [](const Challenge& x, const Challenge& y) {
+           return same_in_store(x, y);
+         });
+}
+
 // Transitions change a status, what goes with it, and nothing else (core/authorization.h).
 bool is_transition(const Authorization& before, const Authorization& after) {
   Authorization same = before;
@@ -77,38 +86,12 @@ bool is_transition(const Authorization& before, const Authorization& after) {
                                              });
 }
 
-// The three below are false when the row is not as it was before. What a client may not see
-// changed between a look and a write is in the WHERE; NULL is compared as a value.
-bool is_still(sql::Connection& connection, const Authorization& before) {
-  return !connection
-              .query(
-                  "SELECT 1 FROM authorizations WHERE id = $1 AND status = $2 AND expires_at = $3 "
-                  "AND caa_checked_at IS NOT DISTINCT FROM $4",
-                  params(before.id, to_string(before.status), before.expires, before.caa_checked))
-              .empty();
-}
-
-bool update_row(sql::Connection& connection, const Authorization& before,
-                const Authorization& after) {
-  return connection.execute(
-             "UPDATE authorizations SET status = $1, expires_at = $2, caa_checked_at = $3 "
-             "WHERE id = $4 AND status = $5 AND expires_at = $6 "
-             "AND caa_checked_at IS NOT DISTINCT FROM $7",
-             params(to_string(after.status), after.expires, after.caa_checked, before.id,
-                    to_string(before.status), before.expires, before.caa_checked)) == 1;
-}
-
-bool update_challenge(sql::Connection& connection, const Challenge& before,
-                      const Challenge& after) {
-  return connection.execute(
-             "UPDATE challenges SET status = $1, validated_at = $2, error = $3, attempts = $4, "
-             "next_attempt_at = $5 WHERE id = $6 AND status = $7 "
-             "AND validated_at IS NOT DISTINCT FROM $8 AND error IS NOT DISTINCT FROM $9 "
-             "AND attempts = $10 AND next_attempt_at IS NOT DISTINCT FROM $11",
-             params(to_string(after.status), after.validated, problem_text(after.error),
-                    after.attempts, after.next_attempt, before.id, to_string(before.status),
-                    before.validated, problem_text(before.error), before.attempts,
-                    before.next_attempt)) == 1;
+void update_challenge(sql::Connection& connection, const Challenge& challenge) {
+  connection.execute(
+      "UPDATE challenges SET status = $1, validated_at = $2, error = $3, attempts = $4, "
+      "next_attempt_at = $5 WHERE id = $6",
+      params(to_string(challenge.status), challenge.validated, problem_text(challenge.error),
+             challenge.attempts, challenge.next_attempt, challenge.id));
 }
 
 }  // namespace
@@ -230,15 +213,22 @@ bool Authorizations::has_valid(const AccountId& account, const Identifier& ident
 bool Authorizations::update(const Authorization& before, const Authorization& after) {
   ACME_CHECK(is_transition(before, after));
   ACME_CHECK(after.status != AuthorizationStatus::expired);
-  const bool same_row = before.status == after.status && before.expires == after.expires &&
-                        before.caa_checked == after.caa_checked;
-  bool stands = same_row ? is_still(connection_, before) : update_row(connection_, before, after);
-  for (std::size_t i = 0; stands && i < after.challenges.size(); ++i) {
+  const std::optional<Authorization> stored = get(before.id);
+  if (!stored || !same_in_store(*stored, before)) {
+    return false;
+  }
+  if (before.status != after.status || before.expires != after.expires ||
+      before.caa_checked != after.caa_checked) {
+    connection_.execute(
+        "UPDATE authorizations SET status = $1, expires_at = $2, caa_checked_at = $3 WHERE id = $4",
+        params(to_string(after.status), after.expires, after.caa_checked, after.id));
+  }
+  for (std::size_t i = 0; i < after.challenges.size(); ++i) {
     if (!same_in_store(before.challenges[i], after.challenges[i])) {
-      stands = update_challenge(connection_, before.challenges[i], after.challenges[i]);
+      update_challenge(connection_, after.challenges[i]);
     }
   }
-  return stands;
+  return true;
 }
 
 // 'pending' stands in the text for its index's sake.

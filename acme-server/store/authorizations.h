@@ -40,9 +40,8 @@ class Authorizations {
   // for its limit.
   std::int64_t count_processing(const AccountId& account, Instant now);
 
-  // Compare-and-set: writes what differs between the two, if the row, and each challenge that
-  // differs, still is as `before`. False when they are not: then the transaction must not stand,
-  // since a part may be written.
+  // Compare-and-set: writes what differs between the two, if the row and its challenges still are
+  // as `before`. False when they are not.
   bool update(const Authorization& before, const Authorization& after);
 
  private:

@@ -64,7 +64,7 @@ void update_is_compare_and_set(TestStore& store) {
     CHECK(authorizations.get(pending.id) == processing);
 
     Authorization late = pending;
-    late.challenges[1].status = ChallengeStatus::invalid;
+    late.status = AuthorizationStatus::deactivated;
     CHECK_FALSE(authorizations.update(pending, late));
     CHECK(authorizations.get(pending.id) == processing);
 
