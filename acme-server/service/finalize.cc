@@ -123,8 +123,10 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
     tx.audit().append(event_of("order.finalized", order, Actor::account));
     tx.audit().append(intent_event(order, stored, Actor::account));
     std::any loaded;
-    if (start.at_once() && may_mark_at_once(tx, context_, *context_.backends.find(stored.backend),
-                                            before->authorizations, *profile, begun)) {
+    // A policy that has come meanwhile is held against the intent by its run.
+    if (start.at_once() && context_.policy.get() == policy &&
+        may_mark_at_once(tx, context_, *context_.backends.find(stored.backend),
+                         before->authorizations, *profile, begun)) {
       stored.state = store::IssuanceState::submitted;
       tx.audit().append(submitted_event(order, stored));
       loaded = ClaimedIntent{.order = order, .issuance = stored, .first = true};
