@@ -35,7 +35,7 @@ constexpr milliseconds kDnssecWait{5000};
 // so only Servers that race for the last thread queue at all.
 constexpr std::size_t kLaneQueue = 256;
 // Groups of one store: one runs, one waits (Store::Options::queue_limit bounds what is in them).
-constexpr std::size_t kWriterQueue = 64;
+constexpr std::size_t kHousekeeperQueue = 64;
 constexpr std::size_t kControlThreads = 2;  // one long command does not keep the next from running
 
 struct Route {
@@ -142,7 +142,7 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
   instance.number = number;
   instance.resolver = std::make_unique<net::CaresResolver>(instance.config.resolver, entropy);
   instance.housekeeper = std::make_unique<WorkerPool>(
-      WorkerPool::Options{.name = "housekeeper", .threads = 1, .queue_limit = kWriterQueue});
+      WorkerPool::Options{.name = "housekeeper", .threads = 1, .queue_limit = kHousekeeperQueue});
   const Environment base{.clock = clock,
                          .job_clock = clock,
                          .uptime = uptime,
