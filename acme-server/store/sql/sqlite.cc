@@ -44,8 +44,7 @@ constexpr int kPatience = 8;
 constexpr int kReaderMilliseconds = 200;
 // How many places statements are known by, at most; a text that is put together has ever new ones.
 constexpr std::size_t kPlaces = 1024;
-// Of a statement, in messages: enough to find it.
-constexpr std::size_t kSqlSample = 60;
+constexpr std::size_t kSqlSample = 60;  // of a statement, in messages: enough to find it
 
 struct CloseDatabase {
   void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
