@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "acme-server/app/server.h"
 #include "acme-server/base/clock.h"
@@ -30,7 +31,7 @@ namespace fs = std::filesystem;
 
 // An audit log of some million events.
 constexpr std::size_t kMaxAuditLog = std::size_t{4} << 30U;
-constexpr const char* kEnds[] = {"", "-wal", "-shm"};
+constexpr const char* kKept = ".before-";
 
 [[noreturn]] void fail(const std::string& path, int error) {
   throw std::runtime_error(path + ": " + std::generic_category().message(error));
@@ -67,20 +68,44 @@ service::RecoverySources read_sources(const RestoreRequest& request) {
   return sources;
 }
 
+void link_to(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) != 0 && errno != ENOENT) fail(to, errno);
+}
+
+void unlink_at(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail(path, errno);
+}
+
 // "gatehouse.db.before-2026-11-26T19:30:00Z": hard links, so that there is no moment without.
+// The "-shm" file is an index of the log that SQLite makes anew.
 std::string keep_old(const std::string& database, Instant now) {
   std::error_code error;
   if (!fs::exists(database, error)) return "";
-  std::string kept = database + ".before-" + to_rfc3339(now);
-  for (int i = 2; fs::exists(kept, error); ++i) {
-    kept = database + ".before-" + to_rfc3339(now) + "." + std::to_string(i);
-  }
-  for (const char* end : kEnds) {
-    if (::link((database + end).c_str(), (kept + end).c_str()) != 0 && errno != ENOENT) {
-      fail(kept + end, errno);
-    }
-  }
+  const std::string base = database + kKept + to_rfc3339(now);
+  std::string kept = base;
+  for (int i = 2; fs::exists(kept, error); ++i) kept = base + "." + std::to_string(i);
+  link_to(database, kept);
+  link_to(database + "-wal", kept + "-wal");
   return kept;
+}
+
+// After a restore that was broken off: the database as it was before, at its place, and there
+// alone. Its file without its log is not that, nor is a copy of it.
+void put_back_old(const std::string& database, const std::string& folder) {
+  const std::string log = database + "-wal";
+  std::vector<std::string> kept;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string path = entry.path().string();
+    std::error_code gone;
+    if (!path.starts_with(database + kKept) || !fs::equivalent(path, database, gone)) continue;
+    kept.push_back(path);
+    if (!fs::exists(log)) link_to(path + "-wal", log);
+  }
+  sync_folder(folder);
+  for (const std::string& path : kept) {
+    unlink_at(path + "-wal");  // before what says that it is to be looked at
+    unlink_at(path);
+  }
 }
 
 }  // namespace
@@ -92,15 +117,15 @@ Restored restore(const config::Config& config, const RestoreRequest& request,
   const std::string folder = fs::path(database).parent_path().string();
   const sql::LockFile lock(database + ".lock", "the database " + database);
   const std::string next = sql::unfinished_restore_of(database);
-  remove_all_of(next);  // of a restore that was broken off
-  copy_private(request.backup, next);
-  crash_point("restore.copied");
-  if (const std::string why = sql::why_not_whole(next); !why.empty()) {
-    remove_all_of(next);
-    throw std::runtime_error(request.backup + ": is not whole: " + why);
-  }
+  if (fs::exists(next)) put_back_old(database, folder);
+  remove_all_of(next);
   Restored restored;
   try {
+    copy_private(request.backup, next);
+    crash_point("restore.copied");
+    if (const std::string why = sql::why_not_whole(next); !why.empty()) {
+      throw std::runtime_error(request.backup + ": is not whole: " + why);
+    }
     config::Config at_work = config;
     at_work.store.database = next;
     const std::unique_ptr<Server> server = make_server(at_work);
@@ -115,9 +140,7 @@ Restored restore(const config::Config& config, const RestoreRequest& request,
   restored.kept = keep_old(database, SystemClock().now());
   sync_folder(folder);
   crash_point("restore.kept");
-  for (const char* end : {"-wal", "-shm"}) {
-    if (::unlink((database + end).c_str()) != 0 && errno != ENOENT) fail(database + end, errno);
-  }
+  for (const char* end : {"-wal", "-shm"}) unlink_at(database + end);
   sync_folder(folder);
   crash_point("restore.cleared");
   if (::rename(next.c_str(), database.c_str()) != 0) fail(database, errno);

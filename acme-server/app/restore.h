@@ -26,7 +26,8 @@ struct Restored {
 // Locks the database as a server would. The backup is copied beside it, checked, brought up to this
 // program's schema, and gets what the CRLs and audit logs tell; then it takes the database's place,
 // whose files are kept beside it. Until then nothing of the old one is touched; a restore that is
-// broken off in the middle keeps the server from starting until it is done again. `make_server`
+// broken off in the middle keeps the server from starting until it is done again; that next one
+// begins with the old one back in its place, and leaves it there if it throws. `make_server`
 // gives a Server for a config that differs from `config` in its database alone. Throws
 // std::runtime_error for the operator.
 Restored restore(const config::Config& config, const RestoreRequest& request,

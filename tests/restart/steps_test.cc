@@ -3,11 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <stdexcept>
@@ -148,6 +150,7 @@ TEST_CASE(
   const std::string file = stage.path() + "/gatehouse.db";
   const std::string backup = stage.path() + "/backup.db";
   constexpr const char* kSerials = "SELECT serial FROM certificates";
+  constexpr const char* kBefore = "SELECT value FROM state WHERE name = 'before'";
   REQUIRE(stage.start());
   {
     RestartLoad load(stage.server(), kPatience, {.clients = 4, .deactivate = 1000});
@@ -163,31 +166,47 @@ TEST_CASE(
   const auto later = column(file, kSerials);
   const auto earlier = column(backup, kSerials);
   REQUIRE(earlier.size() < later.size());
-  for (const std::string& point : points_of("restore.")) {
+  const std::string torn = stage.path() + "/torn.db";
+  std::filesystem::copy_file(backup, torn);
+  std::filesystem::resize_file(torn, std::filesystem::file_size(torn) / 2);
+  const std::vector<std::string> points = points_of("restore.");
+  for (const std::string& point : points) {
     CAPTURE(point);
+    // In the write-ahead log alone: a database without it is not what was there before.
+    database_of(file)->connect_writer()->execute(
+        "INSERT INTO state (name, value) VALUES ('before', ?)", std::array<sql::Value, 1>{point});
     CHECK(command(stage.path(), {"restore", backup}, point).code == kDied);
     if (point == "restore.placed") {
       CHECK(column(file, kSerials) == earlier);
     } else {
       CHECK_THROWS_AS(stage.start(), std::runtime_error);  // what is half done is done again first
+      // One that comes to nothing leaves what was there before the first.
+      const Outcome refused = command(stage.path(), {"restore", torn});
+      CHECK_MESSAGE(refused.code != 0, refused.printed);
+      CHECK(column(file, kBefore) == std::set<std::string>{point});
+      CHECK(command(stage.path(), {"restore", backup}, point).code == kDied);
       const Outcome again = command(stage.path(), {"restore", backup});
       CHECK_MESSAGE(again.code == 0, again.printed);
     }
     REQUIRE(stage.start());
     stage.kill();
-    const auto now = column(file, kSerials);
-    CHECK(std::ranges::includes(now, earlier));
+    CHECK(std::ranges::includes(column(file, kSerials), earlier));
+    CHECK(column(file, kBefore).empty());
     CHECK(column(file, "PRAGMA integrity_check") == std::set<std::string>{"ok"});
   }
-  // What was there before the first restore is kept whole beside it.
+  // What was there before is kept whole beside it, once for each restore that was done.
   std::set<std::string> kept;
+  std::vector<std::string> kept_at;
   for (const auto& entry : std::filesystem::directory_iterator(stage.path())) {
     const std::string name = entry.path().filename();
     if (!name.starts_with("gatehouse.db.before-") || name.ends_with("-wal") ||
         name.ends_with("-shm"))
       continue;
+    std::ranges::copy(column(entry.path(), kBefore), std::back_inserter(kept_at));
+    CHECK(column(entry.path(), "PRAGMA integrity_check") == std::set<std::string>{"ok"});
     for (const std::string& serial : column(entry.path(), kSerials)) kept.insert(serial);
   }
+  CHECK(std::ranges::is_permutation(kept_at, points));
   CHECK(std::ranges::includes(kept, later));
 }
 
