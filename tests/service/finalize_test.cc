@@ -276,8 +276,7 @@ TEST_CASE("what the backend refuses outright is refused, and the order stays rea
   TestServices services;
   const Account account = services.new_account();
   const auto ready = services.ready_order(account, {"a.test"});
-  services.ca->reject_prepare(
-      Problem{.type = ProblemType::rejectedIdentifier, .detail = "The CA ends too soon."});
+  services.ca->on_prepare([] { reject(ProblemType::rejectedIdentifier, "The CA ends too soon."); });
   CHECK(rejection_of([&] {
           services.orders().finalize(account, ready.order.id, TestKey().csr({"a.test"}));
         }).type == ProblemType::rejectedIdentifier);

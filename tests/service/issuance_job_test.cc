@@ -109,8 +109,8 @@ TEST_CASE(
       {"stale, and the backend prepares no other",
        [](TestServices& services, const Account&, const service::OrderView&) {
          services.advance(std::chrono::hours(2));
-         services.ca->reject_prepare(
-             Problem{.type = ProblemType::rejectedIdentifier, .detail = "The CA ends too soon."});
+         services.ca->on_prepare(
+             [] { reject(ProblemType::rejectedIdentifier, "The CA ends too soon."); });
        },
        ProblemType::rejectedIdentifier},
   };

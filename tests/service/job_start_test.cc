@@ -157,6 +157,27 @@ TEST_CASE("an intent is not marked ahead while issuance is stopped or CAA is to 
   CHECK(f.services.show(f.account, late).status == OrderStatus::valid);
 }
 
+TEST_CASE("a policy that comes while an order is finalized is held against its intent by the run") {
+  for (const bool keys_refused : {false, true}) {
+    CAPTURE(keys_refused);
+    Fixture f;
+    const service::OrderView ready = f.ready_order();
+    f.services.ca->on_prepare([&] {
+      service::Policy policy = TestServices::default_policy();
+      if (keys_refused) policy.certificate_keys.allowed = {crypto::KeyType::rsa};
+      f.services.policy.replace(policy);
+    });
+    const service::OrderView finalized = f.finalize(ready);
+    CHECK(f.state_of(finalized) == IssuanceState::prepared);
+    CHECK(f.lane.posted() == 1);
+    f.services.ca->on_prepare(nullptr);
+    f.lane.run();
+    const service::OrderView ended = f.services.show(f.account, finalized);
+    CHECK(ended.status == (keys_refused ? OrderStatus::invalid : OrderStatus::valid));
+    CHECK(f.services.ca->signed_certificates() == (keys_refused ? 0 : 1));
+  }
+}
+
 TEST_CASE("a backend that cannot repeat itself has its intent marked by the run alone") {
   TestServices services({.repeatable = false});
   PlayedLane lane;

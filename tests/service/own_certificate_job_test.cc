@@ -108,11 +108,11 @@ TEST_CASE("while the CA refuses there is no certificate, and the job tries again
 
 TEST_CASE("what the CA rejects outright leaves no order, and its key goes when there is another") {
   Fixture f;
-  f.services.ca->reject_prepare(Problem{.type = ProblemType::serverInternal, .detail = "not now"});
+  f.services.ca->on_prepare([] { reject(ProblemType::serverInternal, "not now"); });
   f.settle();
   CHECK(f.changes.empty());
   CHECK(f.key_files().size() >= 1);
-  f.services.ca->reject_prepare(std::nullopt);
+  f.services.ca->on_prepare(nullptr);
   f.services.advance(hours(1));
   f.settle();
   REQUIRE(f.changes.size() == 1);

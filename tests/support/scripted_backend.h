@@ -77,9 +77,9 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     state_.with([&](State& state) { state.always = step; });
   }
 
-  // What prepare() rejects with, from now on; nothing: it prepares.
-  void reject_prepare(std::optional<Problem> problem) {
-    state_.with([&](State& state) { state.prepare_problem = std::move(problem); });
+  // Runs inside each prepare(), before anything else; it may throw, or reject().
+  void on_prepare(std::function<void()> hook) {
+    state_.with([&](State& state) { state.prepare_hook = std::move(hook); });
   }
 
   // Changes what the next certificates say against their intents; the signature is good.
@@ -133,10 +133,8 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   // ---------------------------------------------------------------------------------------
 
   backends::Intent prepare(const backends::IssueRequest& request) override {
-    const std::optional<Problem> problem =
-        state_.with([](const State& state) { return state.prepare_problem; });
-    if (problem) {
-      reject(*problem);
+    if (const auto hook = state_.with([](const State& state) { return state.prepare_hook; })) {
+      hook();
     }
     const crypto::CertificateTemplate certificate = make_template(request);
     const Bytes tbs = crypto::make_tbs(certificate, key_->algorithm());
@@ -189,7 +187,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   struct State {
     std::deque<Step> next;
     Step always = Step::issue;
-    std::optional<Problem> prepare_problem;
+    std::function<void()> prepare_hook;
     Tamper tamper;
     std::function<void(const Call&)> hook;
     bool lose_answer = false;
