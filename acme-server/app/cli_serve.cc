@@ -1,15 +1,18 @@
 // `gatehouse serve` and `gatehouse check-config`.
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "acme-server/app/cli.h"
@@ -71,6 +74,12 @@ void forbid_core_dumps() {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+// An arena a core: of glibc's eight a core, each keeps for itself what a busy minute freed.
+// Before the first thread.
+void share_arenas() {
+  ::mallopt(M_ARENA_MAX, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+}
+
 // The signals that we wait for; blocked in this thread, and so in all that it starts.
 sigset_t block_signals() {
   sigset_t signals;
@@ -112,6 +121,7 @@ int next_signal(const sigset_t& signals, const ServiceManager& manager, const Ho
 
 int serve(const Arguments& arguments) {
   forbid_core_dumps();
+  share_arenas();
   const sigset_t signals = block_signals();
   ServiceManager manager;
   config::Config config = config::load_config(arguments.config, arguments.settings);
