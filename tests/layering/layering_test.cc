@@ -99,8 +99,9 @@ const std::vector<Ownership> kOwnership = {
 
 // The system's headers that any module may use, beside sys/, linux/ and the C++ library.
 const std::set<std::string_view> kSystemHeaders = {
-    "dirent.h",  "fcntl.h",  "grp.h",     "poll.h", "pthread.h", "pwd.h",    "signal.h",
-    "strings.h", "syslog.h", "termios.h", "time.h", "unistd.h",  "string.h", "stdlib.h"};
+    "dirent.h",  "fcntl.h", "grp.h",    "malloc.h",  "poll.h",
+    "pthread.h", "pwd.h",   "signal.h", "strings.h", "syslog.h",
+    "termios.h", "time.h",  "unistd.h", "string.h",  "stdlib.h"};
 
 // The row of the module that the file `path`, written from the root, lies in.
 const Layer* layer_of(std::string_view path) {
