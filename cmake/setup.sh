@@ -12,7 +12,8 @@ kind=${1:-}
 [ "$kind" != list ] || kind=${2:-}
 case "$kind" in
   build) wanted="$build" ;;
-  test) wanted="$build doctest-dev libpq-dev postgresql-15 python3 python3-dnslib openssl iproute2 unbound ldnsutils" ;;
+  test) wanted="$build doctest-dev libpq-dev postgresql python3 python3-dnslib openssl iproute2 unbound ldnsutils
+    man-db bsdextrautils" ;;
   demo) wanted="$demo" ;;
   clients) wanted="$demo lego uacme dehydrated acme-tiny caddy apache2-bin ruby-acme-client nodejs npm golang-go cargo-web" ;;
   bench) wanted="$build libbenchmark-dev python3 openssl" ;;

@@ -6,8 +6,7 @@ source packaging/chroot.sh
 need_root
 suite=trixie
 folder=$PWD/build/chroot/$suite
-# The same lists as on this machine, under the names of the next Debian.
-mapfile -t packages < <(cmake/setup.sh list test | sed -e 's/^postgresql-15$/postgresql-17/')
+mapfile -t packages < <(cmake/setup.sh list test)
 chroot_make "$suite" "$folder" "${packages[@]}" git iproute2
 rm -rf "$folder/src"
 mkdir -p "$folder/src"

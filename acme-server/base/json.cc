@@ -88,6 +88,9 @@ std::string reason_in(std::string_view message) {
   if (message.find("out_of_range") != std::string_view::npos) {
     return "a number is too large";
   }
+  if (message.find("an empty input") != std::string_view::npos) {  // nlohmann 3.11.3 and later
+    return "unexpected end of input; expected '[', '{', or a literal";
+  }
   if (const std::size_t dash = message.find(" - "); dash != std::string_view::npos) {
     message.remove_prefix(dash + 3);
   }

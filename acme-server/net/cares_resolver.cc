@@ -118,8 +118,13 @@ Channel new_channel(const Endpoint& server, DnsTransport transport) {
   options.tries = 1;
   options.timeout = 1000 * 3600;  // `deadline` ends the try, not c-ares
   options.ednspsz = kEdnsSize;
-  Channel channel = open_channel(
-      options, ARES_OPT_FLAGS | ARES_OPT_TRIES | ARES_OPT_TIMEOUTMS | ARES_OPT_EDNSPSZ);
+  int mask = ARES_OPT_FLAGS | ARES_OPT_TRIES | ARES_OPT_TIMEOUTMS | ARES_OPT_EDNSPSZ;
+#ifdef ARES_OPT_QUERY_CACHE
+  // c-ares 1.31 and later remember answers; a validation has to ask.
+  options.qcache_max_ttl = 0;
+  mask |= ARES_OPT_QUERY_CACHE;
+#endif
+  Channel channel = open_channel(options, mask);
   use_server(channel.get(), server);
   return channel;
 }
@@ -222,6 +227,12 @@ std::optional<DnsError> CaresResolver::Inquiry::failure(const std::string& what)
                     .detail = "no resolver answered in time for " + what};
   }
   if (status == ARES_EBADNAME) return bad_name(name);
+  // c-ares 1.28 and later look into the answer too.
+  if (status == ARES_EBADRESP) {
+    return DnsError{
+        .kind = DnsError::Kind::malformed,
+        .detail = "the resolver's answer for " + what + " cannot be used: it is not well-formed"};
+  }
   if (status != ARES_SUCCESS) {
     return DnsError{.kind = DnsError::Kind::unreachable,
                     .detail = "no resolver could be reached for " + what};

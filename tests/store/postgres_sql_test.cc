@@ -24,7 +24,12 @@
 namespace gatehouse::testing {
 namespace {
 
-const std::string kPrograms = "/usr/lib/postgresql/15/bin/";
+// The folder of the server that Debian has: "/usr/lib/postgresql/15/bin/".
+std::string programs() {
+  const std::filesystem::directory_iterator versions("/usr/lib/postgresql");
+  REQUIRE(versions != std::filesystem::directory_iterator());
+  return versions->path().string() + "/bin/";
+}
 
 // Runs a program and waits; as the user that Debian's package made when we are root, whom
 // PostgreSQL refuses.
@@ -74,12 +79,12 @@ class PostgresServer final {
     std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);
     const std::string data = folder_.path() + "/data";
     int status = 1;
-    const pid_t init = start({kPrograms + "initdb", "--pgdata=" + data, "--auth=trust",
+    const pid_t init = start({programs() + "initdb", "--pgdata=" + data, "--auth=trust",
                               "--username=gatehouse", "--locale=C", "--encoding=UTF8", "--no-sync"},
                              log_);
     REQUIRE(::waitpid(init, &status, 0) == init);
     REQUIRE_MESSAGE(status == 0, file_text(log_));
-    server_ = start({kPrograms + "postgres", "-D", data, "-k", folder_.path(), "-c",
+    server_ = start({programs() + "postgres", "-D", data, "-k", folder_.path(), "-c",
                      "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=4"},
                     log_);
     REQUIRE(server_ > 0);
