@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "acme-server/base/bytes.h"
@@ -62,7 +63,7 @@ IoError io_error(int code) {
   const bool known = code == ECONNRESET || code == EPIPE;
   return {.kind = IoError::Kind::reset,
           .detail = known ? "broke the connection off"
-                          : std::string("broke off: ") + std::strerror(code)};
+                          : "broke off: " + std::generic_category().message(code)};
 }
 
 class SocketStream final : public Stream {
@@ -140,7 +141,7 @@ Unexpected<DialError> dial_error(int code) {
       return {{.kind = DialError::Kind::timeout, .detail = "did not answer in time"}};
     default:
       return {{.kind = DialError::Kind::unreachable,
-               .detail = std::string("cannot be reached: ") + std::strerror(code)}};
+               .detail = "cannot be reached: " + std::generic_category().message(code)}};
   }
 }
 
