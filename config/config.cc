@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <ios>
@@ -19,6 +20,7 @@
 #include "acme-server/http/http_options.h"
 #include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
+#include "acme-server/service/retention_options.h"
 #include "config/fields.h"
 #include "config/listeners.h"
 #include "config/profiles.h"
@@ -141,7 +143,7 @@ void read_dnssec(const JsonObject& resolver, net::DnssecOptions& dnssec) {
   const auto url = parse_url("http://" + dnssec.probe);
   if (dnssec.probe != "." && (!url || url->host != dnssec.probe || IpAddress::parse(url->host))) {
     refuse(resolver, "dnssec_probe",
-           "\"" + sanitize(dnssec.probe, 80) + "\" is neither \".\" nor a DNS name in lower case");
+           "\"" + sanitize(dnssec.probe, 80) + R"(" is neither "." nor a DNS name in lower case)");
   }
 }
 
@@ -318,7 +320,7 @@ Config parse_config(std::string_view text, const std::string& path,
 Config load_config(const std::string& path, const std::vector<std::string>& settings) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error(path + ": cannot be read; `gatehouse init` makes one");
-  std::string text(std::istreambuf_iterator<char>(file), {});
+  const std::string text(std::istreambuf_iterator<char>(file), {});
   if (text.size() > kMaxFileBytes) throw std::runtime_error(path + ": is larger than 1 MiB");
   return parse_config(text, path, settings);
 }

@@ -69,7 +69,7 @@ void read_address(const JsonObject& object, const Config& config, std::uint16_t 
     http::UnixAddress unix_address{.path = resolve_path(config, object.string("unix", 100))};
     if (const auto mode = object.optional_string("mode", 4)) {
       if (mode->find_first_not_of("01234567") != std::string::npos || mode->size() < 3) {
-        refuse(object, "mode", "\"" + *mode + "\" is not an octal file mode such as \"0660\"");
+        refuse(object, "mode", "\"" + *mode + R"(" is not an octal file mode such as "0660")");
       }
       unix_address.mode = static_cast<std::uint32_t>(std::stoul(*mode, nullptr, 8));
     }
@@ -83,7 +83,7 @@ void read_address(const JsonObject& object, const Config& config, std::uint16_t 
   http::TcpAddress tcp{.address = object.string("address", 64), .port = default_port};
   if (!IpAddress::parse(tcp.address)) {
     refuse(object, "address",
-           "\"" + tcp.address + "\" is not an IP address; \"::\" listens on every one");
+           "\"" + tcp.address + R"(" is not an IP address; "::" listens on every one)");
   }
   read_port(object, "port", tcp.port);
   if (const auto only = object.optional_bool("ipv6_only")) tcp.v6_only = *only;

@@ -152,7 +152,7 @@ void read_profiles(const JsonObject& root, service::Policy& policy) {
     for (const auto& item : profiles->json().items()) {
       if (!is_profile_name(item.key())) {
         refuse(*profiles, item.key(),
-               "a profile's name is 1..64 letters, digits, \"-\", \"_\", \".\"");
+               R"(a profile's name is 1..64 letters, digits, "-", "_", ".")");
       }
       policy.profiles.emplace(item.key(), read_profile(profiles->object(item.key()), item.key()));
     }

@@ -12,6 +12,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/deadline.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/problem.h"

@@ -1,17 +1,16 @@
 #include "validators/dns01.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "acme-server/base/base64url.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/deadline.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/identifier.h"

@@ -49,7 +49,7 @@ Advice advice_for(const net::NetworkError& error, const Identifier& identifier, 
 
 Problem network_problem(const net::NetworkError& error, std::string_view challenge_type,
                         const Identifier& identifier, int port) {
-  Advice advice = advice_for(error, identifier, port);
+  const Advice advice = advice_for(error, identifier, port);
   return {.type = advice.type,
           .detail = std::string(challenge_type) + " for " + identifier.value + ": " + error.detail +
                     ". " + advice.next_step + "."};

@@ -1,6 +1,5 @@
 #include "validators/tls_alpn01.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

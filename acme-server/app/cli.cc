@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <CLI/App.hpp>
+#include <CLI/Error.hpp>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -11,6 +13,7 @@
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
 #include "acme-server/app/preflight.h"
+#include "acme-server/base/library_version.h"
 #include "acme-server/core/problem.h"
 
 namespace gatehouse::app {

@@ -1,5 +1,6 @@
 // `gatehouse init` and `gatehouse root crl`.
-#include <filesystem>
+#include <CLI/App.hpp>
+#include <CLI/Option.hpp>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
@@ -12,7 +13,6 @@
 #include "acme-server/app/take_over.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
-#include "acme-server/base/text.h"
 
 namespace gatehouse::app {
 

@@ -1,10 +1,14 @@
 #include "acme-server/app/cli_reference.h"
 
+#include <CLI/App.hpp>
+#include <CLI/Option.hpp>
+#include <cstddef>
 #include <iostream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::app {
@@ -149,7 +153,7 @@ std::string bash_completion(const CLI::App& program) {
 }
 
 std::string man_page(const CLI::App& program, const std::string& version) {
-  std::string page = ".TH GATEHOUSE 8 \"\" \"Gatehouse " + roff(version) +
+  std::string page = R"(.TH GATEHOUSE 8 "" "Gatehouse )" + roff(version) +
                      "\" \"System administration\"\n"
                      ".SH NAME\ngatehouse \\- ACME server and certificate authority\n"
                      ".SH SYNOPSIS\n.B gatehouse\n.I COMMAND\n[\\fIOPTION\\fR]...\n"

@@ -1,4 +1,5 @@
 // `gatehouse rotate-issuer`.
+#include <CLI/App.hpp>
 #include <iostream>
 #include <memory>
 #include <stdexcept>

@@ -1,16 +1,22 @@
 #include "acme-server/app/commands.h"
 
+#include <CLI/App.hpp>
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <iostream>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "acme-server/app/cli.h"
+#include "acme-server/app/control.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"

@@ -1,13 +1,16 @@
 // `gatehouse account list | show | deactivate`.
+#include <CLI/App.hpp>
 #include <cstdint>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
 #include "acme-server/app/table.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::app {

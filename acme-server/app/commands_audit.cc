@@ -1,5 +1,7 @@
 // `gatehouse audit show | verify`.
+#include <CLI/App.hpp>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -10,9 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
-#include "acme-server/app/table.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 

@@ -1,16 +1,18 @@
 // `gatehouse backup` and `gatehouse restore`.
+#include <CLI/App.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
 #include "acme-server/app/quiet_environment.h"
 #include "acme-server/app/restore.h"
 #include "acme-server/app/server.h"
 #include "acme-server/base/json.h"
+#include "acme-server/service/recovery.h"
 #include "config/config.h"
 
 namespace gatehouse::app {

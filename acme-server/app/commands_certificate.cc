@@ -1,20 +1,21 @@
 // `gatehouse certificate list | show | revoke`.
-#include <chrono>
+#include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdint>
 #include <iostream>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
 #include "acme-server/app/table.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
-#include "acme-server/base/text.h"
 
 namespace gatehouse::app {
 

@@ -1,8 +1,10 @@
 // `gatehouse stop-issuance` and `gatehouse resume-issuance`.
+#include <CLI/App.hpp>
 #include <iostream>
 #include <memory>
 #include <string>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
 #include "acme-server/base/json.h"

@@ -1,4 +1,6 @@
 // `gatehouse order list | show | resume`.
+#include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -6,9 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/cli.h"
 #include "acme-server/app/commands.h"
 #include "acme-server/app/control.h"
 #include "acme-server/app/table.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::app {

@@ -3,14 +3,20 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/net/socket_dialer.h"
+#include "acme-server/service/policy_options.h"
 #include "ca-backends/registry.h"
+#include "config/config.h"
 #include "validators/registry.h"
+#include "validators/validator.h"
 
 namespace gatehouse::app {
 

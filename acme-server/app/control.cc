@@ -4,23 +4,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/App.hpp>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "acme-server/app/quiet_environment.h"
 #include "acme-server/app/server.h"
 #include "acme-server/base/bytes.h"
-#include "acme-server/base/clock.h"
 #include "acme-server/base/deadline.h"
-#include "acme-server/base/text.h"
-#include "acme-server/core/problem.h"
+#include "acme-server/base/json.h"
 #include "acme-server/http/http.h"
+#include "acme-server/net/dialer.h"
 #include "acme-server/net/http_response.h"
 #include "acme-server/net/socket_dialer.h"
 #include "acme-server/store/sql/lock_file.h"

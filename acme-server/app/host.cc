@@ -2,25 +2,45 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "acme-server/app/environment.h"
 #include "acme-server/app/preflight.h"
 #include "acme-server/app/server.h"
 #include "acme-server/app/signer_process.h"
 #include "acme-server/app/start_report.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/crew.h"
 #include "acme-server/base/deadline.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/executor.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/base/uptime.h"
+#include "acme-server/http/engine.h"
+#include "acme-server/http/http.h"
+#include "acme-server/http/http_options.h"
 #include "acme-server/net/cares_resolver.h"
+#include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/socket_dialer.h"
+#include "acme-server/service/own_certificate_job.h"
+#include "config/config.h"
 
 namespace gatehouse::app {
 

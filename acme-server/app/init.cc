@@ -2,19 +2,33 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <iterator>
+#include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "acme-server/app/init_parts.h"
 #include "acme-server/app/issuer_files.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/files.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/issue.h"
+#include "acme-server/crypto/signer.h"
 
 namespace gatehouse::app {
 namespace {
@@ -74,7 +88,7 @@ std::vector<std::string> lines_of(const InitOptions& options, const Plan& plan,
       "  Bring it back before " + to_rfc3339(crl_ends) +
           " to renew the root's CRL: gatehouse root crl"};
   if (options.root_passphrase.empty() && options.issuer_passphrase.empty()) {
-    lines.push_back("  Neither private key is encrypted; file permissions alone protect them.");
+    lines.emplace_back("  Neither private key is encrypted; file permissions alone protect them.");
   }
   return lines;
 }

@@ -1,14 +1,25 @@
 #include "acme-server/app/init_parts.h"
 
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "acme-server/app/init.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/base/url.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/issue.h"
+#include "acme-server/crypto/signer.h"
 
 namespace gatehouse::app {
 
@@ -205,7 +216,7 @@ std::string config_text(const InitOptions& options, const Plan& plan, RootOf roo
   if (!options.issuer_passphrase_reference.empty()) {
     text += "      \"passphrase\": " + quoted(options.issuer_passphrase_reference) + ",\n";
   }
-  text += "      \"root\": \"ca/root.pem\"";
+  text += R"(      "root": "ca/root.pem")";
   if (root == RootOf::ours) {
     text +=
         ",\n      // Renewed by `gatehouse root crl`, where the root's key is.\n"

@@ -3,20 +3,37 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "acme-server/app/secret_source.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
+#include "acme-server/base/ip_address.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/certificate_bag.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/name_constraints.h"
+#include "acme-server/crypto/path.h"
+#include "acme-server/crypto/signer.h"
+#include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/registry.h"
+#include "config/config.h"
 
 namespace gatehouse::app {
 

@@ -4,19 +4,29 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <stdexcept>
-#include <string_view>
+#include <string>
+#include <system_error>
+#include <variant>
+#include <vector>
 
 #include "acme-server/app/config_checks.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/files.h"
+#include "acme-server/base/library_version.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/signer.h"
 #include "acme-server/crypto/version.h"
+#include "acme-server/http/http_options.h"
 #include "acme-server/http/socket.h"
 #include "acme-server/net/version.h"
 #include "acme-server/store/sql/version.h"
+#include "config/config.h"
 
 namespace gatehouse::app {
 

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
+#include <cstddef>
+#include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>

@@ -2,17 +2,30 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
-#include <utility>
+#include <string>
+#include <vector>
 
+#include "acme-server/app/init.h"
 #include "acme-server/app/init_parts.h"
+#include "acme-server/app/issuer_files.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
-#include "acme-server/base/text.h"
+#include "acme-server/base/secret.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/issue.h"
+#include "acme-server/crypto/path.h"
+#include "acme-server/crypto/signer.h"
+#include "ca-backends/local_ca/local_ca_options.h"
 #include "config/edit.h"
 
 namespace gatehouse::app {

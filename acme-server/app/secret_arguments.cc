@@ -2,11 +2,14 @@
 
 #include <filesystem>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
 #include "acme-server/app/init.h"
 #include "acme-server/app/secret_source.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
+#include "acme-server/crypto/signer.h"
 
 namespace gatehouse::app {
 

@@ -5,8 +5,12 @@
 #include <cstddef>
 #include <filesystem>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "acme-server/base/files.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::app {

@@ -4,21 +4,36 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/app/config_checks.h"
+#include "acme-server/app/environment.h"
 #include "acme-server/app/signer_process.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/ip_address.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/url.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/chain_checker.h"
+#include "acme-server/http/http.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/service/certificates.h"
 #include "acme-server/service/context.h"
@@ -27,17 +42,24 @@
 #include "acme-server/service/issuance_job.h"
 #include "acme-server/service/job_runner.h"
 #include "acme-server/service/maintenance_job.h"
+#include "acme-server/service/own_certificate_job.h"
+#include "acme-server/service/policy.h"
 #include "acme-server/service/recovery.h"
 #include "acme-server/service/retention_job.h"
 #include "acme-server/service/validation_job.h"
+#include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/open.h"
+#include "acme-server/store/store.h"
 #include "acme-server/web/admin.h"
 #include "acme-server/web/handler.h"
 #include "acme-server/web/links.h"
+#include "ca-backends/backend.h"
 #include "ca-backends/registry.h"
 #include "config/compare.h"
+#include "config/config.h"
 #include "validators/caa.h"
 #include "validators/registry.h"
+#include "validators/validator.h"
 
 namespace gatehouse::app {
 

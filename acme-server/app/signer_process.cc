@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,14 +15,18 @@
 #include <string>
 #include <system_error>
 #include <thread>
-#include <utility>
 #include <vector>
 
-#include "acme-server/app/preflight.h"
 #include "acme-server/app/secret_source.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
+#include "ca-backends/local_ca/local_ca_options.h"
+#include "ca-backends/registry.h"
+#include "config/config.h"
 
 namespace gatehouse::app {
 

@@ -1,8 +1,11 @@
 #include "acme-server/app/table.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace gatehouse::app {
 

@@ -4,12 +4,21 @@
 #include <filesystem>
 #include <map>
 #include <stdexcept>
-#include <utility>
+#include <string>
+#include <vector>
 
+#include "acme-server/app/init.h"
 #include "acme-server/app/init_parts.h"
+#include "acme-server/app/issuer_files.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/files.h"
 #include "acme-server/base/rfc3339.h"
-#include "acme-server/base/text.h"
+#include "acme-server/base/secret.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/issue.h"
+#include "acme-server/crypto/path.h"
+#include "acme-server/crypto/signer.h"
 #include "config/edit.h"
 
 namespace gatehouse::app {
@@ -52,7 +61,7 @@ std::vector<std::string> take_over(const LocalBackend& backend, const crypto::Pa
   write_file(root_file, root, FileAccess::everyone_reads, ExistingFile::replace);
   write_file(issuer_file, chain, FileAccess::everyone_reads, ExistingFile::replace);
   std::vector<std::string> lines = lines_of_issuer(path);
-  lines.push_back("Next:");
+  lines.emplace_back("Next:");
   lines.push_back("  gatehouse check-config --config " + backend.config().file);
   lines.push_back("  gatehouse serve --config " + backend.config().file);
   return lines;
@@ -89,7 +98,8 @@ std::vector<std::string> extend(const LocalBackend& backend, const crypto::Path&
   backend.check(backend.config_text(), {{issuer_file, chain}}, clock, entropy);
   write_file(issuer_file, chain, FileAccess::everyone_reads, ExistingFile::replace);
   std::vector<std::string> lines = lines_of_issuer(path);
-  lines.push_back("The issuing CA is extended; restart the server for it (a reload does not do).");
+  lines.emplace_back(
+      "The issuing CA is extended; restart the server for it (a reload does not do).");
   return lines;
 }
 

@@ -13,6 +13,7 @@
 
 #include "acme-server/base/blocking.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/executor.h"
 #include "acme-server/base/guarded.h"
 
 namespace gatehouse {

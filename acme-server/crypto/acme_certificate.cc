@@ -15,7 +15,7 @@
 #include "acme-server/crypto/asn1.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/der.h"
-#include "acme-server/crypto/names.h"
+#include "acme-server/crypto/digest.h"
 
 namespace gatehouse::crypto {
 

@@ -41,7 +41,7 @@ struct Certificate {
   friend bool operator==(const Certificate&, const Certificate&) = default;
 };
 
-inline constexpr std::size_t kMaxCertificateBytes = 64 * 1024;
+inline constexpr std::size_t kMaxCertificateBytes = std::size_t{64} * 1024;
 
 // Parses DER, nothing behind it. The error is a sentence.
 Expected<Certificate, std::string> parse_certificate(ByteView der);

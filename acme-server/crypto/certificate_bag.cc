@@ -5,12 +5,17 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {

@@ -2,12 +2,20 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
+#include <vector>
 
+#include "acme-server/base/clock.h"
+#include "acme-server/base/expected.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/chain.h"
 #include "acme-server/crypto/digest.h"
-#include "acme-server/crypto/public_key.h"
+#include "acme-server/crypto/jwk.h"
 
 namespace gatehouse::crypto {
 

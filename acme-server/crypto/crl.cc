@@ -162,7 +162,7 @@ std::optional<CrlParts> split_tbs(const der::Element& tbs, CrlParts parts) {
     if (!next_update) return std::nullopt;
     last = next_update->whole;
   }
-  std::size_t end = static_cast<std::size_t>(last.data() + last.size() - tbs.content.data());
+  auto end = static_cast<std::size_t>(last.data() + last.size() - tbs.content.data());
   parts.before = tbs.content.first(end);
   if (const auto entries = fields.next(der::kSequence)) {
     parts.entries = entries->content;

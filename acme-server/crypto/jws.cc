@@ -116,12 +116,12 @@ void read_key(const JsonObject& header, Jws& jws) {
   const Json* kid = header.find("kid");
   const Json* jwk = header.find("jwk");
   if (kid != nullptr && jwk != nullptr)
-    malformed("The JWS header has both \"kid\" and \"jwk\"; send one of them");
+    malformed(R"(The JWS header has both "kid" and "jwk"; send one of them)");
   if (kid != nullptr) {
     jws.kid = header.string("kid", kMaxKeyIdBytes);
     return;
   }
-  if (jwk == nullptr) malformed("The JWS header has neither \"kid\" nor \"jwk\"");
+  if (jwk == nullptr) malformed(R"(The JWS header has neither "kid" nor "jwk")");
   Expected<Jwk, std::string> key = parse_jwk(*jwk);
   if (!key) refuse(Kind::bad_public_key, "The JWS's key is not acceptable: " + key.error());
   if (const auto algorithm = jwk->find("alg");
@@ -170,7 +170,7 @@ MacJws read_mac_jws(std::string_view text) {
   if (header.find("nonce") != nullptr)
     malformed("The external account binding has a \"nonce\"; leave it out");
   if (header.find("jwk") != nullptr)
-    malformed("The external account binding has a \"jwk\"; name its key in \"kid\"");
+    malformed(R"(The external account binding has a "jwk"; name its key in "kid")");
   return {.kid = header.string("kid", kMaxKeyIdBytes),
           .url = url_in(header),
           .payload = std::move(parts.payload),

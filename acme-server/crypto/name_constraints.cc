@@ -6,12 +6,20 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 #include "acme-server/crypto/asn1.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/der.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/names.h"
@@ -233,7 +241,7 @@ std::optional<std::string> why_constraints_are_read_differently(const Certificat
   const auto ours = read_name_constraints(ca);
   if (!ours) return ours.error();
   const auto theirs = decode_constraints(ca);
-  if (!theirs->get()) return std::nullopt;
+  if (!*theirs) return std::nullopt;
   for (const std::string& probe : probes_for(*ours)) {
     const bool we = !why_outside(*ours, probe);
     const bool they = openssl_permits(ca, **theirs, probe);

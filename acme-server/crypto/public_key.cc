@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"

@@ -65,7 +65,7 @@ class FileSigner final : public Signer {
 
   Bytes sign(ByteView message) override {
     const auto context = require_handle(DigestContext(EVP_MD_CTX_new()), "signing");
-    std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(key_.get()));
+    auto size = static_cast<std::size_t>(EVP_PKEY_get_size(key_.get()));
     Bytes signature(size);
     require_openssl(EVP_MD_CTX_copy_ex(context.get(), begun_.get()) == 1 &&
                         EVP_DigestSign(context.get(), signature.data(), &size, message.data(),

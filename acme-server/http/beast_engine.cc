@@ -1,6 +1,8 @@
 // The only file that includes Boost: Asio says when a socket is ready, Beast parses what framing.h
 // has let pass. An io_context per I/O thread; a connection, like a listener, stays with the one it
 // was given, so that an event wakes one thread and no strand is needed.
+#include <signal.h>
+
 #include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -9,16 +11,36 @@
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>  // Asio 1.74 forgets it in C++20 mode
+#include <vector>
 
 #include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/crew.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/metrics.h"
 #include "acme-server/http/connection.h"
 #include "acme-server/http/engine.h"
+#include "acme-server/http/framing.h"
+#include "acme-server/http/http.h"
+#include "acme-server/http/http_options.h"
+#include "acme-server/http/request_reader.h"
+#include "acme-server/http/response.h"
 #include "acme-server/http/socket.h"
+#include "acme-server/http/tls.h"
 
 namespace gatehouse::http {
 

@@ -16,10 +16,10 @@ namespace gatehouse::http {
 
 // What one client, or all of them together, can cost us.
 struct Limits {
-  std::size_t header_bytes = 16 * 1024;  // request line and fields: above it 431
-  std::size_t header_count = 100;        // fields: above it 431
+  std::size_t header_bytes = std::size_t{16} * 1024;  // request line and fields: above it 431
+  std::size_t header_count = 100;                     // fields: above it 431
   std::size_t body_bytes =
-      64 * 1024;  // above it 413; a JWS with a CSR of many names is a tenth of it
+      std::size_t{64} * 1024;  // above it 413; a JWS with a CSR of many names is a tenth of it
   std::size_t connections =
       20000;  // of one listener, so that a flood on one leaves the others free
   std::size_t handshakes =

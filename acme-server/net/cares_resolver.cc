@@ -118,13 +118,15 @@ Channel new_channel(const Endpoint& server, DnsTransport transport) {
   options.tries = 1;
   options.timeout = 1000 * 3600;  // `deadline` ends the try, not c-ares
   options.ednspsz = kEdnsSize;
-  int mask = ARES_OPT_FLAGS | ARES_OPT_TRIES | ARES_OPT_TIMEOUTMS | ARES_OPT_EDNSPSZ;
 #ifdef ARES_OPT_QUERY_CACHE
   // c-ares 1.31 and later remember answers; a validation has to ask.
   options.qcache_max_ttl = 0;
-  mask |= ARES_OPT_QUERY_CACHE;
+  constexpr int kNoCache = ARES_OPT_QUERY_CACHE;
+#else
+  constexpr int kNoCache = 0;
 #endif
-  Channel channel = open_channel(options, mask);
+  Channel channel = open_channel(
+      options, ARES_OPT_FLAGS | ARES_OPT_TRIES | ARES_OPT_TIMEOUTMS | ARES_OPT_EDNSPSZ | kNoCache);
   use_server(channel.get(), server);
   return channel;
 }
@@ -301,7 +303,7 @@ Expected<DnsAnswer, DnsError> CaresResolver::query(const std::string& name, Reco
     taken = answer;
     return false;
   });
-  return *std::move(taken);
+  return std::move(taken).value();
 }
 
 void CaresResolver::query_each(std::span<const Question> questions, const Take& take) {
@@ -333,7 +335,9 @@ void CaresResolver::query_each(std::span<const Question> questions, const Take& 
         answers[inquiry.index] = std::move(answer);
       }
       while (!enough && taken < answers.size() && answers[taken]) {
-        enough = !take(*answers[taken++]) || taken == answers.size();
+        const auto& next = *answers[taken];
+        ++taken;
+        enough = !take(next) || taken == answers.size();
       }
       return enough;
     };
@@ -354,13 +358,12 @@ std::optional<std::string> CaresResolver::why_not_validating(const std::string& 
                     .deadline = deadline.at_most(options_.timeout),
                     .message = {}};
     ask(server, {&inquiry, 1}, [](const Inquiry&) { return true; });
-    const std::string begin = "the DNS server " + server.to_string();
     if (const auto failure = inquiry.failure(what)) {
-      return begin + " gives no answer: " + failure->detail;
+      return "the DNS server " + server.to_string() + " gives no answer: " + failure->detail;
     }
     if (!is_authenticated(inquiry.message)) {
-      return begin + " does not validate DNSSEC: its answer for " + what +
-             " comes without the AD bit";
+      return "the DNS server " + server.to_string() + " does not validate DNSSEC: its answer for " +
+             what + " comes without the AD bit";
     }
   }
   return std::nullopt;

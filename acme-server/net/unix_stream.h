@@ -30,6 +30,9 @@ class UnixStream final {
 
   ~UnixStream();
 
+  UnixStream(const UnixStream&) = delete;
+  UnixStream& operator=(const UnixStream&) = delete;
+
   UnixStream(UnixStream&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
 
   UnixStream& operator=(UnixStream&& other) noexcept;

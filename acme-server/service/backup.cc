@@ -1,6 +1,5 @@
 #include "acme-server/service/backup.h"
 
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>

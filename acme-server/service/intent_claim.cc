@@ -231,7 +231,7 @@ std::optional<Ended> store_checks(store::Tx& tx, JobRun& run, const Policy& poli
   }
   const bool give_up = run.job().attempts + 1 >= kCaaTries;
   if (const std::optional<Problem> problem = caa_problem(checks, give_up)) {
-    std::optional<store::Issuance> issuance = tx.issuances().current(id);
+    const std::optional<store::Issuance> issuance = tx.issuances().current(id);
     return fail(tx, run, *order, issuance, *problem);
   }
   return std::nullopt;

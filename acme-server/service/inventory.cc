@@ -12,11 +12,19 @@
 #include <vector>
 
 #include "acme-server/base/text.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/order_events.h"
 #include "acme-server/service/order_story.h"
 #include "acme-server/service/order_view.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/certificates.h"
+#include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
 

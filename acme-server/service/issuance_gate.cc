@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
+#include "acme-server/base/metrics.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/uptime.h"
 #include "acme-server/core/problem.h"

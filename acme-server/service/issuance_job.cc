@@ -22,6 +22,7 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"

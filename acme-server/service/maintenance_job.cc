@@ -20,6 +20,7 @@
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/job.h"
+#include "acme-server/service/policy_options.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/clock.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/wire_names.h"
+#include "acme-server/service/order_story.h"
 #include "acme-server/store/audit.h"
+#include "acme-server/store/store.h"
 
 namespace gatehouse::service {
 namespace {

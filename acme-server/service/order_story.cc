@@ -1,6 +1,7 @@
 #include "acme-server/service/order_story.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/authorization.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"

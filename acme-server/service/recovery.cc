@@ -1,7 +1,6 @@
 #include "acme-server/service/recovery.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -198,7 +197,7 @@ void Recovery::act_on(const store::AuditRow& row) {
     const std::int64_t code = details.optional_integer("reason", 0, 10).value_or(0);
     const int reason = code == 7 ? 0 : static_cast<int>(code);  // 7 is no reason (RFC 5280)
     const IssuerId issuer(details.string("issuer"));
-    const std::string serial = details.string("serial");
+    const std::string& serial = details.string("serial");
     revoke(issuer, serial, row.at, reason, "");
     if (!details.optional_bool("key_blocked").value_or(false)) return;
     if (const auto record = tx_.certificates().by_serial(issuer, serial)) {

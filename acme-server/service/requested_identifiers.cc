@@ -15,6 +15,7 @@
 #include "acme-server/core/profile.h"
 #include "acme-server/service/challenge_types.h"
 #include "acme-server/service/orders.h"
+#include "ca-backends/backend.h"
 #include "validators/validator.h"
 
 namespace gatehouse::service {

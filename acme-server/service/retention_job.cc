@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
@@ -16,7 +15,7 @@
 #include "acme-server/service/context.h"
 #include "acme-server/service/issuance_gate.h"
 #include "acme-server/service/job.h"
-#include "acme-server/service/policy_options.h"
+#include "acme-server/service/retention_options.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/retention.h"
 #include "acme-server/store/store.h"

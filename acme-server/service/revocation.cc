@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "acme-server/base/bytes.h"
-#include "acme-server/base/check.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"

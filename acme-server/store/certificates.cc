@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/clock.h"
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"

@@ -34,7 +34,7 @@ struct CrlRecord {
 // Parts that no CRL in force has are nobody's (a crash came between): sweep() takes them away.
 class Crls {
  public:
-  static constexpr std::size_t kPartBytes = 768 * 1024;
+  static constexpr std::size_t kPartBytes = std::size_t{768} * 1024;
 
   explicit Crls(sql::Connection& connection) : connection_(connection) {}
 

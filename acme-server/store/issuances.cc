@@ -1,5 +1,6 @@
 #include "acme-server/store/issuances.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,9 +13,9 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr IssuanceState kStates[] = {IssuanceState::prepared, IssuanceState::submitted,
-                                     IssuanceState::issued,   IssuanceState::refused,
-                                     IssuanceState::in_doubt, IssuanceState::abandoned};
+constexpr std::array kStates = {IssuanceState::prepared, IssuanceState::submitted,
+                                IssuanceState::issued,   IssuanceState::refused,
+                                IssuanceState::in_doubt, IssuanceState::abandoned};
 
 IssuanceState state_from(const std::string& text) {
   for (const IssuanceState state : kStates) {

@@ -1,6 +1,7 @@
 #include "acme-server/store/jobs.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -16,9 +17,9 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr JobKind kKinds[] = {JobKind::validate_challenge, JobKind::issue_certificate,
-                              JobKind::publish_crl,        JobKind::own_certificate,
-                              JobKind::maintenance,        JobKind::prune};
+constexpr std::array kKinds = {JobKind::validate_challenge, JobKind::issue_certificate,
+                               JobKind::publish_crl,        JobKind::own_certificate,
+                               JobKind::maintenance,        JobKind::prune};
 
 JobKind kind_from(const std::string& text) {
   for (const JobKind kind : kKinds) {
@@ -50,14 +51,14 @@ std::string_view to_string(JobKind kind) {
   return {};
 }
 
-void Jobs::enqueue(std::string id, JobKind kind, std::string_view subject, Instant run_at) {
+void Jobs::enqueue(std::string_view id, JobKind kind, std::string_view subject, Instant run_at) {
   connection_.execute(
       "INSERT INTO jobs (id, kind, subject, generation, run_at, attempts, lease_token, note, "
       "parked) VALUES ($1, $2, $3, 1, $4, 0, NULL, '', 0) "
       "ON CONFLICT (kind, subject) DO UPDATE SET generation = jobs.generation + 1, "
       "run_at = CASE WHEN jobs.lease_token IS NULL AND jobs.run_at > excluded.run_at "
       "THEN excluded.run_at ELSE jobs.run_at END",
-      params(std::move(id), to_string(kind), subject, run_at));
+      params(id, to_string(kind), subject, run_at));
 }
 
 std::optional<Job> Jobs::enqueue_leased(std::string id, JobKind kind, std::string_view subject,
@@ -69,7 +70,7 @@ std::optional<Job> Jobs::enqueue_leased(std::string id, JobKind kind, std::strin
           "parked) VALUES ($1, $2, $3, 1, $4, 0, $5, '', 0) ON CONFLICT (kind, subject) DO NOTHING",
           params(id, to_string(kind), subject, lease_until, lease_token)) == 1;
   if (!inserted) {
-    enqueue(std::move(id), kind, subject, now);
+    enqueue(id, kind, subject, now);
     return std::nullopt;
   }
   return Job{.id = std::move(id),

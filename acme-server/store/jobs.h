@@ -63,7 +63,7 @@ class Jobs {
 
   // Wishes for a job at `run_at` (job clock). When it is there already its generation is bumped,
   // and an unleased one that would run later runs at `run_at`. `id` is for a new row.
-  void enqueue(std::string id, JobKind kind, std::string_view subject, Instant run_at);
+  void enqueue(std::string_view id, JobKind kind, std::string_view subject, Instant run_at);
 
   // The same for a job that begins right after the COMMIT: the new row is leased until
   // `lease_until` under `lease_token`, as if it had been claimed at `now`. Nothing when the job is

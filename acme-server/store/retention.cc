@@ -1,7 +1,6 @@
 #include "acme-server/store/retention.h"
 
 #include <cstddef>
-#include <string>
 #include <string_view>
 #include <vector>
 

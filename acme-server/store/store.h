@@ -63,7 +63,7 @@ class Tx {
   State state() { return State(connection_); }
 
   // Events of this transaction; sealed into the hash chain at COMMIT.
-  Audit audit() { return Audit(connection_, now_, arrivals_, unsealed_); }
+  Audit audit() { return {connection_, now_, arrivals_, unsealed_}; }
 
   // Runs `task` on the caller's thread after the COMMIT, and not at all without one (so never in a
   // read): wake-ups. It does not throw.
@@ -130,7 +130,7 @@ class Store {
     } else {
       std::optional<Result> result;
       run_read([&](Tx& tx) { result.emplace(function(tx)); });
-      return std::move(*result);
+      return std::move(result).value();
     }
   }
 
@@ -162,7 +162,7 @@ class Store {
     } else {
       std::optional<Result> result;
       run_write([&](Tx& tx) { result.emplace(function(tx)); }, haste);
-      return std::move(*result);
+      return std::move(result).value();
     }
   }
 

@@ -6,6 +6,9 @@
 #include <memory>
 #include <utility>
 
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/metrics.h"
+
 namespace gatehouse::store {
 namespace {
 

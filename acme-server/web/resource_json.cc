@@ -25,7 +25,7 @@ Json new_object() {
   constexpr std::size_t kMostMembers = 10;
   Json::object_t members;
   members.reserve(kMostMembers);
-  return Json(std::move(members));
+  return Json(std::move(members));  // NOLINT(modernize-return-braced-init-list): a list of one
 }
 
 Json identifier_json(const Identifier& identifier) {

@@ -19,14 +19,12 @@
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/base/json.h"
-#include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
-#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/jwk.h"
@@ -254,7 +252,7 @@ void LocalCa::load_alternate(const std::string& path) {
   if (same == issuers_.end()) {
     throw std::runtime_error(path + ": its first certificate is not for the issuing CA \"" +
                              issuers_.front().certificate.subject_name +
-                             "\" (same name, key and key identifier), nor for one of \"previous\"");
+                             R"(" (same name, key and key identifier), nor for one of "previous")");
   }
   const Instant now = context_.clock.now();
   if (std::ranges::any_of(chain, [&](const Certificate& each) { return each.not_after < now; })) {

@@ -49,7 +49,7 @@ IssuerFiles issuer_in(const JsonObject& object, Key key) {
     // The text is not quoted: it may be the passphrase itself.
     throw JsonError(
         object.path_of("passphrase") +
-        ": must be \"env:NAME\" or \"file:path\"; a passphrase does not belong in this file");
+        R"(: must be "env:NAME" or "file:path"; a passphrase does not belong in this file)");
   }
   return files;
 }

@@ -27,8 +27,8 @@ enum class SignerOperation : std::uint8_t {
 };
 
 // A TBSCertList of two million entries. Memory is taken as the octets come, not before.
-inline constexpr std::size_t kMaxSignerMessage = 128 * 1024 * 1024;
-inline constexpr std::size_t kMaxSignerAnswer = 64 * 1024;
+inline constexpr std::size_t kMaxSignerMessage = std::size_t{128} << 20U;
+inline constexpr std::size_t kMaxSignerAnswer = std::size_t{64} * 1024;
 
 // A key by the SHA-256 of its SubjectPublicKeyInfo.
 using KeyId = crypto::Sha256;
