@@ -1,8 +1,6 @@
 // The only file that includes Boost: Asio says when a socket is ready, Beast parses what framing.h
 // has let pass. An io_context per I/O thread; a connection, like a listener, stays with the one it
 // was given, so that an event wakes one thread and no strand is needed.
-#include <signal.h>
-
 #include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
