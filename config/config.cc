@@ -20,7 +20,7 @@
 #include "acme-server/http/http_options.h"
 #include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
-#include "acme-server/service/retention_options.h"
+#include "acme-server/service/operations/retention_options.h"
 #include "config/fields.h"
 #include "config/listeners.h"
 #include "config/profiles.h"

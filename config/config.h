@@ -16,8 +16,8 @@
 #include "acme-server/http/http_options.h"
 #include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
+#include "acme-server/service/operations/retention_options.h"
 #include "acme-server/service/policy_options.h"
-#include "acme-server/service/retention_options.h"
 #include "acme-server/store/store_options.h"
 #include "acme-server/web/web_options.h"
 

@@ -1,14 +1,14 @@
 // Api: what the endpoints work with, gathered once by Handler.
 #pragma once
 
-#include "acme-server/service/accounts.h"
-#include "acme-server/service/certificates.h"
-#include "acme-server/service/challenges.h"
+#include "acme-server/service/accounts/accounts.h"
+#include "acme-server/service/certificates/certificates.h"
+#include "acme-server/service/certificates/revocation.h"
 #include "acme-server/service/context.h"
-#include "acme-server/service/orders.h"
-#include "acme-server/service/revocation.h"
+#include "acme-server/service/orders/challenges.h"
+#include "acme-server/service/orders/orders.h"
+#include "acme-server/web/acme/nonces.h"
 #include "acme-server/web/links.h"
-#include "acme-server/web/nonces.h"
 #include "acme-server/web/web_options.h"
 
 namespace gatehouse::web {

@@ -10,7 +10,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
-#include "acme-server/service/certificates.h"
+#include "acme-server/service/certificates/certificates.h"
 #include "acme-server/web/problem_json.h"
 #include "acme-server/web/responses.h"
 

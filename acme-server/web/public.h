@@ -4,7 +4,7 @@
 
 #include "acme-server/base/clock.h"
 #include "acme-server/http/http.h"
-#include "acme-server/service/certificates.h"
+#include "acme-server/service/certificates/certificates.h"
 
 namespace gatehouse::web {
 

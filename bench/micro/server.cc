@@ -18,9 +18,9 @@
 #include "acme-server/http/framing.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/store.h"
+#include "acme-server/web/acme/nonces.h"
+#include "acme-server/web/acme/resource_json.h"
 #include "acme-server/web/links.h"
-#include "acme-server/web/nonces.h"
-#include "acme-server/web/resource_json.h"
 #include "bench/filler.h"
 
 namespace {

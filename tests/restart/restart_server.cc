@@ -20,8 +20,8 @@
 #include <string_view>
 #include <utility>
 
-#include "acme-server/app/cli.h"
-#include "acme-server/app/host.h"
+#include "acme-server/app/cli/cli.h"
+#include "acme-server/app/server/host.h"
 #include "acme-server/base/crash_point.h"
 #include "tests/support/fake_resolver.h"
 #include "tests/support/recording_signer.h"

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "acme-server/app/server.h"
+#include "acme-server/app/server/server.h"
 #include "acme-server/base/executor.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/json.h"

@@ -14,7 +14,7 @@
 #include "acme-server/base/json.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
-#include "acme-server/service/certificates.h"
+#include "acme-server/service/certificates/certificates.h"
 #include "acme-server/web/handler.h"
 #include "tests/support/test_services.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "acme-server/base/check.h"
-#include "acme-server/web/routes.h"
+#include "acme-server/web/acme/routes.h"
 #include "tests/support/test_web.h"
 
 namespace gatehouse::web {

@@ -1,5 +1,5 @@
 // Nobody but RequestAuth makes a proof.
-#include "acme-server/web/request_auth.h"
+#include "acme-server/web/acme/request_auth.h"
 
 namespace gatehouse::web {
 

@@ -1,5 +1,5 @@
 // A handler that asks for no proof is not taken where one is given.
-#include "acme-server/web/request_auth.h"
+#include "acme-server/web/acme/request_auth.h"
 
 namespace gatehouse::web {
 

@@ -1,5 +1,5 @@
 // The right to read is not the right to change.
-#include "acme-server/web/endpoints.h"
+#include "acme-server/web/acme/endpoints.h"
 
 namespace gatehouse::web {
 

@@ -1,0 +1,185 @@
+// `gatehouse serve` and `gatehouse check-config`.
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "acme-server/app/cli/cli.h"
+#include "acme-server/app/server/config_checks.h"
+#include "acme-server/app/server/host.h"
+#include "acme-server/app/server/service_manager.h"
+#include "acme-server/app/server/start_report.h"
+#include "acme-server/base/log.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+constexpr const char* kServeFooter =
+    "DESCRIPTION\n"
+    "  Serves ACME on the config's \"acme\" listeners, CRLs and issuers on \"public\", health and\n"
+    "  metrics on \"operations\". Everything is looked at before the first listener opens; what is "
+    "in\n"
+    "  the way is one line on standard error. The listener's own certificate is issued at the "
+    "first\n"
+    "  start and renewed by itself. The log goes to standard error.\n"
+    "\n"
+    "  Any option of the config can be set here: --set validators.http01.port=5002. The value is "
+    "read\n"
+    "  as JSON, or else as text.\n"
+    "\n"
+    "SIGNALS\n"
+    "  TERM, INT  stop: no new connections, requests in flight are answered (limits.drain), work "
+    "that\n"
+    "             is begun and not finished is taken up at the next start\n"
+    "  HUP        reload profiles, key policies, limits per account, hosts and proxies from the "
+    "config,\n"
+    "             and listener certificates from their files; what is bad changes nothing and is "
+    "logged\n"
+    "\n"
+    "EXAMPLES\n"
+    "  gatehouse serve --config /etc/gatehouse/gatehouse.json\n"
+    "  gatehouse serve --config gatehouse.json --set log.format=console --set log.level=debug";
+
+constexpr const char* kCheckFooter =
+    "DESCRIPTION\n"
+    "  Reads the config as serve would, and says what is wrong with it, by its path and the range "
+    "that\n"
+    "  is allowed. Opens neither keys nor database nor sockets, so it can run beside a server.\n"
+    "\n"
+    "EXAMPLE\n"
+    "  gatehouse check-config --config gatehouse.json && systemctl reload gatehouse";
+
+struct Arguments {
+  std::string config = "gatehouse.json";
+  std::vector<std::string> settings;
+};
+
+// Keys are in this process's memory: none of it goes into a core file, nor to a debugger of ours.
+void forbid_core_dumps() {
+  const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+// An arena a core: of glibc's eight a core, each keeps for itself what a busy minute freed.
+// Before the first thread.
+void share_arenas() {
+  ::mallopt(M_ARENA_MAX, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+}
+
+// The signals that we wait for; blocked in this thread, and so in all that it starts.
+sigset_t block_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, number);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Listeners that go by the service manager's names get its sockets.
+void take_sockets(config::Config& config, ServiceManager& manager) {
+  for (auto* kind : {&config.acme, &config.public_files, &config.operations}) {
+    for (config::ListenerConfig& listener : *kind) {
+      if (listener.socket_name.empty()) continue;
+      listener.listener.address =
+          http::InheritedSocket{.descriptor = manager.take_socket(listener.socket_name)};
+    }
+  }
+}
+
+// Waits for a signal, and tells a watchdog meanwhile that the server lives: only while it does.
+int next_signal(const sigset_t& signals, const ServiceManager& manager, const Host& host) {
+  if (!manager.watchdog()) {
+    int number = 0;
+    while (::sigwait(&signals, &number) != 0) {
+    }
+    return number;
+  }
+  const std::chrono::microseconds interval = *manager.watchdog();
+  const auto pause = std::chrono::duration_cast<std::chrono::nanoseconds>(interval / 3);
+  const auto whole = std::chrono::floor<std::chrono::seconds>(pause);
+  const timespec wait{.tv_sec = whole.count(), .tv_nsec = (pause - whole).count()};
+  for (;;) {
+    const int number = ::sigtimedwait(&signals, nullptr, &wait);
+    if (number > 0) return number;
+    if (host.silence() < interval / 2) manager.alive();
+  }
+}
+
+int serve(const Arguments& arguments) {
+  forbid_core_dumps();
+  share_arenas();
+  const sigset_t signals = block_signals();
+  ServiceManager manager;
+  config::Config config = config::load_config(arguments.config, arguments.settings);
+  take_sockets(config, manager);
+  Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
+  std::vector<config::Config> configs;
+  configs.push_back(std::move(config));
+  Host host(std::move(configs), log, {});
+  for (const std::string& line : host.start()) log.info("server.start", {{"line", line}});
+  log.info("server.ready");
+  manager.ready("Serving");
+
+  while (next_signal(signals, manager, host) == SIGHUP) {
+    log.info("server.reload");
+    manager.reloading();
+    manager.ready(host.reload() ? "Serving" : "Serving; the last reload was refused, see the log");
+  }
+  manager.stopping();
+  log.info("server.stopping");
+  const bool drained = host.stop();
+  log.info("server.stopped", {{"drained", drained}});
+  return drained ? kDone : kFailed;
+}
+
+int check_config(const Arguments& arguments) {
+  const config::Config config = config::load_config(arguments.config, arguments.settings);
+  check_parts(config);
+  for (const std::string& line : report_server(config, {})) std::cout << line << '\n';
+  std::cout << config.file << " is good\n";
+  return kDone;
+}
+
+void add_arguments(CLI::App& command, Arguments& arguments) {
+  command.add_option("-c,--config", arguments.config, "The config file")->capture_default_str();
+  command
+      .add_option("--set", arguments.settings,
+                  "PATH=VALUE: an option that wins over the file's; may be repeated")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, Command& chosen) {
+  CLI::App* command = program.add_subcommand("serve", "Run the server");
+  command->footer(kServeFooter);
+  auto arguments = std::make_shared<Arguments>();
+  add_arguments(*command, *arguments);
+  command->callback([&chosen, arguments] { chosen = [arguments] { return serve(*arguments); }; });
+}
+
+void add_check_config(CLI::App& program, Command& chosen) {
+  CLI::App* command = program.add_subcommand("check-config", "Say what is wrong with a config");
+  command->footer(kCheckFooter);
+  auto arguments = std::make_shared<Arguments>();
+  add_arguments(*command, *arguments);
+  command->callback(
+      [&chosen, arguments] { chosen = [arguments] { return check_config(*arguments); }; });
+}
+
+}  // namespace gatehouse::app

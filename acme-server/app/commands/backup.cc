@@ -1,0 +1,135 @@
+// `gatehouse backup` and `gatehouse restore`.
+#include <CLI/App.hpp>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "acme-server/app/cli/cli.h"
+#include "acme-server/app/commands/commands.h"
+#include "acme-server/app/commands/control.h"
+#include "acme-server/app/server/quiet_environment.h"
+#include "acme-server/app/server/restore.h"
+#include "acme-server/app/server/server.h"
+#include "acme-server/base/json.h"
+#include "acme-server/service/operations/recovery.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+constexpr const char* kBackupFooter =
+    "DESCRIPTION\n"
+    "  Copies the database, as it is at one moment, to a new file (mode 0600), while the server "
+    "goes\n"
+    "  on, and checks the copy. The server writes the file, so its user must be allowed to. Keys "
+    "are\n"
+    "  not in it: keep copies of ca/ and of the config elsewhere.\n"
+    "\n"
+    "EXAMPLE\n"
+    "  gatehouse backup /var/backups/gatehouse/monday.db";
+
+constexpr const char* kRestoreFooter =
+    "DESCRIPTION\n"
+    "  Puts a backup in the database's place. The server must be stopped. What was revoked or\n"
+    "  deactivated since the backup is not in it: give the latest CRL of every issuer and shard, "
+    "as\n"
+    "  it was published (DER), and the exported audit log, as far as you have them. No CRL number "
+    "goes\n"
+    "  down and no revocation that they tell of is taken back. What cannot be known is printed.\n"
+    "  The database that was there is kept beside it.\n"
+    "\n"
+    "EXAMPLE\n"
+    "  gatehouse restore monday.db --crl latest.crl --audit audit.jsonl";
+
+struct BackupArguments {
+  ControlOptions control;
+  std::string to;
+};
+
+struct RestoreArguments {
+  ControlOptions control;
+  RestoreRequest request;
+};
+
+int run_backup(const BackupArguments& arguments) {
+  Control control(arguments.control);
+  const std::string to = std::filesystem::absolute(arguments.to).lexically_normal().string();
+  const Json result = control.ask("/backup", {{"to", to}});
+  if (arguments.control.json) {
+    print_line(result);
+  } else {
+    std::cout << "backed up to " << text_of(result, "file") << ", " << text_of(result, "octets")
+              << " octets, checked\n";
+  }
+  return kDone;
+}
+
+Json to_json(const Restored& restored) {
+  const service::Recovered& recovered = restored.recovered;
+  return {{"kept", restored.kept},
+          {"revoked", recovered.revoked},
+          {"revoked_unknown", recovered.revoked_unknown},
+          {"accounts_deactivated", recovered.accounts_deactivated},
+          {"keys_blocked", recovered.keys_blocked},
+          {"events", recovered.events},
+          {"highest_crl_number", recovered.highest_number},
+          {"unknown", recovered.unknown}};
+}
+
+void print_restored(const Restored& restored) {
+  const service::Recovered& recovered = restored.recovered;
+  std::cout << "restored; taken over from what was given:\n"
+            << "  " << recovered.revoked << " certificates revoked since the backup\n"
+            << "  " << recovered.revoked_unknown
+            << " revoked serials of certificates that the backup does not know\n"
+            << "  " << recovered.accounts_deactivated << " accounts deactivated since\n"
+            << "  " << recovered.keys_blocked << " keys blocked since\n"
+            << "  " << recovered.events << " events of the audit log\n"
+            << "  the next CRL's number is higher than " << recovered.highest_number << '\n';
+  for (const std::string& sentence : recovered.unknown)
+    std::cout << "not known: " << sentence << '\n';
+  if (!restored.kept.empty())
+    std::cout << "the database before is kept as " << restored.kept << '\n';
+}
+
+int run_restore(const RestoreArguments& arguments) {
+  const config::Config config =
+      config::load_config(arguments.control.config, arguments.control.settings);
+  QuietEnvironment environment(config);
+  const Restored restored = restore(config, arguments.request, [&](const config::Config& at_work) {
+    return std::make_unique<Server>(at_work, environment.get());
+  });
+  if (arguments.control.json) {
+    print_line(to_json(restored));
+  } else {
+    print_restored(restored);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_backup(CLI::App& program, Command& chosen) {
+  CLI::App* backup = program.add_subcommand("backup", "Copy the database while it is in use");
+  backup->footer(kBackupFooter);
+  auto to = std::make_shared<BackupArguments>();
+  add_control_options(*backup, to->control);
+  backup->add_option("file", to->to, "The new file")->required();
+  backup->callback([&chosen, to] { chosen = [to] { return run_backup(*to); }; });
+
+  CLI::App* restore = program.add_subcommand("restore", "Put a backup in the database's place");
+  restore->footer(kRestoreFooter);
+  auto from = std::make_shared<RestoreArguments>();
+  add_control_options(*restore, from->control);
+  restore->add_option("file", from->request.backup, "The backup")->required();
+  restore->add_option("--crl", from->request.crls, "A CRL published since; may be repeated")
+      ->allow_extra_args(false);
+  restore
+      ->add_option("--audit", from->request.audit_logs, "The exported audit log; may be repeated")
+      ->allow_extra_args(false);
+  restore->callback([&chosen, from] { chosen = [from] { return run_restore(*from); }; });
+}
+
+}  // namespace gatehouse::app

@@ -1,0 +1,159 @@
+// `gatehouse order list | show | resume`.
+#include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "acme-server/app/cli/cli.h"
+#include "acme-server/app/commands/commands.h"
+#include "acme-server/app/commands/control.h"
+#include "acme-server/app/commands/table.h"
+#include "acme-server/base/json.h"
+#include "acme-server/base/text.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+constexpr const char* kListFooter =
+    "EXAMPLES\n"
+    "  gatehouse order list --limit 20\n"
+    "  gatehouse order list --status processing\n"
+    "  gatehouse order list --account ID --json";
+
+constexpr const char* kShowFooter =
+    "DESCRIPTION\n"
+    "  Tells why an order stands where it stands: what failed and with which words, what is tried "
+    "again\n"
+    "  and when, whom it waits for; then its names, its intents, and what the audit trail says of "
+    "it\n"
+    "  and of its authorizations (among the 200,000 events after they were made; `gatehouse audit "
+    "show\n"
+    "  --account ID` has all).\n"
+    "\n"
+    "EXAMPLES\n"
+    "  gatehouse order show ID\n"
+    "  gatehouse order show ID --json | jq -r '.why[]'";
+
+constexpr const char* kResumeFooter =
+    "DESCRIPTION\n"
+    "  Sets the issuance of an order going that was parked for an operator: the CA is asked again "
+    "about\n"
+    "  the same certificate, never for another one. Settle first what `gatehouse order show` says "
+    "of it.\n"
+    "\n"
+    "EXAMPLES\n"
+    "  gatehouse status --json | jq -r '.parked[].subject'\n"
+    "  gatehouse order resume ID";
+
+struct Arguments {
+  ControlOptions control;
+  std::string order, account, status;
+  std::uint64_t limit = 0;
+};
+
+int run_list(const Arguments& arguments) {
+  Json query = Json::object();
+  if (!arguments.account.empty()) query["account"] = arguments.account;
+  if (!arguments.status.empty()) query["status"] = arguments.status;
+  Control control(arguments.control);
+  Listing listing(arguments.control.json, arguments.limit,
+                  {"ORDER", "STATUS", "CREATED", "ACCOUNT", "NAMES"},
+                  [](const Json& order) -> std::vector<std::string> {
+                    return {text_of(order, "id"), text_of(order, "status"),
+                            time_of(order, "created"), text_of(order, "account"), names_of(order)};
+                  });
+  list_pages(control, "/order/list", query, "orders", listing);
+  return kDone;
+}
+
+std::string authorizations_of(const Json& order) {
+  std::vector<std::string> lines;
+  for (const Json& each : order.at("authorizations")) {
+    std::string line = (each.at("wildcard").get<bool>() ? "*." : "") + text_of(each, "identifier") +
+                       ": " + text_of(each, "status");
+    for (const Json& challenge : each.at("challenges")) {
+      line += ", " + text_of(challenge, "type") + " " + text_of(challenge, "status");
+    }
+    lines.push_back(std::move(line));
+  }
+  return join(lines, "\n");
+}
+
+void print_order(const Json& order) {
+  std::vector<std::string> why;
+  for (const Json& sentence : order.at("why")) why.push_back(sentence.get<std::string>());
+  std::vector<std::string> intents;
+  for (const Json& each : order.at("issuances")) {
+    intents.push_back(text_of(each, "state") + ", serial " + text_of(each, "serial") + ", of " +
+                      time_of(each, "created"));
+  }
+  std::cout << print_fields({{"order", text_of(order, "id")},
+                             {"status", text_of(order, "status")},
+                             {"why", join(why, "\n")},
+                             {"names", names_of(order)},
+                             {"proofs", authorizations_of(order)},
+                             {"account", text_of(order, "account")},
+                             {"profile", text_of(order, "profile")},
+                             {"created", time_of(order, "created")},
+                             {"expires", time_of(order, "expires")},
+                             {"finalized", time_of(order, "finalized")},
+                             {"intents", join(intents, "\n")},
+                             {"certificate", text_of(order, "certificate")}})
+            << '\n';
+  Table events({"AT", "EVENT", "BY", "DETAILS"});
+  for (const Json& each : order.at("events")) {
+    events.add(
+        {time_of(each, "at"), text_of(each, "kind"), text_of(each, "actor"), details_of(each)});
+  }
+  std::cout << events.take_page();
+}
+
+// `path` is a command that takes an order and answers with it.
+void add_verb(CLI::App& noun, Command& chosen, const std::string& verb, const char* what,
+              const char* footer, const char* path) {
+  CLI::App* command = noun.add_subcommand(verb, what);
+  command->footer(footer);
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("order", arguments->order, "Its id")->required();
+  add_control_options(*command, arguments->control);
+  command->callback([&chosen, arguments, path] {
+    chosen = [arguments, path] {
+      Control control(arguments->control);
+      const Json order = control.ask(path, {{"order", arguments->order}});
+      if (arguments->control.json) {
+        print_line(order);
+      } else {
+        print_order(order);
+      }
+      return kDone;
+    };
+  });
+}
+
+}  // namespace
+
+void add_order(CLI::App& program, Command& chosen) {
+  CLI::App* noun = program.add_subcommand("order", "List and show orders, resume a parked one");
+  noun->require_subcommand(1);
+  CLI::App* list = noun->add_subcommand("list", "List orders, the newest first");
+  list->footer(kListFooter);
+  auto arguments = std::make_shared<Arguments>();
+  list->add_option("--account", arguments->account, "Those of this account");
+  list->add_option("--status", arguments->status, "Those that are")
+      ->check(CLI::IsMember(
+          std::vector<std::string>{"pending", "ready", "processing", "valid", "invalid"}));
+  list->add_option("--limit", arguments->limit, "At most so many; 0: all")->capture_default_str();
+  add_control_options(*list, arguments->control);
+  list->callback([&chosen, arguments] { chosen = [arguments] { return run_list(*arguments); }; });
+  add_verb(*noun, chosen, "show", "Tell why an order stands where it stands", kShowFooter,
+           "/order/show");
+  add_verb(*noun, chosen, "resume", "Set a parked order going again", kResumeFooter,
+           "/order/resume");
+}
+
+}  // namespace gatehouse::app

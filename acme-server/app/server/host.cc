@@ -1,0 +1,417 @@
+#include "acme-server/app/server/host.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "acme-server/app/server/environment.h"
+#include "acme-server/app/server/preflight.h"
+#include "acme-server/app/server/server.h"
+#include "acme-server/app/server/start_report.h"
+#include "acme-server/app/signer/signer_process.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/base/crew.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/executor.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/base/uptime.h"
+#include "acme-server/http/engine.h"
+#include "acme-server/http/http.h"
+#include "acme-server/http/http_options.h"
+#include "acme-server/net/cares_resolver.h"
+#include "acme-server/net/dnssec_options.h"
+#include "acme-server/net/socket_dialer.h"
+#include "acme-server/service/issuance/own_certificate_job.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLongestSleep{1000};
+// Of the questions whether resolvers validate DNSSEC, all in all.
+constexpr milliseconds kDnssecWait{5000};
+// What a lane takes beyond what runs: the runner claims no more jobs than there are idle threads,
+// so only Servers that race for the last thread queue at all.
+constexpr std::size_t kLaneQueue = 256;
+// Groups of one store: one runs, one waits (Store::Options::queue_limit bounds what is in them).
+constexpr std::size_t kHousekeeperQueue = 64;
+constexpr std::size_t kControlThreads = 2;  // one long command does not keep the next from running
+
+struct Route {
+  http::Handler handler;
+  std::string kind;  // "acme", "public", "operations", "control"
+};
+
+// A Server with what is its alone.
+struct Instance {
+  config::Config config;
+  std::size_t number = 0;
+  Metrics metrics;
+  std::unique_ptr<net::CaresResolver> resolver;
+  std::unique_ptr<WorkerPool> housekeeper;
+  std::unique_ptr<Environment> environment;
+  std::vector<std::unique_ptr<SignerProcess>> signers;
+  std::unique_ptr<Server> server;
+
+  std::string listener_name(const std::string& name) const {
+    return std::to_string(number) + "/" + name;
+  }
+};
+
+// Own certificates as they come: before the engine serves they are kept, then handed to it.
+struct Identities {
+  bool serving = false;
+  std::map<std::size_t, service::TlsIdentity> latest;
+};
+
+// For the processes of root and of our own user; anybody else is closed at accept.
+http::Listener control_listener(const Instance& instance) {
+  return {.name = instance.listener_name("control"),
+          .address = http::UnixAddress{.path = instance.config.control_socket, .mode = 0600},
+          .tls = {},
+          .origins = {},
+          .uids = operator_uids()};
+}
+
+http::TlsOptions tls_of(const service::TlsIdentity& identity) {
+  http::TlsOptions tls;
+  tls.certificate_chain_pem = identity.chain_pem;
+  tls.private_key_pem = identity.key_pem;
+  return tls;
+}
+
+}  // namespace
+
+struct Host::Impl {
+  Impl(std::vector<config::Config> configs, Log& given_log, const Options& options);
+
+  void add_server(config::Config config, std::size_t number, const Options& options);
+  std::vector<http::Listener> listeners();
+  void check_dnssec(Instance& instance);
+  void add_route(const Instance& instance, const std::string& name, const std::string& kind);
+  void dispatch(http::Request request, http::Respond respond) const;
+  void renew_own(std::size_t number, const service::TlsIdentity& identity);
+  void hand_over(std::size_t number, const service::TlsIdentity& identity);
+  void schedule(const std::stop_token& stop);
+  void wake();
+  bool reload(Instance& instance);
+  bool stop();
+
+  Log& log;
+  SystemClock clock;
+  MachineUptime uptime;
+  OsEntropy entropy;
+  net::SocketDialer dialer;
+  config::ThreadsConfig threads;
+  Crew requests;  // and the engine's loops
+  WorkerPool validation, issuance, maintenance, control;
+  std::vector<std::unique_ptr<Instance>> instances;
+  std::unique_ptr<http::Engine> engine;
+  std::map<std::string, Route> routes;  // by listener; immutable once the engine has started
+  std::vector<http::ListenerAddress> bound;
+  Guarded<Identities> identities;
+  Guarded<bool> woken;
+  std::jthread scheduler;
+  std::atomic<std::chrono::steady_clock::time_point> last_round = std::chrono::steady_clock::now();
+  std::optional<bool> stopped;  // what the first stop() returned
+};
+
+Host::Impl::Impl(std::vector<config::Config> configs, Log& given_log, const Options& options)
+    : log(given_log),
+      threads(configs.at(0).threads),
+      requests({.name = "requests",
+                .loops = threads.http,
+                .threads = threads.requests,
+                .queue_limit = threads.request_queue}),
+      validation({.name = "validation", .threads = threads.validation, .queue_limit = kLaneQueue}),
+      issuance({.name = "issuance", .threads = threads.issuance, .queue_limit = kLaneQueue}),
+      maintenance({.name = "maintenance", .threads = 1, .queue_limit = kLaneQueue}),
+      control({.name = "control", .threads = kControlThreads, .queue_limit = kLaneQueue}) {
+  const http::Limits limits = configs.front().limits;
+  for (std::size_t i = 0; i < configs.size(); ++i) add_server(std::move(configs[i]), i, options);
+  engine = std::make_unique<http::Engine>(
+      http::EngineOptions{.limits = limits, .threads = threads.http, .crew = &requests}, clock, log,
+      instances.front()->metrics);
+}
+
+void Host::Impl::add_server(config::Config config, std::size_t number, const Options& options) {
+  instances.push_back(std::make_unique<Instance>());
+  Instance& instance = *instances.back();
+  instance.config = std::move(config);
+  instance.number = number;
+  instance.resolver = std::make_unique<net::CaresResolver>(instance.config.resolver, entropy);
+  instance.housekeeper = std::make_unique<WorkerPool>(
+      WorkerPool::Options{.name = "housekeeper", .threads = 1, .queue_limit = kHousekeeperQueue});
+  const Environment base{.clock = clock,
+                         .job_clock = clock,
+                         .uptime = uptime,
+                         .entropy = entropy,
+                         .resolver = *instance.resolver,
+                         .dialer = dialer,
+                         .log = log,
+                         .metrics = instance.metrics,
+                         .executors = {.requests = requests,
+                                       .validation = validation,
+                                       .issuance = issuance,
+                                       .maintenance = maintenance,
+                                       .control = control,
+                                       .housekeeping = *instance.housekeeper}};
+  instance.environment =
+      std::make_unique<Environment>(options.adjust ? options.adjust(number, base) : base);
+  for (const std::string& backend : spawned_signers(instance.config)) {
+    make_private_folder(instance.config.data_directory);
+    instance.signers.push_back(std::make_unique<SignerProcess>(instance.config, backend, log));
+  }
+  instance.server = std::make_unique<Server>(instance.config, *instance.environment);
+  instance.server->on_own_identity(
+      [this, number](const service::TlsIdentity& identity) { renew_own(number, identity); });
+  instance.server->on_wake([this] { wake(); });
+}
+
+// RFC 8657 section 5.6: who honours its parameters in CAA records "MUST perform CAA validation
+// using a trusted DNSSEC-validating resolver". Required, it is asked for before anything is served;
+// else on a lane, so that a resolver that is away does not hold the start. A resolver of the
+// environment's own is not asked.
+void Host::Impl::check_dnssec(Instance& instance) {
+  const net::DnssecOptions& dnssec = instance.config.dnssec;
+  net::CaresResolver& resolver = *instance.resolver;
+  if (dnssec.mode == net::DnssecMode::off || &instance.environment->resolver != &resolver) return;
+  const auto why = [&resolver, probe = dnssec.probe] {
+    return resolver.why_not_validating(probe, Deadline::in(kDnssecWait));
+  };
+  if (dnssec.mode == net::DnssecMode::required) {
+    if (const auto reason = why()) {
+      throw std::runtime_error(
+          std::filesystem::path(instance.config.file).filename().string() +
+          ": resolver.dnssec: is required, and " + *reason +
+          "; let it validate, name others in resolver.servers, or set resolver.dnssec to warn");
+    }
+    return;
+  }
+  maintenance.try_post([this, why] {
+    if (const auto reason = why()) {
+      log.warning("dnssec.not_validating",
+                  {{"why", *reason},
+                   {"next",
+                    "let it validate, or name others in resolver.servers: CAA records could "
+                    "be forged"}});
+    }
+  });
+}
+
+void Host::Impl::add_route(const Instance& instance, const std::string& name,
+                           const std::string& kind) {
+  routes[name] = {.handler = instance.server->handler(), .kind = kind};
+}
+
+std::vector<http::Listener> Host::Impl::listeners() {
+  std::vector<http::Listener> all;
+  for (const auto& instance : instances) {
+    const config::Config& config = instance->config;
+    const std::pair<const std::vector<config::ListenerConfig>*, const char*> kinds[] = {
+        {&config.acme, "acme"},
+        {&config.public_files, "public"},
+        {&config.operations, "operations"}};
+    for (const auto& [list, kind] : kinds) {
+      for (const config::ListenerConfig& each : *list) {
+        http::Listener listener = each.listener;
+        listener.name = instance->listener_name(each.listener.name);
+        switch (each.certificate) {
+          case config::CertificateSource::none:
+            break;
+          case config::CertificateSource::own:
+            listener.tls = tls_of(instance->server->own_identity().value());
+            break;
+          case config::CertificateSource::files:
+            listener.tls = read_tls_files(each, clock.now());
+            break;
+        }
+        add_route(*instance, listener.name, kind);
+        all.push_back(std::move(listener));
+      }
+    }
+    all.push_back(control_listener(*instance));
+    add_route(*instance, all.back().name, "control");
+  }
+  return all;
+}
+
+void Host::Impl::dispatch(http::Request request, http::Respond respond) const {
+  const Route& route = routes.at(request.listener);
+  request.listener = route.kind;
+  route.handler(std::move(request), std::move(respond));
+}
+
+// On a maintenance thread. Under the lock, so that the newest identity is the last one handed over.
+void Host::Impl::renew_own(std::size_t number, const service::TlsIdentity& identity) {
+  identities.with([&](Identities& held) {
+    held.latest.insert_or_assign(number, identity);
+    if (held.serving) hand_over(number, identity);
+  });
+}
+
+void Host::Impl::hand_over(std::size_t number, const service::TlsIdentity& identity) {
+  const Instance& instance = *instances.at(number);
+  for (const auto* kind : {&instance.config.acme, &instance.config.operations}) {
+    for (const config::ListenerConfig& each : *kind) {
+      if (each.certificate != config::CertificateSource::own) continue;
+      engine->reload_tls(instance.listener_name(each.listener.name), tls_of(identity));
+    }
+  }
+  log.info("listener.certificate", {{"base_url", instance.config.web.base_url}});
+}
+
+void Host::Impl::wake() {
+  woken.with([](bool& flag) { flag = true; });
+  woken.notify_one();
+}
+
+void Host::Impl::schedule(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    milliseconds sleep = kLongestSleep;
+    for (const auto& instance : instances) {
+      instance->server->run_due_jobs();
+      sleep = std::min(sleep, instance->server->until_next_job());
+    }
+    last_round = std::chrono::steady_clock::now();
+    woken.wait_for(sleep, [](const bool& flag) { return flag; }, [](bool& flag) { flag = false; });
+  }
+}
+
+// Each part stands for itself: a bad certificate file does not keep a good policy out.
+bool Host::Impl::reload(Instance& instance) {
+  bool good = true;
+  const auto attempt = [&](const std::string& what, const auto& step) {
+    try {
+      step();
+      log.info("reload.done", {{"what", what}});
+    } catch (const std::exception& error) {
+      good = false;
+      log.error("reload.refused", {{"what", what}, {"why", error.what()}});
+    }
+  };
+  for (const auto* kind : {&instance.config.acme, &instance.config.operations}) {
+    for (const config::ListenerConfig& each : *kind) {
+      if (each.certificate != config::CertificateSource::files) continue;
+      attempt(each.certificate_file, [&] {
+        engine->reload_tls(instance.listener_name(each.listener.name),
+                           read_tls_files(each, clock.now()));
+      });
+    }
+  }
+  attempt(instance.config.file, [&] {
+    instance.server->reload(config::load_config(instance.config.file, instance.config.settings));
+  });
+  return good;
+}
+
+bool Host::Impl::stop() {
+  if (stopped) return *stopped;
+  crash_point("stop.begun");
+  const bool drained = engine->drain_and_stop();
+  crash_point("stop.drained");
+  if (scheduler.joinable()) {
+    scheduler.request_stop();
+    wake();
+    scheduler.join();
+  }
+  requests.drain();
+  validation.drain();
+  issuance.drain();
+  maintenance.drain();
+  control.drain();
+  crash_point("stop.lanes_dry");
+  for (const auto& instance : instances) {
+    instance->server.reset();
+    instance->housekeeper->drain();
+  }
+  crash_point("stop.closed");
+  stopped = drained;
+  return drained;
+}
+
+Host::Host(std::vector<config::Config> configs, Log& log, Options options) {
+  ACME_CHECK(!configs.empty());
+  const SystemClock clock;
+  for (const config::Config& config : configs) preflight(config, clock);
+  impl_ = std::make_unique<Impl>(std::move(configs), log, options);
+}
+
+Host::~Host() {
+  stop();
+}
+
+std::vector<std::string> Host::start() {
+  std::vector<std::string> lines = report_process(http::raise_descriptor_limit());
+  for (const auto& instance : impl_->instances) {
+    impl_->check_dnssec(*instance);
+    instance->server->prepare();
+  }
+  impl_->bound = impl_->engine->start(
+      impl_->listeners(), [impl = impl_.get()](http::Request request, http::Respond respond) {
+        impl->dispatch(std::move(request), std::move(respond));
+      });
+  // One that came while the listeners opened is handed over now, later ones as they come.
+  impl_->identities.with([&](Identities& held) {
+    held.serving = true;
+    for (const auto& [number, identity] : held.latest) impl_->hand_over(number, identity);
+  });
+  crash_point("start.listening");
+  impl_->scheduler =
+      std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->schedule(stop); });
+  for (const auto& instance : impl_->instances) {
+    instance->server->show_listeners(print_listeners(addresses(instance->number)));
+    const auto report = report_server(instance->config, addresses(instance->number));
+    lines.insert(lines.end(), report.begin(), report.end());
+  }
+  return lines;
+}
+
+std::vector<http::ListenerAddress> Host::addresses(std::size_t index) const {
+  std::vector<http::ListenerAddress> own;
+  const std::string prefix = std::to_string(index) + "/";
+  for (const http::ListenerAddress& bound : impl_->bound) {
+    if (!bound.listener.starts_with(prefix)) continue;
+    own.push_back(bound);
+    own.back().listener.erase(0, prefix.size());
+  }
+  return own;
+}
+
+milliseconds Host::silence() const {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() -
+                                                  impl_->last_round.load());
+}
+
+bool Host::reload() {
+  bool good = true;
+  for (const auto& instance : impl_->instances) good = impl_->reload(*instance) && good;
+  return good;
+}
+
+bool Host::stop() {
+  return impl_->stop();
+}
+
+}  // namespace gatehouse::app

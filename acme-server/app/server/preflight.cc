@@ -1,0 +1,154 @@
+#include "acme-server/app/server/preflight.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <variant>
+#include <vector>
+
+#include "acme-server/app/server/config_checks.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/library_version.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/signer.h"
+#include "acme-server/crypto/version.h"
+#include "acme-server/http/http_options.h"
+#include "acme-server/http/socket.h"
+#include "acme-server/net/version.h"
+#include "acme-server/store/sql/version.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+// Debian 12's; what they bring that we need: docs/dependencies.md.
+constexpr std::array<int, 3> kOpenSslFloor = {3, 0, 0};
+constexpr std::array<int, 3> kSqliteFloor = {3, 40, 0};
+constexpr std::array<int, 3> kCaresFloor = {1, 18, 0};
+
+// No server of this version ran before; a machine without a battery-backed clock starts in 1970.
+constexpr Instant kMadeAfter = std::chrono::sys_days(std::chrono::year(2026) / 1 / 1);
+// Past it RFC 5280 dates change their form, and a clock there is a typing error.
+constexpr Instant kPlausibleUntil = std::chrono::sys_days(std::chrono::year(2100) / 1 / 1);
+
+void check_library(const LibraryVersion& found, const std::array<int, 3>& floor) {
+  if (found.number < floor) {
+    throw std::runtime_error(found.text() + " is too old: " +
+                             LibraryVersion{.name = found.name, .number = floor}.text() +
+                             " or newer is needed");
+  }
+}
+
+void check_clock(Instant now) {
+  if (now < kMadeAfter || now >= kPlausibleUntil) {
+    throw std::runtime_error("the clock says " + to_rfc3339(now) +
+                             ", which cannot be; set it, and have it kept by NTP");
+  }
+}
+
+void check_folder(const std::string& folder, const std::string& what) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) {
+    throw std::runtime_error(folder + ": the folder of " + what +
+                             " does not exist; make it, mode 0700");
+  }
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+    throw std::runtime_error(folder + ": the folder of " + what + " cannot be written by user " +
+                             std::to_string(::geteuid()) +
+                             "; change its owner or the configuration");
+  }
+}
+
+// The data directory is made where it is missing; then its parent counts.
+void check_folders(const config::Config& config) {
+  const std::filesystem::path database(config.store.database);
+  check_folder(database.parent_path().string(), "the database");
+  std::error_code error;
+  if (std::filesystem::exists(config.data_directory, error)) {
+    check_folder(config.data_directory, "listener keys (data_directory)");
+  } else {
+    check_folder(std::filesystem::path(config.data_directory).parent_path().string(),
+                 "data_directory");
+  }
+}
+
+// Binds and lets go: who loses the race after it is told by the engine.
+void check_port(const http::Listener& listener) {
+  const auto* tcp = std::get_if<http::TcpAddress>(&listener.address);
+  if (tcp == nullptr || tcp->port == 0) return;
+  http::open_listener(listener);
+}
+
+}  // namespace
+
+std::vector<LibraryVersion> library_versions() {
+  return {crypto::library_version(), sql::library_version(), net::library_version()};
+}
+
+http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant now) {
+  const std::string& file = listener.certificate_file;
+  http::TlsOptions tls;
+  tls.certificate_chain_pem = read_file(file);
+  const auto chain = crypto::parse_pem_chain(tls.certificate_chain_pem);
+  if (!chain) throw std::runtime_error(file + ": " + chain.error());
+  if (chain->empty()) throw std::runtime_error(file + ": holds no certificate");
+  for (std::size_t i = 0; i + 1 < chain->size(); ++i) {
+    if (!crypto::is_signed_by((*chain)[i], (*chain)[i + 1])) {
+      throw std::runtime_error(file + ": certificate " + std::to_string(i + 1) +
+                               " is not signed by the one behind it; put the leaf first, then its "
+                               "issuers in order");
+    }
+  }
+  const crypto::Certificate& leaf = chain->front();
+  if (now < leaf.not_before || now > leaf.not_after) {
+    throw std::runtime_error(file + ": is valid from " + to_rfc3339(leaf.not_before) + " to " +
+                             to_rfc3339(leaf.not_after) + ", and it is " + to_rfc3339(now));
+  }
+  if (const auto problem = key_file_problem(listener.key_file)) throw std::runtime_error(*problem);
+  tls.private_key_pem = Secret(read_file(listener.key_file));
+  if (crypto::is_encrypted_private_key(tls.private_key_pem)) {
+    throw std::runtime_error(listener.key_file +
+                             ": is encrypted; a listener's key is kept plain, mode 0600");
+  }
+  Bytes key;
+  try {
+    key = crypto::load_signer(tls.private_key_pem, Secret())->public_key();
+  } catch (const std::exception& error) {
+    throw std::runtime_error(listener.key_file + ": " + error.what());
+  }
+  if (key != leaf.spki) {
+    throw std::runtime_error(listener.key_file + ": is not the key of the certificate in " + file);
+  }
+  if (!listener.client_ca_file.empty()) tls.client_ca_pem = read_file(listener.client_ca_file);
+  return tls;
+}
+
+void preflight(const config::Config& config, const Clock& clock) {
+  check_library(crypto::library_version(), kOpenSslFloor);
+  check_library(sql::library_version(), kSqliteFloor);
+  check_library(net::library_version(), kCaresFloor);
+  check_clock(clock.now());
+  check_parts(config);
+  check_folders(config);
+  for (const auto* kind : {&config.acme, &config.public_files, &config.operations}) {
+    for (const config::ListenerConfig& listener : *kind) {
+      if (listener.certificate == config::CertificateSource::files) {
+        read_tls_files(listener, clock.now());
+      }
+      check_port(listener.listener);
+    }
+  }
+}
+
+}  // namespace gatehouse::app

@@ -1,0 +1,155 @@
+#include "acme-server/app/server/restore.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "acme-server/app/server/server.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/service/operations/recovery.h"
+#include "acme-server/store/sql/lock_file.h"
+#include "acme-server/store/sql/open.h"
+#include "acme-server/store/sql/sqlite_backup.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// An audit log of some million events.
+constexpr std::size_t kMaxAuditLog = std::size_t{4} << 30U;
+constexpr const char* kKept = ".before-";
+
+[[noreturn]] void fail(const std::string& path, int error) {
+  throw std::runtime_error(path + ": " + std::generic_category().message(error));
+}
+
+void remove_all_of(const std::string& database) {
+  for (const char* end : {"", "-wal", "-shm", "-journal", ".lock"}) {
+    std::error_code ignored;
+    fs::remove(database + end, ignored);
+  }
+}
+
+void copy_private(const std::string& from, const std::string& to) {
+  std::error_code error;
+  if (!fs::is_regular_file(from, error))
+    throw std::runtime_error(from + ": there is no such backup");
+  const int descriptor = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0) fail(to, errno);
+  ::close(descriptor);
+  fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+  if (error) fail(to, error.value());
+  fs::permissions(to, fs::perms::owner_read | fs::perms::owner_write, error);
+  if (error) fail(to, error.value());
+}
+
+service::RecoverySources read_sources(const RestoreRequest& request) {
+  service::RecoverySources sources;
+  for (const std::string& file : request.crls) {
+    sources.crls.push_back({.name = file, .content = read_file(file)});
+  }
+  for (const std::string& file : request.audit_logs) {
+    sources.audit_logs.push_back({.name = file, .content = read_file(file, kMaxAuditLog)});
+  }
+  return sources;
+}
+
+void link_to(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) != 0 && errno != ENOENT) fail(to, errno);
+}
+
+void unlink_at(const std::string& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail(path, errno);
+}
+
+// "gatehouse.db.before-2026-11-26T19:30:00Z": hard links, so that there is no moment without.
+// The "-shm" file is an index of the log that SQLite makes anew.
+std::string keep_old(const std::string& database, Instant now) {
+  std::error_code error;
+  if (!fs::exists(database, error)) return "";
+  const std::string base = database + kKept + to_rfc3339(now);
+  std::string kept = base;
+  for (int i = 2; fs::exists(kept, error); ++i) kept = base + "." + std::to_string(i);
+  link_to(database, kept);
+  link_to(database + "-wal", kept + "-wal");
+  return kept;
+}
+
+// After a restore that was broken off: the database as it was before, at its place, and there
+// alone. Its file without its log is not that, nor is a copy of it.
+void put_back_old(const std::string& database, const std::string& folder) {
+  const std::string log = database + "-wal";
+  std::vector<std::string> kept;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string path = entry.path().string();
+    std::error_code gone;
+    if (!path.starts_with(database + kKept) || !fs::equivalent(path, database, gone)) continue;
+    kept.push_back(path);
+    if (!fs::exists(log)) link_to(path + "-wal", log);
+  }
+  sync_folder(folder);
+  for (const std::string& path : kept) {
+    unlink_at(path + "-wal");  // before what says that it is to be looked at
+    unlink_at(path);
+  }
+}
+
+}  // namespace
+
+Restored restore(const config::Config& config, const RestoreRequest& request,
+                 const std::function<std::unique_ptr<Server>(const config::Config&)>& make_server) {
+  const service::RecoverySources sources = read_sources(request);
+  const std::string database = fs::weakly_canonical(config.store.database).string();
+  const std::string folder = fs::path(database).parent_path().string();
+  const sql::LockFile lock(database + ".lock", "the database " + database);
+  const std::string next = sql::unfinished_restore_of(database);
+  if (fs::exists(next)) put_back_old(database, folder);
+  remove_all_of(next);
+  Restored restored;
+  try {
+    copy_private(request.backup, next);
+    crash_point("restore.copied");
+    if (const std::string why = sql::why_not_whole(next); !why.empty()) {
+      throw std::runtime_error(request.backup + ": is not whole: " + why);
+    }
+    config::Config at_work = config;
+    at_work.store.database = next;
+    const std::unique_ptr<Server> server = make_server(at_work);
+    restored.recovered = server->recover(sources);
+  } catch (...) {
+    remove_all_of(next);
+    throw;
+  }
+  crash_point("restore.recovered");
+  sql::make_one_file(next);
+  // From the first to the last of these steps the server does not start: what is at `next` says so.
+  restored.kept = keep_old(database, SystemClock().now());
+  sync_folder(folder);
+  crash_point("restore.kept");
+  for (const char* end : {"-wal", "-shm"}) unlink_at(database + end);
+  sync_folder(folder);
+  crash_point("restore.cleared");
+  if (::rename(next.c_str(), database.c_str()) != 0) fail(database, errno);
+  sync_folder(folder);
+  crash_point("restore.placed");
+  remove_all_of(next);
+  return restored;
+}
+
+}  // namespace gatehouse::app

@@ -1,0 +1,36 @@
+// Puts a backup in the place of the database, while no server runs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "acme-server/service/operations/recovery.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+class Server;
+
+struct RestoreRequest {
+  std::string backup;
+  std::vector<std::string> crls, audit_logs;  // files: see service::RecoverySources
+};
+
+struct Restored {
+  service::Recovered recovered;
+  std::string kept;  // where the database that was there before is now; empty: there was none
+};
+
+// Locks the database as a server would. The backup is copied beside it, checked, brought up to this
+// program's schema, and gets what the CRLs and audit logs tell; then it takes the database's place,
+// whose files are kept beside it. Until then nothing of the old one is touched; a restore that is
+// broken off in the middle keeps the server from starting until it is done again; that next one
+// begins with the old one back in its place, and leaves it there if it throws. `make_server`
+// gives a Server for a config that differs from `config` in its database alone. Throws
+// std::runtime_error for the operator.
+Restored restore(const config::Config& config, const RestoreRequest& request,
+                 const std::function<std::unique_ptr<Server>(const config::Config&)>& make_server);
+
+}  // namespace gatehouse::app

@@ -1,0 +1,438 @@
+#include "acme-server/app/server/server.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "acme-server/app/server/config_checks.h"
+#include "acme-server/app/server/environment.h"
+#include "acme-server/app/signer/signer_process.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/files.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/ip_address.h"
+#include "acme-server/base/json.h"
+#include "acme-server/base/url.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/chain_checker.h"
+#include "acme-server/http/http.h"
+#include "acme-server/net/egress.h"
+#include "acme-server/service/certificates/certificates.h"
+#include "acme-server/service/certificates/crl_job.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/issuance/issuance_job.h"
+#include "acme-server/service/issuance/own_certificate_job.h"
+#include "acme-server/service/jobs/job_runner.h"
+#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/operations/maintenance_job.h"
+#include "acme-server/service/operations/recovery.h"
+#include "acme-server/service/operations/retention_job.h"
+#include "acme-server/service/policy.h"
+#include "acme-server/service/validation/validation_job.h"
+#include "acme-server/store/sql/database.h"
+#include "acme-server/store/sql/open.h"
+#include "acme-server/store/store.h"
+#include "acme-server/web/admin/admin.h"
+#include "acme-server/web/handler.h"
+#include "acme-server/web/links.h"
+#include "ca-backends/backend.h"
+#include "ca-backends/registry.h"
+#include "config/compare.h"
+#include "config/config.h"
+#include "validators/caa.h"
+#include "validators/registry.h"
+#include "validators/validator.h"
+
+namespace gatehouse::app {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view kListenerKeys = "listener-keys";  // in the data directory
+// The first certificate of our own takes a signature and some commits; a backend far away more.
+constexpr milliseconds kOwnCertificateWait = seconds(30);
+constexpr milliseconds kOwnCertificatePoll{50};
+// How long the outcome of a job waits for another write to share its COMMIT: no client notices.
+constexpr milliseconds kCommitPatience{10};
+
+std::string in_folder(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+backends::BackendSet make_backends(const config::Config& config, Environment& environment,
+                                   const std::shared_ptr<crypto::ChainChecker>& chains) {
+  backends::BackendContext context =
+      key_context(config, environment.clock, environment.entropy, environment.log);
+  context.decorate_signer = environment.decorate.signer;
+  context.chains = chains;
+  const JsonObject all(config.backends, "backends");
+  backends::BackendSet set;
+  for (const auto& item : config.backends.items()) {
+    const std::string& name = item.key();
+    backends::Backend backend = backends::make_backend(name, all.object(name), context);
+    backend.certificates = environment.decorate.backend(name, std::move(backend.certificates));
+    set.add(std::move(backend));
+  }
+  return set;
+}
+
+validators::ValidatorSet make_validators(const config::Config& config, Environment& environment,
+                                         net::Egress& egress) {
+  validators::ValidatorSet plain =
+      validators::make_validators(JsonObject(config.validators, "validators"), egress);
+  validators::ValidatorSet set;
+  for (auto& validator : std::move(plain).take()) {
+    set.add(environment.decorate.validator(std::move(validator)));
+  }
+  return set;
+}
+
+bool wants_own_certificate(const config::Config& config) {
+  const auto is_own = [](const config::ListenerConfig& listener) {
+    return listener.certificate == config::CertificateSource::own;
+  };
+  return std::ranges::any_of(config.acme, is_own) || std::ranges::any_of(config.operations, is_own);
+}
+
+// The names that clients may call the listeners by: what Host is checked against, and no others.
+std::vector<Identifier> own_identifiers(const config::Config& config) {
+  std::vector<std::string> hosts = {parse_url(config.web.base_url).value().host};
+  for (const std::string& allowed : config.web.allowed_hosts) {
+    if (const auto url = parse_url("https://" + allowed)) hosts.push_back(url->host);
+  }
+  std::vector<Identifier> identifiers;
+  for (const std::string& host : hosts) {
+    const auto identifier = IpAddress::parse(host) ? ip_identifier(host) : dns_identifier(host);
+    if (!identifier) throw JsonError("base_url, allowed_hosts: " + identifier.error().detail);
+    if (std::ranges::find(identifiers, *identifier) == identifiers.end()) {
+      identifiers.push_back(*identifier);
+    }
+  }
+  return identifiers;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(config::Config given, Environment& given_environment);
+
+  void wait_for_own_certificate();
+  std::vector<service::Expiring> expiring();
+  std::vector<std::string> why_not_ready();
+  void add_jobs();
+  void wake_up();
+  void identity_changed(const service::TlsIdentity& identity);
+
+  struct Wake {
+    bool pending = false;
+    std::function<void()> listener;
+  };
+
+  using IdentityListener = std::function<void(const service::TlsIdentity&)>;
+
+  config::Config config;
+  Environment& environment;
+  net::Egress egress;
+  validators::Caa caa;
+  validators::ValidatorSet validators;
+  service::PolicyInForce policy;
+  std::unique_ptr<sql::Database> database;
+  store::Store store;
+  Guarded<Wake> wake;
+  service::IssuanceGate gate;
+  std::shared_ptr<crypto::ChainChecker> chains;
+  backends::BackendSet backends;
+  web::Links links;
+  Guarded<IdentityListener> identity_listener;
+  Guarded<std::vector<std::string>> listeners;
+  service::Context context;
+  service::PublicFiles public_files;
+  service::ValidationJob validation;
+  service::IssuanceJob issuance;
+  service::CrlJob crls;
+  service::MaintenanceJob maintenance;
+  service::RetentionJob retention;
+  std::optional<service::OwnCertificateJob> own_certificate;
+  service::JobRunner runner;
+  web::Handler web;
+  std::atomic<bool> prepared = false;
+};
+
+Server::Impl::Impl(config::Config given, Environment& given_environment)
+    : config(std::move(given)),
+      environment(given_environment),
+      egress(environment.resolver, environment.dialer),
+      caa(egress),
+      validators(make_validators(config, environment, egress)),
+      policy(config.policy),
+      database(environment.decorate.database(sql::open(config.store))),
+      store(*database, environment.executors.housekeeping, environment.clock, environment.job_clock,
+            environment.log, environment.metrics,
+            {.readers = config.store_readers,
+             .patience = environment.executors.housekeeping.runs_at_once() ? milliseconds(0)
+                                                                           : kCommitPatience,
+             .on_full = [this] { gate.disk_failed(); }}),
+      gate(store, environment.clock, environment.uptime, environment.log, environment.metrics,
+           {.free_space_floor = config.store.free_space_floor,
+            .free_space =
+                [folder = std::filesystem::path(config.store.database).parent_path().string()] {
+                  return service::free_space_at(folder);
+                },
+            .wake = [this] { wake_up(); }}),
+      chains(std::make_shared<crypto::ChainChecker>()),
+      backends(make_backends(config, environment, chains)),
+      links(config.web),
+      context{.store = store,
+              .clock = environment.clock,
+              .job_clock = environment.job_clock,
+              .entropy = environment.entropy,
+              .log = environment.log,
+              .metrics = environment.metrics,
+              .policy = policy,
+              .validators = validators,
+              .caa = caa,
+              .backends = backends,
+              .gate = gate,
+              .wake = [this] { wake_up(); },
+              .account_url = [this](const DirectoryId& directory,
+                                    const AccountId& id) { return links.account(directory, id); },
+              .chains = chains},
+      public_files(context),
+      validation(context),
+      issuance(context),
+      crls(context, public_files),
+      maintenance(context, [this] { return expiring(); }),
+      retention(context, config.retention),
+      runner(context),
+      web(config.web, context, public_files, [this] { return why_not_ready(); },
+          {.version = GATEHOUSE_VERSION,
+           .database = database->description(),
+           .started = environment.clock.now(),
+           .operators = operator_uids(),
+           .backup = [this](const std::string& to) { sql::backup(config.store, to); },
+           .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}) {
+  check_profiles(config.policy, validators, config.backends);
+  make_private_folder(config.data_directory);
+  if (wants_own_certificate(config)) {
+    own_certificate.emplace(
+        context,
+        service::OwnCertificateOptions{
+            .directory = DirectoryId(config.web.directories.front()),
+            .identifiers = own_identifiers(config),
+            .profile = "",
+            .key_directory = in_folder(config.data_directory, std::string(kListenerKeys))},
+        [this](const service::TlsIdentity& identity) { identity_changed(identity); });
+  }
+  add_jobs();
+  gate.start();
+}
+
+void Server::Impl::add_jobs() {
+  context.runner = &runner;
+  runner.add(validation, environment.executors.validation);
+  // Before issuance, so that with inline lanes its order is issued in the same step.
+  if (own_certificate) runner.add(*own_certificate, environment.executors.maintenance);
+  runner.add(issuance, environment.executors.issuance);
+  runner.add(crls, environment.executors.maintenance);
+  runner.add(maintenance, environment.executors.maintenance);
+  runner.add(retention, environment.executors.maintenance);
+}
+
+void Server::Impl::wake_up() {
+  const auto listener = wake.with([](Wake& state) {
+    state.pending = true;
+    return state.listener;
+  });
+  wake.notify_all();
+  if (listener) listener();
+}
+
+void Server::Impl::identity_changed(const service::TlsIdentity& identity) {
+  const auto listener = identity_listener.with([](const IdentityListener& held) { return held; });
+  if (listener) listener(identity);
+}
+
+// Runs jobs on the caller's thread until the identity is there: listeners are not open yet.
+void Server::Impl::wait_for_own_certificate() {
+  own_certificate->enqueue();
+  const Deadline deadline = Deadline::in(kOwnCertificateWait);
+  while (!own_certificate->load()) {
+    if (const auto stops = gate.stops(); !stops.empty()) {
+      throw std::runtime_error(
+          "the listener has no certificate of its own yet, and issuance is stopped: " +
+          stops.front().why + " Call gatehouse resume-issuance, then start again");
+    }
+    if (deadline.expired()) {
+      throw std::runtime_error(
+          "the listener's own certificate was not issued within 30 s; the log says why (events "
+          "own_certificate.* and job.failed)");
+    }
+    if (runner.run_due_once() == 0) {
+      wake.wait_for(
+          kOwnCertificatePoll, [](const Wake& state) { return state.pending; },
+          [](Wake& state) { state.pending = false; });
+    }
+  }
+}
+
+// Runs on the maintenance lane every ten minutes, which is also how often the time is noted.
+std::vector<service::Expiring> Server::Impl::expiring() {
+  gate.note_time();
+  std::vector<service::Expiring> all = service::expiring_of(context);
+  const auto add = [&](const std::string& what, const std::string& pem, seconds warn_before) {
+    const auto chain = crypto::parse_pem_chain(pem);
+    if (chain && !chain->empty()) {
+      all.push_back({.what = what, .ends = chain->front().not_after, .warn_before = warn_before});
+    }
+  };
+  for (const auto* kind : {&config.acme, &config.operations}) {
+    for (const config::ListenerConfig& listener : *kind) {
+      if (listener.certificate != config::CertificateSource::files) continue;
+      add("certificate of listener " + listener.listener.name, read_file(listener.certificate_file),
+          std::chrono::hours(24 * 30));
+    }
+  }
+  return all;
+}
+
+// What keeps a client from being served well. On request threads.
+std::vector<std::string> Server::Impl::why_not_ready() {
+  std::vector<std::string> reasons;
+  if (!prepared) reasons.emplace_back("the server is starting");
+  const Instant now = environment.clock.now();
+  try {
+    store.read([&](store::Tx& tx) {
+      for (backends::Backend* backend : backends.all()) {
+        if (backend->crls == nullptr) continue;
+        for (const auto& shard : backend->crls->shards()) {
+          const auto crl = tx.crls().in_force(shard.issuer, shard.url);
+          if (!crl || crl->next_update <= now) {
+            reasons.push_back("the CRL " + shard.url +
+                              (crl ? " is out of date" : " is not made yet"));
+          }
+        }
+      }
+    });
+  } catch (const std::exception& error) {
+    // A public page: what the database says is for the log.
+    environment.log.error("readiness.database", {{"error", error.what()}});
+    reasons.emplace_back("the database cannot be read");
+  }
+  for (backends::Backend* backend : backends.all()) {
+    if (backend->certificates->issuers().front().certificate.not_after < now) {
+      reasons.push_back("the issuer of backend " + backend->name + " has expired");
+    }
+    if (const auto why = backend->certificates->why_not_ready()) {
+      environment.log.warning("readiness.backend", {{"backend", backend->name}, {"why", *why}});
+      reasons.push_back("backend " + backend->name + " cannot issue now");
+    }
+  }
+  return reasons;
+}
+
+Server::Server(config::Config config, Environment& environment)
+    : impl_(std::make_unique<Impl>(std::move(config), environment)) {}
+
+Server::~Server() = default;
+
+http::Handler Server::handler() {
+  // The request is parsed by then; everything about it, the database too, is another thread's work.
+  http::Handler handler = [this](http::Request request, http::Respond respond) {
+    auto shared = std::make_shared<http::Request>(std::move(request));
+    Executors& executors = impl_->environment.executors;
+    Executor& executor =
+        shared->listener == web::kControlListener ? executors.control : executors.requests;
+    const bool posted = executor.try_post([this, shared, respond] {
+      http::Response response = impl_->web.handle(*shared);
+      crash_point("answer.made");
+      respond(std::move(response));
+    });
+    if (!posted) respond(impl_->web.busy(*shared));
+  };
+  return impl_->environment.decorate.handler(std::move(handler));
+}
+
+void Server::prepare() {
+  crash_point("start.clock_checked");
+  impl_->crls.make_missing();
+  impl_->crls.enqueue_all();
+  impl_->maintenance.enqueue();
+  impl_->retention.enqueue();
+  crash_point("start.jobs_wished_for");
+  if (impl_->own_certificate) impl_->wait_for_own_certificate();
+  impl_->prepared = true;
+}
+
+std::optional<service::TlsIdentity> Server::own_identity() {
+  return impl_->own_certificate ? impl_->own_certificate->load() : std::nullopt;
+}
+
+void Server::on_own_identity(std::function<void(const service::TlsIdentity&)> changed) {
+  impl_->identity_listener.with([&](auto& held) { held = std::move(changed); });
+}
+
+std::size_t Server::run_due_jobs() {
+  impl_->gate.look();
+  return impl_->runner.run_due_once();
+}
+
+std::chrono::milliseconds Server::until_next_job() {
+  return impl_->runner.until_next();
+}
+
+void Server::on_wake(std::function<void()> wake) {
+  impl_->wake.with([&](Impl::Wake& state) { state.listener = std::move(wake); });
+}
+
+void Server::reload(const config::Config& config) {
+  if (const auto changed = config::first_fixed_difference(impl_->config, config)) {
+    throw std::runtime_error(*changed +
+                             " has changed, which needs a restart; nothing was reloaded");
+  }
+  check_profiles(config.policy, impl_->validators, config.backends);
+  impl_->policy.replace(config.policy);
+  impl_->web.replace_hosts(config.web);
+}
+
+void Server::show_listeners(std::vector<std::string> listeners) {
+  impl_->listeners.with([&](auto& shown) { shown = std::move(listeners); });
+}
+
+std::vector<std::uint32_t> operator_uids() {
+  return {0, ::geteuid()};
+}
+
+service::Recovered Server::recover(const service::RecoverySources& sources) {
+  return impl_->store.write(
+      [&](store::Tx& tx) { return service::recover(tx, impl_->backends, sources); });
+}
+
+service::IssuanceGate& Server::gate() {
+  return impl_->gate;
+}
+
+store::Store& Server::store() {
+  return impl_->store;
+}
+
+}  // namespace gatehouse::app

@@ -1,0 +1,75 @@
+// Server: the application as a value. It takes Config and an Environment and gives one HTTP handler
+// and its jobs; it has no listener, no signal, no thread of its own.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme-server/app/server/environment.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/issuance/own_certificate_job.h"
+#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/operations/recovery.h"
+#include "acme-server/store/store.h"
+#include "config/config.h"
+
+namespace gatehouse::app {
+
+// Whose processes may command a server: root's, and those of the user that this process runs as.
+std::vector<std::uint32_t> operator_uids();
+
+class Server {
+ public:
+  // Opens the store, loads the backends, wires everything; nothing runs yet. Throws JsonError or
+  // std::runtime_error whose text is for the operator. `environment` outlives the Server.
+  Server(config::Config config, Environment& environment);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // The whole application, for every listener; Request::listener says which: "acme", "public",
+  // "operations" or "control". Asynchronous: it posts to executors.requests, commands to
+  // executors.control; full: 503 with Retry-After.
+  http::Handler handler();
+
+  // Before listeners open: CRLs made, the own certificate issued when it is wanted and missing,
+  // jobs enqueued. Throws what stands in the way.
+  void prepare();
+
+  // The certificate for listeners that have none from files; after prepare(). `changed` gets each
+  // later one.
+  std::optional<service::TlsIdentity> own_identity();
+  void on_own_identity(std::function<void(const service::TlsIdentity&)> changed);
+
+  // One step of the job queue: see service::JobRunner. For Host's scheduler and for tests.
+  std::size_t run_due_jobs();
+  std::chrono::milliseconds until_next_job();
+  // Called, from any thread, when a job may be due earlier than until_next_job() said.
+  void on_wake(std::function<void()> wake);
+
+  // Swaps the policy (profiles, key policies, limits, host lists) for `config`'s, whose other parts
+  // must not have changed. Throws, and changes nothing, when one has, naming it, or when it is not
+  // usable.
+  void reload(const config::Config& config);
+
+  // What `gatehouse status` says of the listeners.
+  void show_listeners(std::vector<std::string> listeners);
+
+  // For tests.
+  store::Store& store();
+  service::IssuanceGate& gate();
+  // For a restore, on a Server that serves nobody.
+  service::Recovered recover(const service::RecoverySources& sources);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::app

@@ -1,0 +1,278 @@
+#include "acme-server/service/certificates/revocation.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/jwk.h"
+#include "acme-server/service/certificates/crl_job.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
+
+namespace gatehouse::service {
+namespace {
+
+// RFC 5280 section 5.3.1. Left out: what is said of CAs (2) and attribute authorities (10), what is
+// not final (6, 8), what is not used (7).
+struct Reason {
+  std::int64_t code;
+  std::string_view name;
+};
+
+constexpr std::array kReasons = {
+    Reason{0, "unspecified"}, Reason{1, "keyCompromise"},        Reason{3, "affiliationChanged"},
+    Reason{4, "superseded"},  Reason{5, "cessationOfOperation"}, Reason{9, "privilegeWithdrawn"},
+};
+constexpr int kKeyCompromise = 1;
+
+// RFC 8555 section 7.6: a server that does not take a reason "MUST return an error … and the
+// problem document detail SHOULD indicate which reasonCodes are allowed".
+int check_reason(std::optional<std::int64_t> reason) {
+  const std::int64_t code = reason.value_or(0);
+  if (std::ranges::find(kReasons, code, &Reason::code) != kReasons.end()) {
+    return static_cast<int>(code);
+  }
+  std::string allowed;
+  for (const Reason& known : kReasons) {
+    allowed += (allowed.empty() ? "" : ", ") + std::to_string(known.code) + " (" +
+               std::string(known.name) + ")";
+  }
+  reject(ProblemType::badRevocationReason,
+         "Reason " + std::to_string(code) + " is not accepted; allowed are " + allowed + ".");
+}
+
+crypto::Certificate parse(ByteView der) {
+  auto certificate = crypto::parse_certificate(der);
+  if (!certificate) {
+    reject(ProblemType::malformed,
+           "The certificate to be revoked cannot be read: " + certificate.error() + ".");
+  }
+  return std::move(*certificate);
+}
+
+// The row of `certificate`, which must be the very one we issued: the issuer is found by name and
+// key identifier, the row by the serial, and then every octet is compared. Another CA's certificate
+// may well carry the same serial.
+std::optional<CertificateRecord> find_ours(store::Tx& tx, const backends::BackendSet& backends,
+                                           const crypto::Certificate& certificate) {
+  for (const backends::Backend* backend : backends.all()) {
+    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
+      const crypto::Certificate& ca = issuer.certificate;
+      const bool other_key = !certificate.authority_key_id.empty() && !ca.subject_key_id.empty() &&
+                             certificate.authority_key_id != ca.subject_key_id;
+      if (other_key || certificate.issuer_name_der != ca.subject_name_der) continue;
+      auto record = tx.certificates().by_serial(issuer.id, certificate.serial);
+      if (!record) continue;
+      const auto chain = crypto::parse_pem_chain(record->chain_pem);
+      if (chain && chain->front().der == certificate.der) return record;
+    }
+  }
+  return std::nullopt;
+}
+
+Problem unauthorized(std::string detail) {
+  return {.type = ProblemType::unauthorized, .detail = std::move(detail), .status = 403};
+}
+
+// RFC 8555 section 7.6: "The account that issued the certificate" or "An account that holds
+// authorizations for all of the identifiers in the certificate".
+std::optional<Problem> why_account_may_not(store::Tx& tx, const Account& asked,
+                                           const CertificateRecord& certificate) {
+  const auto account = tx.accounts().of(asked.directory, asked.id);
+  if (!account || account->status != AccountStatus::valid) {
+    return unauthorized("The account is not valid any more.");
+  }
+  if (certificate.account == account->id) return std::nullopt;
+  for (const Identifier& identifier : certificate.identifiers) {
+    if (!tx.authorizations().has_valid(account->id, identifier, tx.now())) {
+      return unauthorized(
+          "The certificate was issued to another account, and this one holds no valid "
+          "authorization for \"" +
+          identifier.value + "\"; get one, or sign the request with the certificate's own key.");
+    }
+  }
+  return std::nullopt;
+}
+
+// Enqueues the CRL that `certificate` points to. False when its issuer's CRLs are ours to make but
+// that one is not among them any more: public_url or the number of shards was changed under
+// certificates that name the old ones.
+bool enqueue_crl(store::Tx& tx, const backends::BackendSet& backends,
+                 const CertificateRecord& certificate, const std::string& job_id) {
+  bool ours = false;
+  for (const backends::Backend* backend : backends.all()) {
+    if (backend->crls == nullptr) continue;
+    for (const backends::CrlSigner::Shard& shard : backend->crls->shards()) {
+      if (shard.issuer != certificate.issuer) continue;
+      ours = true;
+      if (shard.url != certificate.crl_url) continue;
+      tx.jobs().enqueue(job_id, store::JobKind::publish_crl, CrlJob::subject_of(shard),
+                        tx.job_now());
+      return true;
+    }
+  }
+  return !ours;
+}
+
+}  // namespace
+
+void Revocation::by_account(const Account& account, ByteView certificate_der,
+                            std::optional<std::int64_t> reason) {
+  const crypto::Certificate certificate = parse(certificate_der);
+  revoke({.actor = "account:" + account.id.str(),
+          .reason = check_reason(reason),
+          .block_key = false,  // holding an account proves nothing about who else has the key
+          .find = [&](store::Tx& tx) { return find_ours(tx, context_.backends, certificate); },
+          .why_not =
+              [&](store::Tx& tx, const CertificateRecord& record) {
+                return why_account_may_not(tx, account, record);
+              }});
+}
+
+void Revocation::by_key(const DirectoryId& /*directory*/, const crypto::Jwk& key,
+                        ByteView certificate_der, std::optional<std::int64_t> reason) {
+  // Whoever holds the key may revoke at any directory of this server: what they prove is the same
+  // everywhere.
+  const crypto::Certificate certificate = parse(certificate_der);
+  const std::string hash = crypto::spki_sha256(key);
+  const int code = check_reason(reason);
+  revoke({.actor = "key:" + hash,
+          .reason = code,
+          .block_key = code == kKeyCompromise,
+          .find = [&](store::Tx& tx) { return find_ours(tx, context_.backends, certificate); },
+          .why_not =
+              [&](store::Tx&, const CertificateRecord&) {
+                return crypto::jwk_of_spki(certificate.spki) == key
+                           ? std::optional<Problem>()
+                           : unauthorized(
+                                 "The request is not signed with the key of the "
+                                 "certificate that it asks to be revoked.");
+              }});
+}
+
+void Revocation::by_operator(const CertificateId& id, int reason, std::string_view actor) {
+  const int code = check_reason(reason);
+  revoke(
+      {.actor = std::string(actor),
+       .reason = code,
+       .block_key = code == kKeyCompromise,
+       .find =
+           [&](store::Tx& tx) {
+             auto found = tx.certificates().get(id);
+             if (!found)
+               reject(ProblemType::malformed, "There is no certificate " + id.str() + ".");
+             return found;
+           },
+       .why_not = [](store::Tx&, const CertificateRecord&) { return std::optional<Problem>(); }});
+}
+
+void Revocation::revoke(const Request& request) {
+  const CertificateRecord certificate = context_.store.read([&](store::Tx& tx) {
+    auto found = request.find(tx);
+    if (!found) {
+      reject(ProblemType::malformed,
+             "This is no certificate of this server, byte for byte; send the leaf alone, as DER in "
+             "base64url.");
+    }
+    if (const auto problem = request.why_not(tx, *found)) reject(*problem);
+    return std::move(*found);
+  });
+  if (!certificate.revocation && certificate.not_after >= context_.clock.now()) {
+    tell_backend(certificate, request.reason);
+  }
+
+  const std::string crl_job = random_row_id(context_.entropy, context_.job_clock.now());
+  const std::string own_job = random_row_id(context_.entropy, context_.job_clock.now());
+  bool on_crl = true;
+  // A refusal is returned, not thrown: a compromised key is blocked even if its certificate needs
+  // no revocation any more.
+  const auto refusal = context_.store.write([&](store::Tx& tx) -> std::optional<Problem> {
+    const auto now = tx.certificates().get(certificate.id);
+    if (!now) {  // expired long ago, and pruned this very moment
+      return Problem{
+          .type = ProblemType::malformed,
+          .detail = "The certificate expired long ago; there is nothing left to revoke."};
+    }
+    if (const auto problem = request.why_not(tx, *now)) return problem;
+    if (request.block_key) {
+      tx.blocked_keys().add(now->spki_sha256, tx.now(),
+                            "certificate " + now->id.str() + " was reported compromised");
+    }
+    if (now->not_after < tx.now()) {
+      return Problem{.type = ProblemType::malformed,
+                     .detail = "The certificate expired at " + to_rfc3339(now->not_after) +
+                               "; there is nothing left to revoke."};
+    }
+    if (!tx.certificates().revoke(now->id, {.at = tx.now(), .reason = request.reason})) {
+      return Problem{.type = ProblemType::alreadyRevoked,
+                     .detail = "The certificate was revoked before."};
+    }
+    tx.audit().append({.kind = "certificate.revoked",
+                       .actor = request.actor,
+                       .directory = now->directory,
+                       .account = now->account,
+                       .order = now->order,
+                       .authorization = std::nullopt,
+                       .certificate = now->id,
+                       .details = {{"issuer", now->issuer.str()},
+                                   {"serial", now->serial},
+                                   {"reason", request.reason},
+                                   {"key_blocked", request.block_key}}});
+    on_crl = enqueue_crl(tx, context_.backends, *now, crl_job);
+    const std::string own_subject = now->directory.str();
+    if (!now->account && tx.jobs().exists(store::JobKind::own_certificate, own_subject)) {
+      tx.jobs().enqueue(own_job, store::JobKind::own_certificate, own_subject, tx.job_now());
+    }
+    tx.after_commit(context_.wake);
+    crash_point("certificate.revoking");
+    return std::nullopt;
+  });
+  if (refusal) reject(*refusal);
+  crash_point("certificate.revoked");
+  if (!on_crl) {
+    context_.log.error("revocation.on_no_crl",
+                       {{"certificate", certificate.id}, {"crl", certificate.crl_url}});
+  }
+  context_.log.info("certificate.revoked", {{"certificate", certificate.id},
+                                            {"serial", certificate.serial},
+                                            {"reason", request.reason},
+                                            {"by", request.actor}});
+}
+
+// A CA elsewhere is told before we say that it is done; ours learns it from the row. No transaction
+// is open.
+void Revocation::tell_backend(const CertificateRecord& certificate, int reason) {
+  backends::Backend* backend = context_.backends.find(certificate.backend);
+  if (backend == nullptr) return;
+  const auto outcome =
+      backend->certificates->revoke({.issuer = certificate.issuer,
+                                     .serial = certificate.serial,
+                                     .certificate_pem = certificate.chain_pem,
+                                     .reason = reason},
+                                    Deadline::in(context_.policy.get()->issuance_timeout));
+  if (outcome.done) return;
+  context_.log.error("revocation.refused_by_backend",
+                     {{"certificate", certificate.id}, {"why", outcome.why_not}});
+  reject({.type = ProblemType::serverInternal,
+          .detail = "The CA behind this server has not taken the revocation; try again later.",
+          .status = 503});
+}
+
+}  // namespace gatehouse::service

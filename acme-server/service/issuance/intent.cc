@@ -1,0 +1,127 @@
+#include "acme-server/service/issuance/intent.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/text.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/jwk.h"
+#include "acme-server/crypto/key_policy.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
+
+namespace gatehouse::service {
+namespace {
+
+// As profiles spell key types.
+std::string_view name_of(crypto::KeyType type) {
+  switch (type) {
+    case crypto::KeyType::rsa:
+      return "rsa";
+    case crypto::KeyType::ec_p256:
+      return "ec-p256";
+    case crypto::KeyType::ec_p384:
+      return "ec-p384";
+    case crypto::KeyType::ec_p521:
+      return "ec-p521";
+    case crypto::KeyType::ed25519:
+      return "ed25519";
+  }
+  ACME_CHECK(false);
+  return {};
+}
+
+void check_key(ByteView spki, const Profile& profile, const crypto::KeyPolicy& policy) {
+  const std::optional<crypto::Jwk> key = crypto::jwk_of_spki(spki);
+  if (!key) {
+    reject(ProblemType::badCSR, "The CSR's key is of a type that this CA does not issue for.");
+  }
+  if (std::ranges::find(profile.key_types, name_of(key->type)) == profile.key_types.end()) {
+    reject(ProblemType::badCSR, "The CSR's key is of type " + std::string(name_of(key->type)) +
+                                    "; profile " + profile.name + " takes " +
+                                    join(profile.key_types, ", ") + ".");
+  }
+  if (const std::optional<std::string> why = crypto::why_refused(*key, policy)) {
+    reject(ProblemType::badCSR, "The CSR's key is refused: " + *why);
+  }
+}
+
+}  // namespace
+
+store::Issuance prepare_issuance(Context& context, const Order& order, const Profile& profile,
+                                 ByteView csr_der, ByteView spki) {
+  // One snapshot for the check and for the hash that says which policy it was made under.
+  const std::shared_ptr<const Policy> policy = context.policy.get();
+  check_key(spki, profile, policy->certificate_keys);
+  backends::Backend* backend = context.backends.find(profile.backend);
+  if (backend == nullptr) {
+    throw std::runtime_error("profile " + profile.name + " names backend " + profile.backend +
+                             ", which is not configured; add it or change the profile");
+  }
+  const Instant now = context.clock.now();
+  const backends::Intent intent =
+      backend->certificates->prepare({.order = order.id,
+                                      .identifiers = order.identifiers,
+                                      .csr_der = Bytes(csr_der.begin(), csr_der.end()),
+                                      .spki = Bytes(spki.begin(), spki.end()),
+                                      .profile = profile,
+                                      .not_before = order.not_before,
+                                      .not_after = order.not_after,
+                                      .now = now});
+  return {.id = IssuanceId(random_row_id(context.entropy, now)),
+          .order = order.id,
+          .backend = backend->name,
+          .issuer = intent.issuer,
+          .serial = intent.serial,
+          .profile = profile.name,
+          .profile_hash = hash_of(profile),
+          .key_policy_hash = hash_of(policy->certificate_keys),
+          .spki_sha256 = crypto::spki_sha256_of(spki),
+          .request = intent.request,
+          .poll = intent.poll,
+          .crl_url = intent.crl_url,
+          .not_before = intent.not_before,
+          .not_after = intent.not_after,
+          .created = now,
+          .state = store::IssuanceState::prepared};
+}
+
+std::optional<Problem> why_key_unusable(store::Tx& tx, const std::string& spki_sha256) {
+  if (tx.blocked_keys().contains(spki_sha256)) {
+    return Problem{.type = ProblemType::badCSR,
+                   .detail = "The CSR's key is blocked; make a new one."};
+  }
+  // RFC 8555 section 11.1: an account's key is used for nothing else.
+  if (tx.accounts().any_has_key(spki_sha256)) {
+    return Problem{.type = ProblemType::badCSR,
+                   .detail = "The CSR's key is an account's; make a key for the certificate."};
+  }
+  return std::nullopt;
+}
+
+backends::Intent intent_of(const store::Issuance& issuance) {
+  return {.request = issuance.request,
+          .poll = issuance.poll,
+          .issuer = issuance.issuer,
+          .serial = issuance.serial,
+          .crl_url = issuance.crl_url,
+          .not_before = issuance.not_before,
+          .not_after = issuance.not_after};
+}
+
+}  // namespace gatehouse::service

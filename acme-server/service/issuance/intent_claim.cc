@@ -1,0 +1,355 @@
+#include "acme-server/service/issuance/intent_claim.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/base/expected.h"
+#include "acme-server/base/log.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/crypto/csr.h"
+#include "acme-server/crypto/key_policy.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/events.h"
+#include "acme-server/service/issuance/csr_checks.h"
+#include "acme-server/service/issuance/intent.h"
+#include "acme-server/service/issuance/issuance_job.h"
+#include "acme-server/service/jobs/job.h"
+#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/service/validation/caa_checks.h"
+#include "acme-server/service/validation/challenge_types.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
+
+namespace gatehouse::service {
+namespace {
+
+// What a lease must outlast the backend's call, or the questions about CAA, by, to check and write
+// its result.
+constexpr std::chrono::seconds kLeaseMargin{30};
+
+// An intent from the future was made while the clock was wrong. This much difference is nobody's
+// fault.
+constexpr std::chrono::seconds kClockSlack{60};
+
+// How often a run asks about CAA or replaces the intent before the order is left to a later run.
+constexpr int kRounds = 4;
+
+// An order whose CAA records nobody can tell is tried so often, then it fails: with the runner's
+// backoff, after half a minute and the waiting for resolvers.
+constexpr int kCaaTries = 5;
+
+struct Ended {
+  std::optional<Problem> problem;  // that the order has just failed with
+};
+
+struct NeedsIntent {
+  Order order;
+};
+
+struct NeedsCaa {
+  Order order;
+  std::vector<Authorization> due;
+};
+
+using Step = std::variant<Ended, NeedsCaa, NeedsIntent, ClaimedIntent>;
+
+Problem unauthorized(std::string detail) {
+  return {.type = ProblemType::unauthorized, .detail = std::move(detail), .status = 403};
+}
+
+// Why the order can have no certificate any more, whatever its intent says; nothing when it can.
+std::optional<Problem> why_order_fails(store::Tx& tx, Context& context, const Order& order,
+                                       const Profile* profile) {
+  if (profile == nullptr) {
+    return unauthorized("The order's profile " + order.profile +
+                        " does not exist any more; make a new order.");
+  }
+  if (!order.account) {
+    return std::nullopt;  // origin "server": no account, no authorizations
+  }
+  const std::optional<Account> account = tx.accounts().get(*order.account);
+  if (!account || account->status != AccountStatus::valid) {
+    return unauthorized("The account was deactivated before the certificate was issued.");
+  }
+  const std::vector<Authorization> authorizations = tx.authorizations().of_order(order.id);
+  ACME_CHECK(!authorizations.empty() && authorizations.size() == order.authorizations.size());
+  for (const Authorization& authorization : authorizations) {
+    if (!is_valid(authorization, tx.now())) {
+      return unauthorized("The authorization for " + authorization.identifier.value +
+                          " ceased to be valid before the certificate was issued.");
+    }
+    if (const auto why = why_unproven(authorization, *profile, context.validators)) {
+      return unauthorized(*why);
+    }
+  }
+  return std::nullopt;
+}
+
+// Why the intent is not what would be prepared today; nothing when it is.
+std::optional<std::string> why_stale(Context& context, const store::Issuance& issuance,
+                                     const Profile& profile, const Policy& policy, Instant now) {
+  if (issuance.created > now + kClockSlack || now - issuance.created > IssuanceJob::kIntentAge) {
+    return "it is too old, or the clock was set";
+  }
+  if (issuance.profile_hash != hash_of(profile) || issuance.backend != profile.backend) {
+    return "the profile has changed";
+  }
+  if (issuance.key_policy_hash != crypto::hash_of(policy.certificate_keys)) {
+    return "the key policy has changed";
+  }
+  const backends::Backend* backend = context.backends.find(issuance.backend);
+  if (backend == nullptr || backend->certificates->issuers().front().id != issuance.issuer) {
+    return "its issuer is not the one in use";
+  }
+  return std::nullopt;
+}
+
+void abandon(store::Tx& tx, const Order& order, const store::Issuance& issuance,
+             std::string_view why) {
+  ACME_CHECK(tx.issuances().move(issuance.id, store::IssuanceState::prepared,
+                                 store::IssuanceState::abandoned));
+  store::AuditEvent event = event_of("certificate.abandoned", order, Actor::server);
+  event.details["issuance"] = issuance.id.str();
+  event.details["serial"] = issuance.serial;
+  event.details["why"] = why;
+  tx.audit().append(event);
+}
+
+// The order has failed; nothing was signed for it, and nothing will be.
+Ended fail(store::Tx& tx, JobRun& run, const Order& order,
+           const std::optional<store::Issuance>& prepared, const Problem& problem) {
+  if (prepared) {
+    abandon(tx, order, *prepared, "the order has failed");
+  }
+  ACME_CHECK(tx.orders().fail(order.id, problem));
+  tx.audit().append(order_failed_event(order, problem));
+  run.finish(tx);
+  return {.problem = problem};
+}
+
+// The first transaction: what to do with the order's intent. `now` is the clock's, read before it:
+// Tx::now() would keep a clock that was ahead for a while in the future, and every intent stale.
+Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, Instant now) {
+  std::optional<Order> order = tx.orders().get(OrderId(run.job().subject));
+  if (!order || order->certificate || order->error) {
+    run.finish(tx);
+    return Ended{};
+  }
+  ACME_CHECK(order->finalization.has_value());
+  if (const auto why = context.gate.why_stopped(tx)) {
+    run.postpone(tx, tx.job_now(), "issuance is stopped: " + *why);  // due when it goes on
+    return Ended{};
+  }
+  run.renew(tx, issuance_lease(policy));
+  std::optional<store::Issuance> issuance = tx.issuances().current(order->id);
+  if (issuance && issuance->state != store::IssuanceState::prepared) {
+    return ClaimedIntent{
+        .order = std::move(*order), .issuance = std::move(*issuance), .first = false};
+  }
+  const Profile* profile = policy.profile(order->profile);
+  std::optional<Problem> problem = why_order_fails(tx, context, *order, profile);
+  if (!problem && issuance) {
+    problem = why_key_unusable(tx, issuance->spki_sha256);
+  }
+  if (problem) {
+    return fail(tx, run, *order, issuance, *problem);
+  }
+  const std::vector<Authorization> held = tx.authorizations().of_order(order->id);
+  if (std::vector<Authorization> due = caa_checks_due(held, *profile, now); !due.empty()) {
+    return NeedsCaa{.order = std::move(*order), .due = std::move(due)};
+  }
+  if (!issuance) {
+    return NeedsIntent{std::move(*order)};
+  }
+  if (const auto why = why_stale(context, *issuance, *profile, policy, now)) {
+    abandon(tx, *order, *issuance, *why);
+    return NeedsIntent{std::move(*order)};
+  }
+  ACME_CHECK(tx.issuances().move(issuance->id, store::IssuanceState::prepared,
+                                 store::IssuanceState::submitted));
+  issuance->state = store::IssuanceState::submitted;
+  tx.audit().append(submitted_event(*order, *issuance));
+  crash_point("intent.marking");
+  return ClaimedIntent{.order = std::move(*order), .issuance = std::move(*issuance), .first = true};
+}
+
+// Asks about each name, with no transaction open.
+std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed, const Policy& policy) {
+  const Deadline deadline = Deadline::in(policy.validation_timeout);
+  std::vector<CaaCheck> checks;
+  for (const Authorization& authorization : needed.due) {
+    const auto proof =
+        std::ranges::find(authorization.challenges, ChallengeStatus::valid, &Challenge::status);
+    ACME_CHECK(proof != authorization.challenges.end());
+    checks.push_back(check_caa(context, policy, authorization, proof->type, deadline));
+  }
+  return checks;
+}
+
+// Stores what the checks came to, or fails the order.
+std::optional<Ended> store_checks(store::Tx& tx, JobRun& run, const Policy& policy,
+                                  const OrderId& id, const std::vector<CaaCheck>& checks) {
+  run.renew(tx, issuance_lease(policy));
+  const std::optional<Order> order = tx.orders().get(id);
+  ACME_CHECK(order.has_value());
+  if (order->error) {  // with its account, meanwhile
+    run.finish(tx);
+    return Ended{};
+  }
+  for (const CaaCheck& check : checks) {
+    store::AuditEvent event = caa_event(check, "issuance");
+    event.order = id;
+    tx.audit().append(event);
+    if (check.result.problem) continue;
+    const std::optional<Authorization> before = tx.authorizations().get(check.authorization.id);
+    ACME_CHECK(before.has_value());
+    Authorization after = *before;
+    after.caa_checked = check.at;
+    ACME_CHECK(tx.authorizations().update(*before, after));
+  }
+  const bool give_up = run.job().attempts + 1 >= kCaaTries;
+  if (const std::optional<Problem> problem = caa_problem(checks, give_up)) {
+    const std::optional<store::Issuance> issuance = tx.issuances().current(id);
+    return fail(tx, run, *order, issuance, *problem);
+  }
+  return std::nullopt;
+}
+
+// What the runner is to try again later: throws.
+void check_is_known(const OrderId& order, const std::vector<CaaCheck>& checks) {
+  const auto unknown = std::ranges::find_if(
+      checks, [](const CaaCheck& check) { return check.result.problem.has_value(); });
+  if (unknown != checks.end()) {
+    throw std::runtime_error("order " + order.str() + ": " + unknown->result.problem->detail);
+  }
+}
+
+// A new intent for the CSR that the order was finalized with, by the rules of today. A refusal is
+// the order's outcome here, and not the end of a request: the one place where it is caught on its
+// way.
+Expected<store::Issuance, Problem> prepare_again(Context& context, const Order& order,
+                                                 const Policy& policy) {
+  const std::optional<Bytes> der = base64url_decode(order.finalization->csr);
+  const Profile* profile = policy.profile(order.profile);
+  ACME_CHECK(der.has_value() && profile != nullptr);
+  try {
+    const crypto::Csr csr = check_csr(*der, order);
+    return prepare_issuance(context, order, *profile, *der, csr.spki);
+  } catch (const RequestRejected& rejected) {
+    return Unexpected{rejected.problem()};
+  }
+}
+
+// The second transaction: stores the new intent, or fails the order.
+std::optional<Ended> store_intent(store::Tx& tx, JobRun& run, const Policy& policy,
+                                  const OrderId& id,
+                                  const Expected<store::Issuance, Problem>& prepared) {
+  run.renew(tx, issuance_lease(policy));
+  const std::optional<Order> order = tx.orders().get(id);
+  ACME_CHECK(order.has_value());
+  if (order->error) {  // with its account, meanwhile
+    run.finish(tx);
+    return Ended{};
+  }
+  std::optional<Problem> problem;
+  if (!prepared) {
+    problem = prepared.error();
+  } else {
+    problem = why_key_unusable(tx, prepared->spki_sha256);
+  }
+  if (problem) {
+    return fail(tx, run, *order, std::nullopt, *problem);
+  }
+  tx.issuances().insert(*prepared);
+  tx.audit().append(intent_event(*order, *prepared, Actor::server));
+  return std::nullopt;
+}
+
+void log_end(Log& log, const JobRun& run, const Ended& ended) {
+  if (ended.problem) {
+    log.info("order.invalid", {{"order", run.job().subject}, {"detail", ended.problem->detail}});
+  }
+}
+
+}  // namespace
+
+std::chrono::seconds issuance_lease(const Policy& policy) {
+  return std::max(policy.issuance_timeout, policy.validation_timeout) + kLeaseMargin;
+}
+
+bool may_mark_at_once(store::Tx& tx, Context& context, const backends::Backend& backend,
+                      std::span<const Authorization> authorizations, const Profile& profile,
+                      Instant now) {
+  return backend.certificates->repeatable() &&
+         caa_checks_due(authorizations, profile, now).empty() && !context.gate.why_stopped(tx);
+}
+
+store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance) {
+  store::AuditEvent event = event_of("certificate.submitted", order, Actor::server);
+  event.details["issuance"] = issuance.id.str();
+  event.details["serial"] = issuance.serial;
+  return event;
+}
+
+std::optional<ClaimedIntent> claim_intent(Context& context, JobRun& run, const Policy& policy) {
+  for (int round = 0; round < kRounds; ++round) {
+    const Instant now = context.clock.now();
+    Step step =
+        context.store.write([&](store::Tx& tx) { return decide(tx, context, run, policy, now); });
+    if (auto* claimed = std::get_if<ClaimedIntent>(&step)) {
+      return std::move(*claimed);
+    }
+    if (const auto* ended = std::get_if<Ended>(&step)) {
+      log_end(context.log, run, *ended);
+      return std::nullopt;
+    }
+    if (const auto* needed = std::get_if<NeedsCaa>(&step)) {
+      const OrderId& id = needed->order.id;
+      const std::vector<CaaCheck> checks = check_again(context, *needed, policy);
+      const std::optional<Ended> ended = context.store.write(
+          [&](store::Tx& tx) { return store_checks(tx, run, policy, id, checks); });
+      if (ended) {
+        log_end(context.log, run, *ended);
+        return std::nullopt;
+      }
+      check_is_known(id, checks);
+      continue;
+    }
+    const Order& order = std::get<NeedsIntent>(step).order;
+    context.log.info("intent.needed", {{"order", order.id}});
+    const Expected<store::Issuance, Problem> prepared = prepare_again(context, order, policy);
+    const std::optional<Ended> ended = context.store.write(
+        [&](store::Tx& tx) { return store_intent(tx, run, policy, order.id, prepared); });
+    if (ended) {
+      log_end(context.log, run, *ended);
+      return std::nullopt;
+    }
+  }
+  throw std::runtime_error(
+      "order " + run.job().subject +
+      ": every new intent was stale at once; is the clock or the config in motion?");
+}
+
+}  // namespace gatehouse::service

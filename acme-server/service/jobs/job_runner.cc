@@ -1,0 +1,270 @@
+#include "acme-server/service/jobs/job_runner.h"
+
+#include <algorithm>
+#include <any>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/executor.h"
+#include "acme-server/base/guarded.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/jobs/job.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+
+namespace gatehouse::service {
+namespace {
+
+// The scheduler never sleeps longer: another process may have written a job, or a clock may have
+// jumped.
+constexpr std::chrono::milliseconds kLongestSleep{1000};
+
+}  // namespace
+
+struct JobRunner::Impl {
+  struct Lane {
+    JobHandler& handler;
+    Executor& executor;
+    Counter done, retried, lost, broken;
+  };
+
+  explicit Impl(Context& given) : context(given) {}
+
+  std::vector<store::Job> claim(const Lane& lane, std::size_t limit);
+  std::size_t claim_and_post(Lane& lane);
+  void release(const store::Job& job);
+  void execute(Lane& lane, const store::Job& job, std::any loaded);
+  Lane& lane_of(store::JobKind kind);
+  void retry(const store::Job& job, const std::string& why);
+  Counter counter(store::JobKind kind, const char* result) const;
+
+  // Runs that could not be put off, since nothing could be written. Tried again at each look, so
+  // that they need not wait for their leases.
+  struct Owed {
+    store::Job job;
+    std::string why;
+  };
+
+  void pay_owed();
+
+  Context& context;
+  std::deque<Lane> lanes;  // never moved: tasks keep references
+  Guarded<std::vector<Owed>> owed;
+  std::size_t last_posted = 0;  // by the newest run_due_once(); the scheduler's alone
+  std::atomic<bool> waiting_for_lane = false;  // jobs may be due that no lane had room for
+};
+
+Counter JobRunner::Impl::counter(store::JobKind kind, const char* result) const {
+  return context.metrics.counter("gatehouse_job_runs_total", "Runs of jobs by how they ended.",
+                                 {{"kind", std::string(to_string(kind))}, {"result", result}});
+}
+
+std::vector<store::Job> JobRunner::Impl::claim(const Lane& lane, std::size_t limit) {
+  const std::string lease = random_token(context.entropy);
+  return context.store.write([&](store::Tx& tx) {
+    return tx.jobs().claim_due(lane.handler.kind(), tx.job_now(), limit, tx.job_now() + kLease,
+                               lease);
+  });
+}
+
+std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
+  const std::size_t idle = lane.executor.idle();
+  if (lane.handler.paused()) {
+    return 0;
+  }
+  if (idle == 0) {
+    waiting_for_lane = true;
+    return 0;
+  }
+  std::size_t posted = 0;
+  const std::vector<store::Job> jobs = claim(lane, idle);
+  if (jobs.size() == idle) {
+    waiting_for_lane = true;
+  }
+  for (const store::Job& job : jobs) {
+    crash_point("job.claimed");
+    if (lane.executor.try_post([this, &lane, job] { execute(lane, job, {}); })) {
+      ++posted;
+    } else {
+      release(job);  // the lane is shared with other servers, and one of them was faster
+    }
+  }
+  return posted;
+}
+
+JobRunner::Impl::Lane& JobRunner::Impl::lane_of(store::JobKind kind) {
+  const auto lane =
+      std::ranges::find_if(lanes, [&](const Lane& each) { return each.handler.kind() == kind; });
+  ACME_CHECK(lane != lanes.end());
+  return *lane;
+}
+
+// Gives a claimed job back. Should that fail, its lease runs out.
+void JobRunner::Impl::release(const store::Job& job) {
+  context.store.write([&](store::Tx& tx) { tx.jobs().postpone(job, tx.job_now(), job.note); });
+}
+
+// One run, on the lane's thread. Nothing leaves it: tasks do not throw.
+void JobRunner::Impl::execute(Lane& lane, const store::Job& job, std::any loaded) {
+  const std::string kind(to_string(job.kind));
+  try {
+    JobRun run(job, std::move(loaded));
+    lane.handler.run(run);
+    ACME_CHECK(run.ended());
+    crash_point("job.ended");
+    lane.done.add();
+  } catch (const LeaseLost& lost) {
+    // Another worker has the job by now; what this one did has not happened.
+    lane.lost.add();
+    context.log.warning("job.lease_lost", {{"kind", kind}, {"subject", job.subject}});
+  } catch (const LogicError& bug) {
+    lane.broken.add();
+    context.log.error("job.bug", {{"kind", kind}, {"subject", job.subject}, {"error", bug.what()}});
+    retry(job, bug.what());
+  } catch (const std::exception& failure) {
+    lane.retried.add();
+    context.log.warning("job.failed", {{"kind", kind},
+                                       {"subject", job.subject},
+                                       {"attempts", job.attempts + 1},
+                                       {"error", failure.what()}});
+    retry(job, failure.what());
+  }
+  if (waiting_for_lane.exchange(false)) {
+    context.wake();  // the lane has room again
+  }
+}
+
+// Puts the job off by backoff and jitter. A run may have failed after its end was committed: then
+// the lease is not ours any more and there is nothing to put off.
+void JobRunner::Impl::retry(const store::Job& job, const std::string& why) {
+  constexpr std::int64_t kDoublings = 9;  // 2^9 s is past the longest wait
+  const std::int64_t failures = std::min(job.attempts + 1, kDoublings);
+  const std::chrono::seconds wait =
+      std::min(std::chrono::seconds(std::int64_t{1} << failures), kLongestBackoff);
+  try {
+    const std::chrono::seconds jitter(
+        random_below(context.entropy, static_cast<std::uint64_t>(wait.count()) / 4 + 1));
+    context.store.write(
+        [&](store::Tx& tx) { tx.jobs().retry(job, tx.job_now() + wait + jitter, why); });
+  } catch (const std::exception& failure) {
+    context.log.error("job.not_put_off", {{"kind", to_string(job.kind)},
+                                          {"subject", job.subject},
+                                          {"error", failure.what()},
+                                          {"next",
+                                           "it is tried again; at the latest when its "
+                                           "lease has run out"}});
+    owed.with([&](std::vector<Owed>& all) { all.push_back({.job = job, .why = why}); });
+  }
+}
+
+void JobRunner::Impl::pay_owed() {
+  const std::vector<Owed> due =
+      owed.with([](std::vector<Owed>& all) { return std::exchange(all, {}); });
+  if (due.empty()) {
+    return;
+  }
+  try {
+    // A job that somebody else has by now stays as it is: retry() says so, and that is all right.
+    context.store.write([&](store::Tx& tx) {
+      for (const Owed& each : due) {
+        tx.jobs().retry(each.job, tx.job_now(), each.why);
+      }
+    });
+  } catch (...) {
+    owed.with([&](std::vector<Owed>& all) { all.insert(all.end(), due.begin(), due.end()); });
+    throw;
+  }
+}
+
+JobRunner::JobRunner(Context& context) : impl_(std::make_unique<Impl>(context)) {}
+
+JobRunner::~JobRunner() = default;
+
+void JobRunner::add(JobHandler& handler, Executor& lane) {
+  const store::JobKind kind = handler.kind();
+  impl_->lanes.push_back({.handler = handler,
+                          .executor = lane,
+                          .done = impl_->counter(kind, "done"),
+                          .retried = impl_->counter(kind, "failed"),
+                          .lost = impl_->counter(kind, "lease_lost"),
+                          .broken = impl_->counter(kind, "bug")});
+}
+
+bool JobRunner::has_room(store::JobKind kind) const {
+  const Impl::Lane& lane = impl_->lane_of(kind);
+  return !lane.executor.runs_at_once() && lane.executor.idle() > 0 && !lane.handler.paused();
+}
+
+void JobRunner::begin(store::Job job, std::any loaded) {
+  Impl::Lane& lane = impl_->lane_of(job.kind);
+  crash_point("job.begun");
+  // The task has copies: what is left here is for giving the job back.
+  if (lane.executor.try_post([impl = impl_.get(), &lane, job, loaded = std::move(loaded)] {
+        impl->execute(lane, job, loaded);
+      })) {
+    return;
+  }
+  try {
+    impl_->release(job);
+    impl_->waiting_for_lane = true;
+    impl_->context.wake();
+  } catch (const std::exception& failure) {
+    impl_->context.log.warning("job.not_given_back",
+                               {{"kind", to_string(job.kind)},
+                                {"subject", job.subject},
+                                {"error", failure.what()},
+                                {"next", "it runs when its lease has ended"}});
+  }
+}
+
+std::size_t JobRunner::run_due_once() {
+  std::size_t posted = 0;
+  try {
+    impl_->pay_owed();
+    const auto [next, now] = impl_->context.store.read(
+        [](store::Tx& tx) { return std::pair(tx.jobs().next_run_at(), tx.job_now()); });
+    if (next && *next <= now) {
+      for (Impl::Lane& lane : impl_->lanes) {
+        posted += impl_->claim_and_post(lane);
+      }
+    }
+  } catch (const std::exception& failure) {
+    // The scheduler goes on: a database that is away comes back.
+    impl_->context.log.error("jobs.not_claimed", {{"error", failure.what()}});
+  }
+  impl_->last_posted = posted;
+  return posted;
+}
+
+std::chrono::milliseconds JobRunner::until_next() {
+  try {
+    const auto [next, now] = impl_->context.store.read(
+        [](store::Tx& tx) { return std::pair(tx.jobs().next_run_at(), tx.job_now()); });
+    if (!next) {
+      return kLongestSleep;
+    }
+    if (*next <= now) {
+      // What is due and was not posted waits for its lane, which wakes the scheduler when a run
+      // ends.
+      return impl_->last_posted == 0 ? kLongestSleep : std::chrono::milliseconds(0);
+    }
+    return std::min(std::chrono::milliseconds(*next - now), kLongestSleep);
+  } catch (const std::exception& failure) {
+    impl_->context.log.error("jobs.not_seen", {{"error", failure.what()}});
+    return kLongestSleep;
+  }
+}
+
+}  // namespace gatehouse::service

@@ -1,0 +1,191 @@
+#include "acme-server/service/operations/inventory.h"
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/text.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/events.h"
+#include "acme-server/service/operations/order_diagnosis.h"
+#include "acme-server/service/operations/order_events.h"
+#include "acme-server/service/orders/order_view.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/certificates.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
+
+namespace gatehouse::service {
+namespace {
+
+// How many events one read verifies: a tenth of a second.
+constexpr std::size_t kVerifySlice = 20'000;
+
+// A cursor of ours as it comes back; the end of time where there is none, or one that is not ours.
+std::int64_t sequence_of(const std::string& cursor) {
+  std::int64_t sequence = 0;
+  const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), sequence);
+  const bool whole = error == std::errc() && end == cursor.data() + cursor.size();
+  return whole ? sequence : std::numeric_limits<std::int64_t>::max();
+}
+
+std::vector<IssuerState> issuers_of(const backends::BackendSet& backends) {
+  std::vector<IssuerState> states;
+  for (const backends::Backend* backend : backends.all()) {
+    bool first = true;
+    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
+      IssuerState state{.backend = backend->name,
+                        .id = issuer.id,
+                        .subject = issuer.certificate.subject_name,
+                        .serial = issuer.certificate.serial,
+                        .not_before = issuer.certificate.not_before,
+                        .not_after = issuer.certificate.not_after,
+                        .signs_new = first,
+                        .crls = {}};
+      first = false;
+      if (backend->crls != nullptr) {
+        for (const backends::CrlSigner::Shard& shard : backend->crls->shards()) {
+          if (shard.issuer == issuer.id) state.crls.push_back({.url = shard.url, .in_force = {}});
+        }
+      }
+      states.push_back(std::move(state));
+    }
+  }
+  return states;
+}
+
+}  // namespace
+
+InstallationState Inventory::state() {
+  InstallationState state;
+  state.schema = context_.store.schema();
+  state.issuers = issuers_of(context_.backends);
+  context_.store.read([&](store::Tx& tx) {
+    for (IssuerState& issuer : state.issuers) {
+      for (IssuerState::Crl& crl : issuer.crls)
+        crl.in_force = tx.crls().in_force(issuer.id, crl.url);
+    }
+    state.jobs = tx.jobs().counts();
+    state.parked = tx.jobs().parked();
+    state.audit = tx.audit().head();
+  });
+  return state;
+}
+
+store::CertificatePage Inventory::certificates(const store::CertificateFilter& filter,
+                                               const std::optional<CertificateId>& after,
+                                               std::size_t limit) {
+  return context_.store.read(
+      [&](store::Tx& tx) { return tx.certificates().search(filter, after, limit); });
+}
+
+std::vector<CertificateRecord> Inventory::certificate(const std::string& id_or_serial) {
+  return context_.store.read([&](store::Tx& tx) -> std::vector<CertificateRecord> {
+    if (auto found = tx.certificates().get(CertificateId(id_or_serial))) return {*found};
+    std::string serial = to_lower(id_or_serial);
+    std::erase(serial, ':');
+    return tx.certificates().with_serial(serial);
+  });
+}
+
+std::vector<Account> Inventory::accounts(const std::optional<AccountId>& after, std::size_t limit) {
+  return context_.store.read([&](store::Tx& tx) { return tx.accounts().list(after, limit); });
+}
+
+std::optional<Inventory::AccountView> Inventory::account(const AccountId& id) {
+  return context_.store.read([&](store::Tx& tx) -> std::optional<AccountView> {
+    auto account = tx.accounts().get(id);
+    if (!account) return std::nullopt;
+    return AccountView{.account = std::move(*account),
+                       .open_orders = tx.orders().count_open(id, tx.now())};
+  });
+}
+
+Inventory::OrderPage Inventory::orders(const std::string& account, const std::string& after,
+                                       std::size_t limit) {
+  return context_.store.read([&](store::Tx& tx) {
+    std::vector<OrderId> ids;
+    OrderPage page;
+    if (!account.empty()) {
+      const auto behind = after.empty() ? std::nullopt : std::optional(OrderId(after));
+      ids = tx.orders().newest(AccountId(account), behind, limit);
+      if (ids.size() == limit) page.next = ids.back().str();
+    } else {
+      auto created = tx.audit().created_orders(sequence_of(after), limit);
+      ids = std::move(created.orders);
+      if (created.next > 0) page.next = std::to_string(created.next);
+    }
+    for (const OrderId& id : ids) {
+      auto order = tx.orders().get(id);
+      if (!order) continue;  // its events outlive it
+      page.orders.push_back(view_of(std::move(*order), tx.authorizations().of_order(id), tx.now()));
+    }
+    return page;
+  });
+}
+
+std::optional<OrderStory> Inventory::order(const OrderId& id) {
+  auto found = context_.store.read([&](store::Tx& tx) -> std::optional<OrderStory> {
+    auto order = tx.orders().get(id);
+    if (!order) return std::nullopt;
+    OrderStory story;
+    story.order = std::move(*order);
+    story.authorizations = tx.authorizations().of_order(id);
+    story.status = status_of(story.order, story.authorizations, tx.now());
+    for (const Authorization& authorization : story.authorizations) {
+      for (const Challenge& challenge : authorization.challenges) {
+        const auto job = tx.jobs().find(store::JobKind::validate_challenge, challenge.id.str());
+        if (job) story.validations.emplace_back(challenge.id, *job);
+      }
+    }
+    story.issuances = tx.issuances().all_of(id);
+    story.issuing = tx.jobs().find(store::JobKind::issue_certificate, id.str());
+    if (story.order.certificate)
+      story.certificate = tx.certificates().get(*story.order.certificate);
+    story.events = tx.audit().of_order(id);
+    return story;
+  });
+  if (found) add_authorization_events(context_.store, *found);
+  return found;
+}
+
+bool Inventory::resume_order(const OrderId& id, std::string_view actor) {
+  const bool resumed = context_.store.write([&](store::Tx& tx) {
+    const auto order = tx.orders().get(id);
+    if (!order || !tx.jobs().unpark(store::JobKind::issue_certificate, id.str(), tx.job_now())) {
+      return false;
+    }
+    store::AuditEvent event = event_of("order.resumed", *order, Actor::server);
+    event.actor = actor;
+    tx.audit().append(event);
+    tx.after_commit(context_.wake);
+    return true;
+  });
+  if (resumed) context_.log.info("order.resumed", {{"order", id}, {"by", actor}});
+  return resumed;
+}
+
+store::AuditPage Inventory::audit(const store::AuditFilter& filter, std::int64_t after,
+                                  std::size_t limit) {
+  return context_.store.read(
+      [&](store::Tx& tx) { return tx.audit().search(filter, after, limit); });
+}
+
+store::Audit::Verified Inventory::verify_audit(const store::AuditHead& from) {
+  return context_.store.read([&](store::Tx& tx) { return tx.audit().verify(from, kVerifySlice); });
+}
+
+}  // namespace gatehouse::service

@@ -1,0 +1,92 @@
+// Inventory: what operators list, show and watch, and the parked orders that they set going again.
+// Nothing here is bound to an account.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/clock.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/operations/order_diagnosis.h"
+#include "acme-server/service/orders/orders.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/certificates.h"
+#include "acme-server/store/crls.h"
+#include "acme-server/store/jobs.h"
+
+namespace gatehouse::service {
+
+// An issuer that is configured, and the CRLs that are made for it.
+struct IssuerState {
+  std::string backend;
+  IssuerId id;
+  std::string subject;  // RFC 4514
+  std::string serial;
+  Instant not_before, not_after;
+  bool signs_new = false;  // new certificates are its; an older one signs CRLs only
+
+  struct Crl {
+    std::string url;
+    std::optional<store::CrlRecord> in_force;  // none: not made yet
+  };
+
+  std::vector<Crl> crls;
+};
+
+// The installation at a glance, in one consistent view.
+struct InstallationState {
+  int schema = 0;
+  std::vector<IssuerState> issuers;
+  std::vector<store::JobCount> jobs;
+  std::vector<store::ParkedJob> parked;
+  store::AuditHead audit;
+};
+
+// Safe from any thread; blocks on the database.
+class Inventory {
+ public:
+  explicit Inventory(Context& context) : context_(context) {}
+
+  InstallationState state();
+
+  store::CertificatePage certificates(const store::CertificateFilter& filter,
+                                      const std::optional<CertificateId>& after, std::size_t limit);
+  // By id, or by serial number in hex with or without colons: several where issuers share one.
+  std::vector<CertificateRecord> certificate(const std::string& id_or_serial);
+
+  std::vector<Account> accounts(const std::optional<AccountId>& after, std::size_t limit);
+
+  struct AccountView {
+    Account account;
+    std::int64_t open_orders = 0;
+  };
+
+  std::optional<AccountView> account(const AccountId& id);
+
+  struct OrderPage {
+    std::vector<OrderView> orders;
+    std::string next;  // what `after` goes on behind; empty: that was all
+  };
+
+  // Newest first; of one account where `account` is given.
+  OrderPage orders(const std::string& account, const std::string& after, std::size_t limit);
+  std::optional<OrderStory> order(const OrderId& id);
+  // Has the parked issuance of an order asked about again. False when it is not parked.
+  bool resume_order(const OrderId& id, std::string_view actor);
+
+  store::AuditPage audit(const store::AuditFilter& filter, std::int64_t after, std::size_t limit);
+  // A slice of the chain behind `from`.
+  store::Audit::Verified verify_audit(const store::AuditHead& from);
+
+ private:
+  Context& context_;
+};
+
+}  // namespace gatehouse::service

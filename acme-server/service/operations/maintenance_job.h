@@ -1,0 +1,48 @@
+// maintenance: warn once a day of what runs out; keep the gauges of it true.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "acme-server/service/context.h"
+#include "acme-server/service/jobs/job.h"
+
+namespace gatehouse::service {
+
+// Something with an end that an operator must know of.
+struct Expiring {
+  std::string what;  // "issuer", "listener certificate", "root CRL", "CRL <url>"
+  Instant ends;
+  std::chrono::seconds warn_before = std::chrono::hours(24 * 30);
+  std::string next_step = {};  // what the operator does about it; empty: it goes without saying
+};
+
+// What a Server has by itself: its issuers, the CAs above them and roots, the CRLs in force, the
+// root's CRL. The issuer in use is told of while leaves of full length still fit below it; one
+// before it ends by itself, as nothing it signed outlives it.
+std::vector<Expiring> expiring_of(Context& context);
+
+// Sets gatehouse_days_left{what=…} and gatehouse_jobs_parked every kEvery; what is over soon, and
+// jobs that wait for the operator, are logged as warnings once a day.
+class MaintenanceJob final : public JobHandler {
+ public:
+  // `expiring` is asked at each run, on the maintenance lane.
+  MaintenanceJob(Context& context, std::function<std::vector<Expiring>()> expiring);
+
+  store::JobKind kind() const override { return store::JobKind::maintenance; }
+
+  void run(JobRun& run) override;
+  void enqueue();
+
+  static constexpr std::chrono::minutes kEvery{10};
+  static constexpr std::chrono::hours kWarnEvery{24};
+
+ private:
+  Context& context_;
+  std::function<std::vector<Expiring>()> expiring_;
+  Gauge jobs_parked_;
+};
+
+}  // namespace gatehouse::service

@@ -1,0 +1,183 @@
+#include "acme-server/service/operations/order_diagnosis.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/base/text.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/wire_names.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/jobs.h"
+
+namespace gatehouse::service {
+namespace {
+
+// "DNS has no TXT record … (dns)": what the client was told, and as what.
+std::string print(const Problem& problem) {
+  const std::string urn = urn_of(problem.type);
+  std::string text = problem.detail + " (" + urn.substr(urn.rfind(':') + 1) + ")";
+  for (const Subproblem& part : problem.subproblems) {
+    text += "; " + (part.identifier ? part.identifier->value + ": " : "") + part.detail;
+  }
+  return text;
+}
+
+std::string name_of(const Authorization& authorization) {
+  return (authorization.wildcard ? "*." : "") + authorization.identifier.value;
+}
+
+std::string tries(std::int64_t count) {
+  return std::to_string(count) + (count == 1 ? " try" : " tries");
+}
+
+const store::JobState* validation_of(const OrderStory& story, const ChallengeId& challenge) {
+  const auto found =
+      std::ranges::find(story.validations, challenge, [](const auto& each) { return each.first; });
+  return found == story.validations.end() ? nullptr : &found->second;
+}
+
+std::string why_processing(const OrderStory& story, const Authorization& authorization,
+                           const Challenge& challenge) {
+  std::string text = name_of(authorization) + ": " + challenge.type + " is being proven, " +
+                     tries(challenge.attempts) + " so far";
+  const store::JobState* job = validation_of(story, challenge.id);
+  if (job == nullptr) {
+    text += "; no job is there to go on, which should not be: the client can only make a new order";
+  } else if (job->parked) {
+    text += "; its job is parked: " + job->note;
+  } else if (job->leased) {
+    text += "; one is running, until " + to_rfc3339(job->run_at) + " at the latest";
+  } else {
+    text += "; the next one at " + to_rfc3339(job->run_at);
+  }
+  if (challenge.error) text += "; the last one said: " + print(*challenge.error);
+  if (job != nullptr && job->attempts > 0) text += "; the server failed: " + job->note;
+  return text + ".";
+}
+
+std::string why_pending(const OrderStory& story, const Authorization& authorization) {
+  std::vector<std::string> types;
+  for (const Challenge& challenge : authorization.challenges) {
+    if (challenge.status == ChallengeStatus::processing) {
+      return why_processing(story, authorization, challenge);
+    }
+    types.push_back(challenge.type);
+  }
+  return name_of(authorization) + ": waits for the client to say which challenge is ready (" +
+         join(types, ", ") + "), until " + to_rfc3339(authorization.expires) + ".";
+}
+
+std::string why_lost(const Authorization& authorization, Instant now) {
+  const AuthorizationStatus status = status_of(authorization, now);
+  std::string text =
+      name_of(authorization) + ": its authorization is " + std::string(to_string(status));
+  if (status == AuthorizationStatus::expired) {
+    return text + " since " + to_rfc3339(authorization.expires) +
+           "; the client did not finish in time.";
+  }
+  for (const Challenge& challenge : authorization.challenges) {
+    if (challenge.status != ChallengeStatus::invalid || !challenge.error) continue;
+    text += "; " + challenge.type + " failed after " + tries(challenge.attempts) + ": " +
+            print(*challenge.error);
+  }
+  return text + ".";
+}
+
+std::vector<std::string> why_invalid(const OrderStory& story, Instant now) {
+  std::vector<std::string> sentences;
+  if (story.order.error) {
+    sentences.push_back("It has failed: " + print(*story.order.error));
+  }
+  for (const Authorization& authorization : story.authorizations) {
+    if (!story.order.finalization && is_lost(authorization, now)) {
+      sentences.push_back(why_lost(authorization, now));
+    }
+  }
+  if (sentences.empty()) {
+    sentences.push_back("It expired at " + to_rfc3339(story.order.expires) +
+                        " before the client finalized it.");
+  }
+  return sentences;
+}
+
+std::vector<std::string> why_pending(const OrderStory& story, Instant now) {
+  std::vector<std::string> sentences;
+  for (const Authorization& authorization : story.authorizations) {
+    if (!is_valid(authorization, now)) sentences.push_back(why_pending(story, authorization));
+  }
+  return sentences;
+}
+
+std::vector<std::string> why_processing(const OrderStory& story) {
+  if (!story.issuing) {
+    return {
+        "It is finalized, and no job is there to have it issued, which should not be; look "
+        "for its last event below."};
+  }
+  const store::JobState& job = *story.issuing;
+  if (job.parked) {
+    const bool doubt = std::ranges::any_of(story.issuances, [](const store::Issuance& issuance) {
+      return issuance.state == store::IssuanceState::in_doubt;
+    });
+    return {std::string(doubt ? "It is in doubt whether the CA has issued"
+                              : "Its issuance has stopped") +
+                ", and waits for an operator: " + job.note,
+            "Once that is settled, `gatehouse order resume " + story.order.id.str() +
+                "` has the CA asked again about the same certificate."};
+  }
+  std::string text =
+      job.leased ? "The CA is being asked, until " + to_rfc3339(job.run_at) + " at the latest"
+                 : "The CA is asked at " + to_rfc3339(job.run_at);
+  if (job.attempts > 0) {
+    text += ", after " + tries(job.attempts) + " that failed; the last error was: " + job.note;
+  } else if (!job.note.empty()) {
+    text += "; the last time: " + job.note;
+  }
+  return {text + "."};
+}
+
+std::vector<std::string> why_valid(const OrderStory& story) {
+  if (!story.certificate) return {"It has its certificate."};
+  const CertificateRecord& certificate = *story.certificate;
+  std::vector<std::string> sentences = {"Its certificate " + certificate.id.str() + " (serial " +
+                                        certificate.serial + ") was issued at " +
+                                        to_rfc3339(certificate.issued_at) + " and ends at " +
+                                        to_rfc3339(certificate.not_after) + "."};
+  if (certificate.revocation) {
+    sentences.push_back("The certificate was revoked at " + to_rfc3339(certificate.revocation->at) +
+                        " for reason " + std::to_string(certificate.revocation->reason) + ".");
+  }
+  return sentences;
+}
+
+}  // namespace
+
+std::vector<std::string> why_it_stands(const OrderStory& story, Instant now) {
+  switch (story.status) {
+    case OrderStatus::pending:
+      return why_pending(story, now);
+    case OrderStatus::ready:
+      return {"Every name is proven; it waits for the client to finalize it, until " +
+              to_rfc3339(story.order.expires) + "."};
+    case OrderStatus::processing:
+      return why_processing(story);
+    case OrderStatus::valid:
+      return why_valid(story);
+    case OrderStatus::invalid:
+      return why_invalid(story, now);
+  }
+  ACME_CHECK(false);
+}
+
+}  // namespace gatehouse::service

@@ -1,0 +1,20 @@
+// What the audit trail says of an order's authorizations, which several orders may rely on.
+#pragma once
+
+#include <cstddef>
+
+#include "acme-server/service/operations/order_diagnosis.h"
+#include "acme-server/store/store.h"
+
+namespace gatehouse::service {
+
+// So many events are looked at behind the moment that the first of the authorizations was made.
+inline constexpr int kAuthorizationPages = 10;
+inline constexpr std::size_t kAuthorizationPage = 20'000;
+
+// Puts them among the story's own events. No index leads from an authorization to its events, since
+// each issuance would pay for it: they are looked for, in reads of some ten milliseconds each,
+// until the order was finalized or all is concluded. A clock that was set back may hide some.
+void add_authorization_events(store::Store& store, OrderStory& story);
+
+}  // namespace gatehouse::service

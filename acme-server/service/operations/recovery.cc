@@ -1,0 +1,277 @@
+#include "acme-server/service/operations/recovery.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/json.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/base/text.h"
+#include "acme-server/core/certificate_record.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/crl.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/certificates.h"
+#include "acme-server/store/crls.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
+
+namespace gatehouse::service {
+namespace {
+
+// Of an audit log's line: what its events say of a certificate with a hundred long names.
+constexpr std::size_t kMaxLine = 1024 * 1024;
+
+[[noreturn]] void refuse(const std::string& name, const std::string& why) {
+  throw std::runtime_error(name + ": " + why);
+}
+
+struct KnownShard {
+  backends::CrlSigner::Shard shard;
+  const crypto::Certificate* issuer;
+};
+
+std::vector<KnownShard> shards_of(backends::BackendSet& backends) {
+  std::vector<KnownShard> known;
+  for (const backends::Backend* backend : backends.all()) {
+    if (backend->crls == nullptr) continue;
+    const auto& issuers = backend->certificates->issuers();
+    for (backends::CrlSigner::Shard& shard : backend->crls->shards()) {
+      const auto issuer = std::ranges::find(issuers, shard.issuer, &backends::Issuer::id);
+      if (issuer != issuers.end()) {
+        known.push_back({.shard = std::move(shard), .issuer = &issuer->certificate});
+      }
+    }
+  }
+  return known;
+}
+
+// One restore at work.
+class Recovery final {
+ public:
+  Recovery(store::Tx& tx, backends::BackendSet& backends)
+      : tx_(tx), shards_(shards_of(backends)), head_(tx.audit().head()) {}
+
+  void take_crl(const RecoverySources::File& file);
+  void take_audit_log(const RecoverySources::File& file);
+  Recovered finish(const RecoverySources& sources);
+
+ private:
+  void revoke(const IssuerId& issuer, const std::string& serial, Instant at, int reason,
+              const std::string& url);
+  void act_on(const store::AuditRow& row);
+
+  void saw_number(std::int64_t number) {
+    done_.highest_number = std::max(done_.highest_number, number);
+  }
+
+  store::Tx& tx_;
+  std::vector<KnownShard> shards_;
+  store::AuditHead head_;                // of what stands in the database by now
+  std::map<std::string, Instant> ends_;  // notAfter of what was issued since, by serial
+  std::size_t issued_ = 0, accounts_ = 0, keys_changed_ = 0, keys_unknown_ = 0;
+  Recovered done_;
+};
+
+void Recovery::take_crl(const RecoverySources::File& file) {
+  const ByteView octets = as_bytes(file.content);
+  const Bytes der(octets.begin(), octets.end());
+  const auto crl = crypto::parse_crl(der);
+  if (!crl) refuse(file.name, crl.error());
+  const auto known = std::ranges::find_if(shards_, [&](const KnownShard& candidate) {
+    return candidate.shard.url == crl->head.distribution_point &&
+           candidate.issuer->subject_name_der == crl->head.issuer_name_der &&
+           crypto::crl_is_signed_by(der, *candidate.issuer);
+  });
+  if (known == shards_.end()) {
+    refuse(file.name,
+           "is no CRL of an issuer that the config names; its signature, issuer or "
+           "distribution point is another's");
+  }
+  const backends::CrlSigner::Shard& shard = known->shard;
+  for (const crypto::CrlEntry& entry : crl->entries) {
+    revoke(shard.issuer, entry.serial, entry.revoked_at, entry.reason, shard.url);
+  }
+  saw_number(crl->head.number);
+  // In force until the next one: no older one is served again. A higher one may be there already.
+  tx_.crls().put_whole({.issuer = shard.issuer,
+                        .url = shard.url,
+                        .file = shard.file,
+                        .number = crl->head.number,
+                        .this_update = crl->head.this_update,
+                        .next_update = crl->head.next_update,
+                        .entries = static_cast<std::int64_t>(crl->entries.size())},
+                       der);
+}
+
+// `url` is the shard that the entry stood on; empty: not known, then it goes on every one of the
+// issuer's that has none, which nobody minds.
+void Recovery::revoke(const IssuerId& issuer, const std::string& serial, Instant at, int reason,
+                      const std::string& url) {
+  if (const auto record = tx_.certificates().by_serial(issuer, serial)) {
+    if (tx_.certificates().revoke(record->id, {.at = at, .reason = reason})) ++done_.revoked;
+    return;
+  }
+  bool first = true;
+  for (const KnownShard& known : shards_) {
+    if (known.shard.issuer != issuer || (!url.empty() && known.shard.url != url)) continue;
+    const auto end = ends_.find(serial);
+    const bool put = tx_.certificates().keep_revoked(
+        issuer, known.shard.url, {.serial = serial, .at = at, .reason = reason},
+        end != ends_.end() ? end->second : known.issuer->not_after);
+    if (put && std::exchange(first, false)) ++done_.revoked_unknown;
+  }
+}
+
+void Recovery::take_audit_log(const RecoverySources::File& file) {
+  std::optional<store::AuditRow> previous;
+  std::size_t number = 0;
+  for (std::string_view line : split(file.content, '\n')) {
+    ++number;
+    line = trim(line);
+    if (line.empty()) continue;
+    const std::string where = file.name + ":" + std::to_string(number);
+    store::AuditRow row;
+    try {
+      if (line.size() > kMaxLine) throw JsonError("the line is longer than 1 MiB");
+      const Json json = parse_json(line, {.depth = 12, .members = 100'000});
+      row = store::audit_row_of(json);
+    } catch (const JsonError& error) {
+      refuse(where, std::string("is no line of the audit log: ") + error.what());
+    }
+    if (!previous) {
+      if (row.sequence > head_.sequence + 1) {
+        refuse(where, "the log begins with event " + std::to_string(row.sequence) +
+                          ", the backup ends with event " + std::to_string(head_.sequence) +
+                          "; give the events between them as well");
+      }
+      if (row.sequence > 1) {
+        const auto before = tx_.audit().list(row.sequence - 2, 1);
+        previous = before.at(0);
+      }
+    }
+    const std::string hash = previous ? previous->hash : std::string();
+    const std::int64_t expected = previous ? previous->sequence + 1 : 1;
+    if (row.sequence != expected || store::chained_hash(hash, row) != row.hash) {
+      refuse(where,
+             "event " + std::to_string(row.sequence) +
+                 " does not follow from the one before it; the log is another database's, or "
+                 "was changed");
+    }
+    if (row.sequence > head_.sequence) {
+      act_on(row);
+      tx_.audit().put_back(row);
+      head_ = {.sequence = row.sequence, .hash = row.hash};
+      ++done_.events;
+    } else {
+      const auto ours = tx_.audit().list(row.sequence - 1, 1);
+      if (ours.empty() || ours.front().hash != row.hash) {
+        refuse(where, "event " + std::to_string(row.sequence) +
+                          " is not the backup's; the log is another database's");
+      }
+    }
+    previous = std::move(row);
+  }
+}
+
+void Recovery::act_on(const store::AuditRow& row) {
+  const store::AuditEvent& event = row.event;
+  const JsonObject details(event.details, "details");
+  if (event.kind == "certificate.issued") {
+    ++issued_;
+    if (const auto end = from_rfc3339(details.optional_string("not_after").value_or(""))) {
+      ends_[details.optional_string("serial").value_or("")] = *end;
+    }
+  } else if (event.kind == "certificate.revoked") {
+    const std::int64_t code = details.optional_integer("reason", 0, 10).value_or(0);
+    const int reason = code == 7 ? 0 : static_cast<int>(code);  // 7 is no reason (RFC 5280)
+    const IssuerId issuer(details.string("issuer"));
+    const std::string& serial = details.string("serial");
+    revoke(issuer, serial, row.at, reason, "");
+    if (!details.optional_bool("key_blocked").value_or(false)) return;
+    if (const auto record = tx_.certificates().by_serial(issuer, serial)) {
+      tx_.blocked_keys().add(record->spki_sha256, row.at,
+                             "certificate " + record->id.str() + " was reported compromised");
+      ++done_.keys_blocked;
+    } else {
+      ++keys_unknown_;
+    }
+  } else if (event.kind == "account.deactivated" && event.account && event.directory) {
+    if (tx_.accounts().deactivate(*event.directory, *event.account)) ++done_.accounts_deactivated;
+  } else if (event.kind == "account.created") {
+    ++accounts_;
+  } else if (event.kind == "account.key_changed") {
+    ++keys_changed_;
+    done_.unknown.push_back("account " + (event.account ? event.account->str() : "?") +
+                            " changed its key at " + to_rfc3339(row.at) +
+                            "; the key before is its key again: deactivate it if that one may be "
+                            "known to others");
+  } else if (event.kind == "crl.published") {
+    saw_number(details.optional_integer("number", 0, std::numeric_limits<std::int64_t>::max())
+                   .value_or(0));
+  }
+}
+
+Recovered Recovery::finish(const RecoverySources& sources) {
+  const std::int64_t in_force = tx_.crls().highest_number();
+  saw_number(in_force);
+  tx_.crls().raise_floor(done_.highest_number);
+  tx_.jobs().hasten(tx_.job_now());
+  const auto say = [&](bool when, std::string sentence) {
+    if (when) done_.unknown.push_back(std::move(sentence));
+  };
+  say(issued_ > 0, std::to_string(issued_) +
+                       " certificates were issued since the backup; they are valid, but cannot be "
+                       "downloaded or listed, and only revoked by way of this log");
+  say(accounts_ > 0, std::to_string(accounts_) +
+                         " accounts were made since; their clients have to register again");
+  say(keys_unknown_ > 0, std::to_string(keys_unknown_) +
+                             " keys of certificates issued since were reported compromised, and "
+                             "cannot be blocked");
+  say(sources.crls.empty(),
+      "no CRL was given: revocations since the backup are known from the audit "
+      "log alone");
+  say(sources.audit_logs.empty(),
+      "no audit log was given: accounts deactivated, keys blocked and certificates issued since "
+      "the "
+      "backup are not known, nor revocations behind the CRLs that were given");
+  return std::move(done_);
+}
+
+}  // namespace
+
+Recovered recover(store::Tx& tx, backends::BackendSet& backends, const RecoverySources& sources) {
+  if (const auto why = tx.audit().why_broken()) refuse("the backup", *why);
+  Recovery recovery(tx, backends);
+  // The log first: it knows until when an entry must stay.
+  for (const auto& file : sources.audit_logs) recovery.take_audit_log(file);
+  for (const auto& file : sources.crls) recovery.take_crl(file);
+  Recovered done = recovery.finish(sources);
+  tx.audit().append({.kind = "store.restored",
+                     .actor = "server",
+                     .directory = std::nullopt,
+                     .account = std::nullopt,
+                     .order = std::nullopt,
+                     .authorization = std::nullopt,
+                     .certificate = std::nullopt,
+                     .details = {{"revoked", done.revoked},
+                                 {"revoked_unknown", done.revoked_unknown},
+                                 {"accounts_deactivated", done.accounts_deactivated},
+                                 {"keys_blocked", done.keys_blocked},
+                                 {"events", done.events},
+                                 {"highest_crl_number", done.highest_number}}});
+  return done;
+}
+
+}  // namespace gatehouse::service

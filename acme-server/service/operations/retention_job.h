@@ -1,0 +1,43 @@
+// prune: takes away what is old, a little at a time.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+
+#include "acme-server/base/metrics.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/jobs/job.h"
+#include "acme-server/service/operations/retention_options.h"
+
+namespace gatehouse::service {
+
+// Walks over all orders, authorizations and certificates, in pages, and removes what
+// RetentionOptions say, at most kBatch rows of a kind in one transaction, so that no writer waits
+// long. Where it is stands in the State: a walk goes on behind a restart. The audit trail is never
+// pruned: its chain is checked from its first event on.
+class RetentionJob final : public JobHandler {
+ public:
+  RetentionJob(Context& context, const RetentionOptions& options);
+
+  store::JobKind kind() const override { return store::JobKind::prune; }
+
+  // By a wrong clock everything may look old.
+  bool paused() override;
+  void run(JobRun& run) override;  // subject: "server"
+  void enqueue();
+
+  static constexpr std::chrono::hours kEvery{6};  // between two walks
+  static constexpr std::size_t kPage = 500;       // rows looked at in one read
+  static constexpr std::size_t kBatch = 100;      // removed in one write
+  static constexpr int kPagesOfRun = 20;
+
+ private:
+  static constexpr std::size_t kStages = 3;  // certificates, orders, authorizations
+
+  Context& context_;
+  RetentionOptions options_;
+  std::array<Counter, kStages> pruned_;
+};
+
+}  // namespace gatehouse::service

@@ -1,0 +1,148 @@
+// Orders::finalize: from a ready order and a CSR to a stored intent (RFC 8555 section 7.4).
+#include <any>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/check.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/core/wire_names.h"
+#include "acme-server/crypto/csr.h"
+#include "acme-server/service/accounts/account_checks.h"
+#include "acme-server/service/events.h"
+#include "acme-server/service/issuance/csr_checks.h"
+#include "acme-server/service/issuance/intent.h"
+#include "acme-server/service/issuance/intent_claim.h"
+#include "acme-server/service/jobs/eager_job.h"
+#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/orders/order_view.h"
+#include "acme-server/service/orders/orders.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/service/validation/challenge_types.h"
+#include "acme-server/store/issuances.h"
+#include "acme-server/store/jobs.h"
+#include "acme-server/store/store.h"
+#include "validators/validator.h"
+
+namespace gatehouse::service {
+namespace {
+
+struct Loaded {
+  Order order;
+  std::vector<Authorization> authorizations;
+  OrderStatus status = OrderStatus::pending;
+};
+
+std::optional<Loaded> load(store::Tx& tx, const AccountId& account, const OrderId& id) {
+  std::optional<Order> order = tx.orders().of(account, id);
+  if (!order) {
+    return std::nullopt;
+  }
+  std::vector<Authorization> authorizations = tx.authorizations().of_order(id);
+  const OrderStatus status = status_of(*order, authorizations, tx.now());
+  return Loaded{
+      .order = std::move(*order), .authorizations = std::move(authorizations), .status = status};
+}
+
+// RFC 8555 section 7.4: "A request to finalize an order will result in error if the order is not in
+// the "ready" state. In such cases, the server MUST return a 403 (Forbidden) error with a problem
+// document of type "orderNotReady"."
+void check_ready(const Loaded& loaded) {
+  if (loaded.status != OrderStatus::ready) {
+    reject({.type = ProblemType::orderNotReady,
+            .detail = "The order " + loaded.order.id.str() + " is " +
+                      std::string(to_string(loaded.status)) + ", not ready.",
+            .status = 403});
+  }
+}
+
+void check_proofs(const Loaded& loaded, const Profile& profile,
+                  const validators::ValidatorSet& validators) {
+  for (const Authorization& authorization : loaded.authorizations) {
+    if (const std::optional<std::string> why = why_unproven(authorization, profile, validators)) {
+      reject({.type = ProblemType::unauthorized, .detail = *why, .status = 403});
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<OrderView> Orders::finalize(const Account& account, const OrderId& id,
+                                          ByteView csr_der) {
+  const std::optional<Loaded> before =
+      context_.store.read([&](store::Tx& tx) { return load(tx, account.id, id); });
+  if (!before) {
+    return std::nullopt;
+  }
+  check_ready(*before);
+  context_.gate.check_can_begin();
+  const crypto::Csr csr = check_csr(csr_der, before->order);
+  const std::shared_ptr<const Policy> policy = context_.policy.get();
+  const Profile* profile = policy->profile(before->order.profile);
+  if (profile == nullptr) {
+    reject(ProblemType::malformed, "The order's profile " + before->order.profile +
+                                       " does not exist any more; make a new order.");
+  }
+  check_proofs(*before, *profile, context_.validators);
+  const Instant begun = context_.clock.now();
+  const store::Issuance issuance =
+      prepare_issuance(context_, before->order, *profile, csr_der, csr.spki);
+  const std::string csr_text = base64url_encode(csr_der);
+  const JobStart start(context_, store::JobKind::issue_certificate, id.str(),
+                       issuance_lease(*policy));
+
+  OrderView view = context_.store.write([&](store::Tx& tx) {
+    check_is_valid(tx, account);
+    // In this transaction, so that no account can take the key between the look and the write.
+    if (const std::optional<Problem> problem = why_key_unusable(tx, issuance.spki_sha256)) {
+      reject(*problem);
+    }
+    Order order = before->order;
+    order.finalization = Finalization{.csr = csr_text, .at = tx.now()};
+    // One compare-and-set owns ready -> processing, whatever was read before it.
+    if (std::cmp_not_equal(tx.authorizations().count_valid(id, tx.now()),
+                           order.authorizations.size()) ||
+        !tx.orders().finalize(account.id, id, *order.finalization)) {
+      check_ready(load(tx, account.id, id).value());
+      reject({.type = ProblemType::orderNotReady,
+              .detail = "The order " + id.str() + " is being finalized by another request.",
+              .status = 403});
+    }
+    store::Issuance stored = issuance;
+    tx.audit().append(event_of("order.finalized", order, Actor::account));
+    tx.audit().append(intent_event(order, stored, Actor::account));
+    std::any loaded;
+    // A policy that has come meanwhile is held against the intent by its run.
+    if (start.at_once() && context_.policy.get() == policy &&
+        may_mark_at_once(tx, context_, *context_.backends.find(stored.backend),
+                         before->authorizations, *profile, begun)) {
+      stored.state = store::IssuanceState::submitted;
+      tx.audit().append(submitted_event(order, stored));
+      loaded = ClaimedIntent{.order = order, .issuance = stored, .first = true};
+    }
+    tx.issuances().insert(stored);
+    start.enqueue(tx, std::move(loaded));
+    crash_point("intent.storing");
+    return view_of(std::move(order), before->authorizations, tx.now());
+  });
+  crash_point("intent.stored");
+  context_.log.info("order.processing",
+                    {{"order", id}, {"account", account.id}, {"serial", issuance.serial}});
+  if (view.retry_after) {
+    view.retry_after = context_.gate.patience(*view.retry_after);
+  }
+  return view;
+}
+
+}  // namespace gatehouse::service

@@ -1,0 +1,322 @@
+#include "acme-server/service/orders/orders.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/check.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/crash_point.h"
+#include "acme-server/base/entropy.h"
+#include "acme-server/base/text.h"
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/identifier.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/order.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/core/wire_names.h"
+#include "acme-server/service/accounts/account_checks.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/events.h"
+#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/orders/order_view.h"
+#include "acme-server/service/orders/requested_identifiers.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/service/validation/challenge_types.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
+#include "validators/validator.h"
+
+namespace gatehouse::service {
+namespace {
+
+// Issuing by a CA of our own takes milliseconds: the shortest time that Retry-After can say.
+constexpr std::chrono::seconds kOrderRetryAfter{1};
+
+// RFC 8555 section 7.1.2.1 leaves the size of a page to us.
+constexpr std::size_t kPage = 100;
+
+// A valid authorization serves a new order if it stays valid this long, which leaves a client time
+// to finalize.
+constexpr std::chrono::hours kReuseMargin{24};
+
+const Profile& find_profile(const Policy& policy, const std::string& name) {
+  const Profile* profile = policy.profile(name);
+  if (profile == nullptr) {
+    std::vector<std::string> names;
+    for (const auto& [known, unused] : policy.profiles) {
+      names.push_back(known);
+    }
+    reject(ProblemType::malformed, "There is no profile \"" + sanitize(name, 64) +
+                                       "\"; there are " + join(names, ", ") + ".");
+  }
+  return *profile;
+}
+
+// RFC 8555 section 7.4: "The server MUST return an error if it cannot fulfill the request as
+// specified".
+void check_dates(const Orders::NewOrder& request, const Profile& profile, Instant now) {
+  if (!request.not_before && !request.not_after) {
+    return;
+  }
+  if (!profile.client_dates) {
+    reject(
+        ProblemType::malformed,
+        "Profile " + profile.name + " chooses the dates itself; leave notBefore and notAfter out.");
+  }
+  const Instant begin = request.not_before.value_or(now);
+  if (begin < now - profile.backdate) {
+    reject(ProblemType::malformed, "notBefore is in the past.");
+  }
+  if (begin >= now + profile.validity) {
+    reject(ProblemType::malformed, "notBefore is further ahead than a certificate lasts.");
+  }
+  if (!request.not_after) {
+    return;
+  }
+  if (*request.not_after <= std::max(begin, now)) {
+    reject(ProblemType::malformed, "notAfter must be later than notBefore and than now.");
+  }
+  // RFC 5280 section 4.1.2.5: both ends are inclusive, so the period is a second longer than their
+  // difference.
+  if (*request.not_after - begin + std::chrono::seconds(1) > profile.validity) {
+    reject(ProblemType::malformed,
+           "notAfter is later than profile " + profile.name + " allows: certificates last " +
+               std::to_string(profile.validity.count()) + " seconds at most.");
+  }
+}
+
+void check_terms(const Account& account, const Policy& policy) {
+  if (!policy.terms_of_service.empty() && account.terms_agreed != policy.terms_of_service) {
+    // RFC 8555 section 7.3.3.
+    reject({.type = ProblemType::userActionRequired,
+            .detail = "The terms of service have changed; agree to those at " +
+                      policy.terms_of_service + ".",
+            .instance = policy.terms_of_service});
+  }
+}
+
+// A pending authorization for each identifier, with ids and tokens; its times are the
+// transaction's.
+std::vector<Authorization> draft_authorizations(Context& context, const Account& account,
+                                                const std::vector<Identifier>& identifiers,
+                                                const Profile& profile) {
+  const Instant now = context.clock.now();
+  std::vector<Authorization> drafts;
+  for (const Identifier& identifier : identifiers) {
+    Authorization draft{.id = AuthorizationId(random_row_id(context.entropy, now)),
+                        .directory = account.directory,
+                        .account = account.id,
+                        .identifier = identifier.base(),
+                        .wildcard = identifier.is_wildcard(),
+                        .profile = profile.name,
+                        .expires = {},
+                        .created = {},
+                        .challenges = {}};
+    for (const std::string& type : types_for(identifier, profile, context.validators)) {
+      draft.challenges.push_back({.id = ChallengeId(random_row_id(context.entropy, now)),
+                                  .type = type,
+                                  .token = random_token(context.entropy),
+                                  .validated = {},
+                                  .error = {},
+                                  .next_attempt = {}});
+    }
+    drafts.push_back(std::move(draft));
+  }
+  return drafts;
+}
+
+// One that the account holds already and that will last, when the profile lets it serve again.
+std::optional<Authorization> find_reusable(store::Tx& tx, const Authorization& draft,
+                                           const Profile& profile,
+                                           const validators::ValidatorSet& validators) {
+  if (!profile.reuse_authorizations) {
+    return std::nullopt;
+  }
+  std::optional<Authorization> found = tx.authorizations().reusable(
+      draft.account, draft.identifier, draft.wildcard, draft.profile, tx.now() + kReuseMargin);
+  if (found && why_unproven(*found, profile, validators)) {
+    found.reset();
+  }
+  return found;
+}
+
+store::AuditEvent created_event(const Order& order,
+                                const std::vector<Authorization>& authorizations, Instant now) {
+  store::AuditEvent event = event_of("order.created", order, Actor::account);
+  event.details["profile"] = order.profile;
+  event.details["identifiers"] = json_of(order.identifiers);
+  Json list = Json::array();
+  for (const Authorization& authorization : authorizations) {
+    list.push_back(
+        {{"authorization", authorization.id.str()}, {"reused", is_valid(authorization, now)}});
+  }
+  event.details["authorizations"] = std::move(list);
+  return event;
+}
+
+void check_open_orders(store::Tx& tx, const Account& account, const Policy& policy) {
+  const std::int64_t open = tx.orders().count_open(account.id, tx.now());
+  if (std::cmp_greater_equal(open, policy.max_orders_pending)) {
+    reject({.type = ProblemType::rateLimited,
+            .detail = "This account has " + std::to_string(open) +
+                      " unfinished orders; finish some or wait until they expire.",
+            .retry_after = std::chrono::hours(1)});
+  }
+}
+
+// Stores `order`, whose id is fixed, and what it needs of `drafts`.
+OrderView store_order(store::Tx& tx, Order order, std::vector<Authorization> drafts,
+                      const Profile& profile, const validators::ValidatorSet& validators) {
+  order.created = tx.now();
+  order.expires = tx.now() + profile.order_lifetime;
+  for (Authorization& draft : drafts) {
+    if (auto held = find_reusable(tx, draft, profile, validators)) {
+      order.expires = std::min(order.expires, held->expires);
+      draft = std::move(*held);
+    } else {
+      draft.created = tx.now();
+      draft.expires = tx.now() + profile.pending_authorization_lifetime;
+      tx.authorizations().insert(draft);
+    }
+    order.authorizations.push_back(draft.id);
+  }
+  tx.orders().insert(order);
+  tx.audit().append(created_event(order, drafts, tx.now()));
+  return view_of(std::move(order), drafts, tx.now());
+}
+
+}  // namespace
+
+OrderView view_of(Order order, std::span<const Authorization> authorizations, Instant now) {
+  const OrderStatus status = status_of(order, authorizations, now);
+  OrderView view{.order = std::move(order), .status = status, .retry_after = std::nullopt};
+  if (status == OrderStatus::processing) {
+    view.retry_after = kOrderRetryAfter;
+  }
+  return view;
+}
+
+OrderView Orders::create(const Account& account, const NewOrder& request) {
+  context_.gate.check_can_begin();
+  const std::shared_ptr<const Policy> policy = context_.policy.get();
+  const Profile& profile = find_profile(*policy, request.profile);
+  check_terms(account, *policy);
+  check_dates(request, profile, context_.clock.now());
+  const backends::Backend* backend = context_.backends.find(profile.backend);
+  const Order order{
+      .id = OrderId(random_row_id(context_.entropy, context_.clock.now())),
+      .directory = account.directory,
+      .account = account.id,
+      .profile = profile.name,
+      .identifiers = read_identifiers(request.identifiers, profile, context_.validators,
+                                      backend == nullptr ? nullptr : backend->certificates.get()),
+      .authorizations = {},
+      .not_before = request.not_before,
+      .not_after = request.not_after,
+      .created = {},
+      .expires = {},
+      .finalization = {},
+      .certificate = {},
+      .error = {}};
+  const std::vector<Authorization> drafts =
+      draft_authorizations(context_, account, order.identifiers, profile);
+
+  OrderView view = context_.store.write([&](store::Tx& tx) {
+    check_is_valid(tx, account);
+    check_open_orders(tx, account, *policy);
+    return store_order(tx, order, drafts, profile, context_.validators);
+  });
+  crash_point("order.created");
+  context_.log.info("order.created", {{"order", view.order.id},
+                                      {"account", account.id},
+                                      {"profile", profile.name},
+                                      {"identifiers", view.order.identifiers.size()},
+                                      {"status", to_string(view.status)}});
+  return view;
+}
+
+std::optional<OrderView> Orders::get(const Account& account, const OrderId& id) {
+  std::optional<OrderView> view =
+      context_.store.read([&](store::Tx& tx) -> std::optional<OrderView> {
+        std::optional<Order> order = tx.orders().of(account.id, id);
+        if (!order) {
+          return std::nullopt;
+        }
+        // What has been finalized stands without its authorizations (status_of, core/order.h).
+        const std::vector<Authorization> authorizations =
+            order->finalization ? std::vector<Authorization>() : tx.authorizations().of_order(id);
+        return view_of(std::move(*order), authorizations, tx.now());
+      });
+  if (view && view->retry_after) {
+    view->retry_after = context_.gate.patience(*view->retry_after);
+  }
+  return view;
+}
+
+Orders::Page Orders::list(const Account& account, const std::optional<OrderId>& after) {
+  Page page{.orders = context_.store.read([&](store::Tx& tx) {
+              return tx.orders().list(account.id, after, kPage + 1, tx.now());
+            }),
+            .next = std::nullopt};
+  if (page.orders.size() > kPage) {
+    page.orders.resize(kPage);
+    page.next = page.orders.back();
+  }
+  return page;
+}
+
+std::optional<Authorization> Authorizations::get(const Account& account,
+                                                 const AuthorizationId& id) {
+  return context_.store.read([&](store::Tx& tx) {
+    std::optional<Authorization> authorization = tx.authorizations().of(account.id, id);
+    if (authorization) {
+      authorization->status = status_of(*authorization, tx.now());
+    }
+    return authorization;
+  });
+}
+
+std::optional<Authorization> Authorizations::deactivate(const Account& account,
+                                                        const AuthorizationId& id) {
+  bool changed = false;
+  std::optional<Authorization> result =
+      context_.store.write([&](store::Tx& tx) -> std::optional<Authorization> {
+        changed = false;
+        check_is_valid(tx, account);
+        const std::optional<Authorization> before = tx.authorizations().of(account.id, id);
+        if (!before || before->status == AuthorizationStatus::deactivated) {
+          return before;
+        }
+        const AuthorizationStatus status = status_of(*before, tx.now());
+        if (status != AuthorizationStatus::pending && status != AuthorizationStatus::valid) {
+          reject(ProblemType::malformed,
+                 "The authorization for " + before->identifier.value + " is " +
+                     std::string(to_string(status)) +
+                     " already; only a pending or valid one can be deactivated.");
+        }
+        Authorization after = *before;
+        after.status = AuthorizationStatus::deactivated;
+        ACME_CHECK(tx.authorizations().update(*before, after));
+        tx.audit().append(event_of("authorization.deactivated", after, Actor::account));
+        changed = true;
+        return after;
+      });
+  if (changed) {
+    context_.log.info("authorization.deactivated",
+                      {{"authorization", id}, {"account", account.id}});
+  }
+  return result;
+}
+
+}  // namespace gatehouse::service

@@ -1,0 +1,40 @@
+// validate_challenge: load, ask the Validator with no transaction open, conclude; or postpone the
+// next try of RFC 8555 section 8.2.
+#pragma once
+
+#include <chrono>
+
+#include "acme-server/core/account.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/service/context.h"
+#include "acme-server/service/jobs/job.h"
+#include "acme-server/service/policy_options.h"
+
+namespace gatehouse::service {
+
+// A challenge that waits for a try, as it was when the try began: what a run may be begun with
+// (JobRun::loaded).
+struct ValidationTask {
+  Authorization authorization;
+  Challenge challenge;
+  Account account;
+};
+
+// How long a run's lease must last: the longest try, and writing its result.
+std::chrono::seconds validation_lease(const Policy& policy);
+
+class ValidationJob final : public JobHandler {
+ public:
+  explicit ValidationJob(Context& context) : context_(context) {}
+
+  store::JobKind kind() const override { return store::JobKind::validate_challenge; }
+
+  // What it writes has dates in it.
+  bool paused() override;
+  void run(JobRun& run) override;  // subject: the challenge's id
+
+ private:
+  Context& context_;
+};
+
+}  // namespace gatehouse::service

@@ -1,0 +1,110 @@
+// Orders (RFC 8555 section 7.4).
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/json.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/core/ids.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/crypto/csr.h"
+#include "acme-server/http/http.h"
+#include "acme-server/service/orders/orders.h"
+#include "acme-server/web/acme/endpoints.h"
+#include "acme-server/web/acme/request_auth.h"
+#include "acme-server/web/acme/resource_json.h"
+#include "acme-server/web/api.h"
+#include "acme-server/web/payload.h"
+#include "acme-server/web/problem_json.h"
+#include "acme-server/web/responses.h"
+
+namespace gatehouse::web {
+namespace {
+
+constexpr std::size_t kMaxIdentifierType = 32;
+constexpr std::size_t kMaxIdentifierValue =
+    1024;  // of DNS names 253; the rest is for telling what is wrong
+constexpr std::size_t kMaxProfileName = 128;
+
+std::optional<Instant> instant_field(const JsonObject& object, std::string_view name) {
+  const std::optional<std::string> text = object.optional_string(name, 64);
+  if (!text) {
+    return std::nullopt;
+  }
+  const std::optional<Instant> instant = from_rfc3339(*text);
+  if (!instant) {
+    throw JsonError(object.path_of(name) + " is no RFC 3339 time, as 2026-01-02T03:04:05Z is");
+  }
+  return instant;
+}
+
+service::Orders::NewOrder read_new_order(const JsonObject& object) {
+  service::Orders::NewOrder order{
+      .identifiers = {},
+      .not_before = instant_field(object, "notBefore"),
+      .not_after = instant_field(object, "notAfter"),
+      .profile = object.optional_string("profile", kMaxProfileName).value_or("")};
+  const Json* const identifiers = object.optional_array("identifiers");
+  if (identifiers == nullptr) {
+    throw JsonError(R"(identifiers is missing; send an array of {"type", "value"})");
+  }
+  for (const Json& entry : *identifiers) {
+    const JsonObject identifier(entry, "identifiers");
+    order.identifiers.push_back({.type = identifier.string("type", kMaxIdentifierType),
+                                 .value = identifier.string("value", kMaxIdentifierValue)});
+  }
+  return order;
+}
+
+http::Response order_response(const Api& api, int status, const service::OrderView& view) {
+  http::Response response = json_response(status, order_json(view, api.links));
+  add(response, "Location", api.links.order(view.order.directory, view.order.id));
+  if (view.retry_after) {
+    add_retry_after(response, *view.retry_after);
+  }
+  return response;
+}
+
+}  // namespace
+
+http::Response create_order(Api& api, const SignedByAccount& proof) {
+  const auto request = read_payload(proof.payload(), read_new_order);
+  return order_response(api, 201, api.orders.create(proof.account(), request));
+}
+
+http::Response show_order(Api& api, const PostAsGet& proof) {
+  const auto view = api.orders.get(proof.account(), OrderId(proof.parameter("order")));
+  if (!view) {
+    reject_unknown("order");
+  }
+  return order_response(api, 200, *view);
+}
+
+http::Response finalize_order(Api& api, const SignedByAccount& proof) {
+  const OrderId id(proof.parameter("order"));
+  const Bytes csr = read_payload(proof.payload(), [](const JsonObject& object) {
+    return base64url_field(object, "csr", crypto::kMaxCsrBytes);
+  });
+  try {
+    const auto view = api.orders.finalize(proof.account(), id, csr);
+    if (!view) {
+      reject_unknown("order");
+    }
+    return order_response(api, 200, *view);
+  } catch (const RequestRejected& rejected) {
+    // A client whose first try was answered into the void learns here where to look
+    // (docs/choices.md).
+    if (rejected.problem().type != ProblemType::orderNotReady) {
+      throw;
+    }
+    http::Response response = problem_response(rejected.problem());
+    add(response, "Location", api.links.order(proof.directory(), id));
+    return response;
+  }
+}
+
+}  // namespace gatehouse::web

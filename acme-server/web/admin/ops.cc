@@ -1,0 +1,57 @@
+#include "acme-server/web/admin/ops.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme-server/base/json.h"
+#include "acme-server/base/metrics.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/http/http.h"
+#include "acme-server/web/problem_json.h"
+#include "acme-server/web/responses.h"
+
+namespace gatehouse::web {
+namespace {
+
+constexpr std::array<std::string_view, 3> kPaths = {"/healthz", "/readyz", "/metrics"};
+
+http::Response show(const Metrics& metrics, const Readiness& readiness, const Stops& stops,
+                    std::string_view path) {
+  const Json issuance = {{"stopped", !stops.empty()}, {"why", stops}};
+  if (path == "/healthz") {
+    return json_response(200, {{"status", "ok"}, {"issuance", issuance}});
+  }
+  if (path == "/readyz") {
+    const std::vector<std::string> reasons = readiness();
+    return json_response(
+        reasons.empty() ? 200 : 503,
+        {{"ready", reasons.empty()}, {"reasons", reasons}, {"issuance", issuance}});
+  }
+  return text_response(200, "text/plain; version=0.0.4; charset=utf-8", metrics.text());
+}
+
+}  // namespace
+
+http::Response serve_operations(const Metrics& metrics, const Readiness& readiness,
+                                const Stops& stops, const http::Request& request) {
+  if (std::ranges::find(kPaths, request.target) == kPaths.end()) {
+    return problem_response({.type = ProblemType::unspecified,
+                             .detail = "There is no such page here; there are /healthz, /readyz "
+                                       "and /metrics.",
+                             .status = 404});
+  }
+  if (request.method != "GET" && request.method != "HEAD") {
+    http::Response response = problem_response(
+        {.type = ProblemType::unspecified, .detail = "Pages are fetched with GET.", .status = 405});
+    add(response, "Allow", "GET, HEAD");
+    return response;
+  }
+  http::Response response = show(metrics, readiness, stops, request.target);
+  add(response, "Cache-Control", "no-store");
+  return response;
+}
+
+}  // namespace gatehouse::web

@@ -1,0 +1,141 @@
+// `gatehouse order list | show | resume`.
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/json.h"
+#include "acme-server/base/rfc3339.h"
+#include "acme-server/base/text.h"
+#include "acme-server/core/authorization.h"
+#include "acme-server/core/problem.h"
+#include "acme-server/core/wire_names.h"
+#include "acme-server/service/operations/inventory.h"
+#include "acme-server/service/operations/order_diagnosis.h"
+#include "acme-server/web/admin/admin.h"
+#include "acme-server/web/admin/json.h"
+#include "acme-server/web/admin/operator_auth.h"
+#include "acme-server/web/payload.h"
+
+namespace gatehouse::web {
+namespace {
+
+[[noreturn]] void reject_unknown_order(const OrderId& id) {
+  reject({.type = ProblemType::malformed,
+          .detail = "There is no order " + sanitize(id.str(), 100) +
+                    "; `gatehouse order list` shows the newest.",
+          .status = 404});
+}
+
+OrderId read_order(const OperatorRequest& request) {
+  return read_payload(request.payload(), [](const JsonObject& object) {
+    object.only({"order"});
+    return OrderId(object.string("order", 100));
+  });
+}
+
+Json job_json(const std::optional<store::JobState>& job) {
+  if (!job) return nullptr;
+  return {{"parked", job->parked},
+          {"running", job->leased},
+          {"run_at", to_rfc3339(job->run_at)},
+          {"failures", job->attempts},
+          {"note", job->note}};
+}
+
+Json authorization_json(const Authorization& authorization, Instant now) {
+  Json challenges = Json::array();
+  for (const Challenge& challenge : authorization.challenges) {
+    challenges.push_back(
+        {{"id", challenge.id.str()},
+         {"type", challenge.type},
+         {"status", to_string(challenge.status)},
+         {"attempts", challenge.attempts},
+         {"next_attempt",
+          challenge.next_attempt ? Json(to_rfc3339(*challenge.next_attempt)) : Json()},
+         {"validated", challenge.validated ? Json(to_rfc3339(*challenge.validated)) : Json()},
+         {"error", challenge.error ? to_json(*challenge.error) : Json()}});
+  }
+  return {{"id", authorization.id.str()},
+          {"identifier", authorization.identifier.value},
+          {"wildcard", authorization.wildcard},
+          {"status", to_string(status_of(authorization, now))},
+          {"expires", to_rfc3339(authorization.expires)},
+          {"challenges", std::move(challenges)}};
+}
+
+Json whole(Admin& admin, const OrderId& id) {
+  const auto story = admin.inventory.order(id);
+  if (!story) reject_unknown_order(id);
+  const Instant now = admin.context.clock.now();
+  Json json = admin_json(
+      service::OrderView{.order = story->order, .status = story->status, .retry_after = {}});
+  json["why"] = service::why_it_stands(*story, now);
+  json["authorizations"] = Json::array();
+  for (const Authorization& each : story->authorizations) {
+    json["authorizations"].push_back(authorization_json(each, now));
+  }
+  json["issuances"] = Json::array();
+  for (const auto& each : story->issuances) {
+    json["issuances"].push_back({{"id", each.id.str()},
+                                 {"state", store::to_string(each.state)},
+                                 {"backend", each.backend},
+                                 {"serial", each.serial},
+                                 {"created", to_rfc3339(each.created)},
+                                 {"not_after", to_rfc3339(each.not_after)}});
+  }
+  json["job"] = job_json(story->issuing);
+  json["events"] = Json::array();
+  for (const auto& row : story->events) json["events"].push_back(admin_json(row));
+  return json;
+}
+
+}  // namespace
+
+Json list_orders_for_operator(Admin& admin, const OperatorRequest& request) {
+  struct Query {
+    std::string account, after, status;
+    std::size_t limit = 0;
+  };
+
+  const Query query = read_payload(request.payload(), [](const JsonObject& object) {
+    object.only({"account", "status", "after", "limit"});
+    Query read{.account = text_or_empty(object, "account"),
+               .after = text_or_empty(object, "after"),
+               .status = text_or_empty(object, "status"),
+               .limit = page_limit(object)};
+    const auto known = {"", "pending", "ready", "processing", "valid", "invalid"};
+    if (std::ranges::find(known, read.status) == known.end()) {
+      throw JsonError("status is none of: pending, ready, processing, valid, invalid");
+    }
+    return read;
+  });
+  const auto page = admin.inventory.orders(query.account, query.after, query.limit);
+  Json list = Json::array();
+  for (const service::OrderView& view : page.orders) {
+    if (query.status.empty() || to_string(view.status) == query.status) {
+      list.push_back(admin_json(view));
+    }
+  }
+  return {{"orders", std::move(list)}, {"next", page.next.empty() ? Json() : Json(page.next)}};
+}
+
+Json show_order_to_operator(Admin& admin, const OperatorRequest& request) {
+  return whole(admin, read_order(request));
+}
+
+Json resume_order(Admin& admin, const OperatorRequest& request) {
+  const OrderId id = read_order(request);
+  if (!admin.inventory.resume_order(id, request.actor())) {
+    if (!admin.inventory.order(id)) reject_unknown_order(id);
+    reject({.type = ProblemType::malformed,
+            .detail = "The order's issuance is not parked; `gatehouse order show` tells why it "
+                      "stands where it stands.",
+            .status = 409});
+  }
+  return whole(admin, id);
+}
+
+}  // namespace gatehouse::web

@@ -1,0 +1,199 @@
+#include "acme-server/service/jobs/eager_job.h"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "acme-server/base/executor.h"
+#include "tests/support/test_services.h"
+
+namespace gatehouse {
+namespace {
+
+using service::JobRunner;
+using store::IssuanceState;
+using store::JobKind;
+using testing::TestKey;
+using testing::TestServices;
+
+// A lane with one thread that a test plays: what is posted waits until run().
+class PlayedLane final : public Executor {
+ public:
+  bool try_post(Task task) override {
+    if (full) return false;
+    tasks_.push_back(std::move(task));
+    return true;
+  }
+
+  std::size_t idle() const override { return busy ? 0 : 1; }
+
+  std::size_t posted() const { return tasks_.size(); }
+
+  void run() {
+    for (const Task& task : std::exchange(tasks_, {})) task();
+  }
+
+  bool busy = false, full = false;
+
+ private:
+  std::vector<Task> tasks_;
+};
+
+// Services whose jobs begin with the COMMIT that writes them, on a lane of their own.
+struct Fixture {
+  Fixture() {
+    runner.add(validation, lane);
+    runner.add(issuance, lane);
+    services.context().runner = &runner;
+  }
+
+  TestServices services;
+  PlayedLane lane;
+  service::ValidationJob validation{services.context()};
+  service::IssuanceJob issuance{services.context()};
+  JobRunner runner{services.context()};
+  const Account account = services.new_account();
+
+  service::OrderView new_order() { return services.new_order(account, {"a.test"}); }
+
+  service::OrderView ready_order() {
+    const service::OrderView view = new_order();
+    services.respond(account, view);
+    lane.run();
+    return services.show(account, view);
+  }
+
+  service::OrderView finalize(const service::OrderView& view) {
+    return services.orders().finalize(account, view.order.id, TestKey().csr({"a.test"})).value();
+  }
+
+  bool leased(JobKind kind, const std::string& subject) {
+    return services.store->read(
+        [&](store::Tx& tx) { return tx.jobs().find(kind, subject).value().leased; });
+  }
+
+  IssuanceState state_of(const service::OrderView& view) {
+    return services.issuances(view.order.id).front().state;
+  }
+};
+
+TEST_CASE("jobs begin with their COMMIT, and nobody claims them") {
+  Fixture f;
+  const service::OrderView created = f.new_order();
+  f.services.respond(f.account, created);
+  CHECK(f.lane.posted() == 1);
+  CHECK(f.runner.run_due_once() == 0);
+  f.lane.run();
+  CHECK(f.services.show(f.account, created).status == OrderStatus::ready);
+
+  const service::OrderView finalized = f.finalize(created);
+  CHECK(finalized.status == OrderStatus::processing);
+  // The mark is durable before anything is signed.
+  CHECK(f.state_of(finalized) == IssuanceState::submitted);
+  CHECK(f.services.ca->calls().empty());
+  CHECK(f.leased(JobKind::issue_certificate, finalized.order.id.str()));
+  CHECK(f.runner.run_due_once() == 0);
+  f.lane.run();
+  CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
+  CHECK(f.services.ca->calls().size() == 1);
+  CHECK_FALSE(f.services.has_job(finalized.order.id));
+  CHECK(f.services.audit_kinds(finalized.order.id) ==
+        std::vector<std::string>{"order.created", "order.finalized", "certificate.intent",
+                                 "certificate.submitted", "certificate.issued", "order.valid"});
+}
+
+TEST_CASE("a lane without room leaves the job to the scheduler, and the intent unmarked") {
+  Fixture f;
+  const service::OrderView ready = f.ready_order();
+  f.lane.busy = true;
+  const service::OrderView finalized = f.finalize(ready);
+  CHECK(f.lane.posted() == 0);
+  CHECK(f.state_of(finalized) == IssuanceState::prepared);
+  f.lane.busy = false;
+  CHECK(f.runner.run_due_once() == 1);
+  f.lane.run();
+  CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
+}
+
+TEST_CASE("a lane that has filled up by the COMMIT gives the job back") {
+  Fixture f;
+  const service::OrderView ready = f.ready_order();
+  f.lane.full = true;
+  const service::OrderView finalized = f.finalize(ready);
+  CHECK_FALSE(f.leased(JobKind::issue_certificate, finalized.order.id.str()));
+  f.lane.full = false;
+  CHECK(f.runner.run_due_once() == 1);
+  f.lane.run();
+  CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
+  CHECK(f.services.ca->calls().size() == 1);
+}
+
+TEST_CASE("a crash behind the COMMIT leaves a job that the next start runs") {
+  Fixture f;
+  const service::OrderView ready = f.ready_order();
+  const service::OrderView finalized = f.finalize(ready);
+  f.services.restart();  // what was posted is gone with the process
+  f.services.run_jobs();
+  CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
+  CHECK(f.services.ca->calls().size() == 1);
+}
+
+TEST_CASE("an intent is not marked ahead while issuance is stopped or CAA is to be asked again") {
+  Fixture f;
+  const service::OrderView first = f.ready_order();
+  f.services.gate().stop("drill", "operator:0");
+  const service::OrderView stopped = f.finalize(first);
+  CHECK(f.state_of(stopped) == IssuanceState::prepared);
+  f.services.gate().resume(service::IssuanceGate::ClockWord::none, "operator:0");
+
+  const service::OrderView second = f.ready_order();
+  f.services.advance(std::chrono::hours(9));
+  const service::OrderView late = f.finalize(second);
+  CHECK(f.state_of(late) == IssuanceState::prepared);
+  f.lane.run();
+  CHECK(f.services.show(f.account, late).status == OrderStatus::valid);
+}
+
+TEST_CASE("a policy that comes while an order is finalized is held against its intent by the run") {
+  for (const bool keys_refused : {false, true}) {
+    CAPTURE(keys_refused);
+    Fixture f;
+    const service::OrderView ready = f.ready_order();
+    f.services.ca->on_prepare([&] {
+      service::Policy policy = TestServices::default_policy();
+      if (keys_refused) policy.certificate_keys.allowed = {crypto::KeyType::rsa};
+      f.services.policy.replace(policy);
+    });
+    const service::OrderView finalized = f.finalize(ready);
+    CHECK(f.state_of(finalized) == IssuanceState::prepared);
+    CHECK(f.lane.posted() == 1);
+    f.services.ca->on_prepare(nullptr);
+    f.lane.run();
+    const service::OrderView ended = f.services.show(f.account, finalized);
+    CHECK(ended.status == (keys_refused ? OrderStatus::invalid : OrderStatus::valid));
+    CHECK(f.services.ca->signed_certificates() == (keys_refused ? 0 : 1));
+  }
+}
+
+TEST_CASE("a backend that cannot repeat itself has its intent marked by the run alone") {
+  TestServices services({.repeatable = false});
+  PlayedLane lane;
+  service::IssuanceJob issuance{services.context()};
+  JobRunner runner{services.context()};
+  runner.add(issuance, lane);
+  const Account account = services.new_account();
+  const service::OrderView ready = services.ready_order(account, {"a.test"});
+  services.context().runner = &runner;
+  const service::OrderView finalized =
+      services.orders().finalize(account, ready.order.id, TestKey().csr({"a.test"})).value();
+  CHECK(services.issuances(finalized.order.id).front().state == IssuanceState::prepared);
+  CHECK(lane.posted() == 1);
+  lane.run();
+  CHECK(services.show(account, finalized).status == OrderStatus::valid);
+}
+
+}  // namespace
+}  // namespace gatehouse
