@@ -7,7 +7,8 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  # Without these it compiles every file that uses a precompiled header anew.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
 endif()
 
 # The flags every module and test is built with.
@@ -50,3 +51,20 @@ if(GATEHOUSE_TIDY)
   find_program(CLANG_TIDY NAMES clang-tidy-19 REQUIRED)
   set(CMAKE_CXX_CLANG_TIDY "${CLANG_TIDY}" --quiet)
 endif()
+
+# acme_precompiled(<target>): the target takes in cmake/precompiled.h, compiled once for all that have the same flags.
+# Includes stay checked all the same: a module sees only what its view shows, and clang compiles without it.
+function(acme_precompiled target)
+  if(NOT GATEHOUSE_PRECOMPILED)
+    return()
+  endif()
+  if(NOT TARGET acme_precompiled_headers)
+    file(WRITE "${PROJECT_BINARY_DIR}/precompiled.cc" "")
+    add_library(acme_precompiled_headers OBJECT "${PROJECT_BINARY_DIR}/precompiled.cc")
+    target_link_libraries(acme_precompiled_headers PRIVATE acme_flags nlohmann_json::nlohmann_json Threads::Threads)
+    target_precompile_headers(acme_precompiled_headers PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled.h")
+    target_compile_options(acme_precompiled_headers PRIVATE -fpch-preprocess)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM acme_precompiled_headers)
+  target_compile_options(${target} PRIVATE -fpch-preprocess)
+endfunction()

@@ -32,4 +32,5 @@ function(acme_module name)
 
   list(TRANSFORM MODULE_USES PREPEND acme_ OUTPUT_VARIABLE used_targets)
   target_link_libraries(${target} PUBLIC ${used_targets} PRIVATE acme_flags ${MODULE_LIBRARIES})
+  acme_precompiled(${target})
 endfunction()
