@@ -48,6 +48,10 @@ bench-peers: bench-build ## the same beside Pebble and step-ca, built from the G
 	@cmake/setup.sh bench-peers
 	@bench/run.py peers --rounds $(or $(ROUNDS),5)
 
+bench-obtain: bench-build ## seconds that lego, certbot and acme.sh (ACME_SH=path) take, beside Pebble and step-ca
+	@cmake/setup.sh bench-obtain
+	@bench/run.py obtain --rounds $(or $(ROUNDS),5)
+
 bench-size: bench-build ## memory, start, and the cost with a million certificates stored
 	@bench/run.py size
 
@@ -105,4 +109,4 @@ check-next: ## compile and test against Debian 13's libraries, in a chroot (root
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean
+.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-obtain bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean

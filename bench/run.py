@@ -3,6 +3,7 @@
 
   bench/run.py alone          CPU per certificate beside the raw arithmetic, at several numbers of clients
   bench/run.py peers          the same beside Pebble and step-ca: alternating rounds, medians
+  bench/run.py obtain         seconds that lego, certbot and acme.sh take for one certificate, beside Pebble and step-ca
   bench/run.py size           RSS after many certificates and with idle connections, start, a full store
 Everything it makes is in a folder of its own on a disk, removed at the end. bench/README.md says what the figures mean."""
 import argparse
@@ -17,6 +18,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import obtain  # noqa: E402
 import servers  # noqa: E402
 
 MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
@@ -187,7 +189,7 @@ def stored(folder, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["alone", "peers", "size", "stored"])
+    parser.add_argument("what", choices=["alone", "peers", "obtain", "size", "stored"])
     parser.add_argument("--folder", help="where databases are put: on a disk", default=None)
     parser.add_argument("--clients", type=int, nargs="+", default=[8])
     parser.add_argument("--count", type=int, default=2000, help="certificates of a round")
@@ -200,7 +202,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-bench-", dir=options.folder or "/var/tmp"))
     try:
         print_conditions(folder)
-        return {"alone": alone, "peers": peers, "size": size, "stored": stored}[options.what](folder, options)
+        return {"alone": alone, "peers": peers, "obtain": obtain.measure, "size": size, "stored": stored}[options.what](folder, options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

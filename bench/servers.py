@@ -52,6 +52,7 @@ class Server:
     log: pathlib.Path
     dns_port: int
     http_port: int
+    root: pathlib.Path  # what a client trusts to reach it
     first_answer_ms: float
 
     def stop(self):
@@ -63,7 +64,7 @@ class Server:
             self.process.wait()
 
 
-def launch(name, folder, command, directory, dns_port, http_port, environment=None):
+def launch(name, folder, command, directory, dns_port, http_port, root, environment=None):
     """Starts `command` and waits for its directory."""
     log = folder / "server.log"
     with open(log, "ab") as out:
@@ -75,7 +76,7 @@ def launch(name, folder, command, directory, dns_port, http_port, environment=No
             raise SystemExit(f"bench: {name} does not start:\n" + log.read_text(errors="replace")[-2000:])
         time.sleep(0.002)
     took = (time.monotonic() - began) * 1000
-    return Server(name, directory, process, log, dns_port, http_port, took)
+    return Server(name, directory, process, log, dns_port, http_port, root, took)
 
 
 class Gatehouse:
@@ -109,7 +110,7 @@ class Gatehouse:
 
     def start(self):
         return launch(self.name, self.folder, self.command, f"https://localhost:{self.port}/directory", self.dns_port,
-                      self.http_port)
+                      self.http_port, self.home / "ca/root.pem")
 
 
 def openssl(*arguments, cwd):
@@ -137,7 +138,7 @@ class Pebble:
     def start(self):
         return launch(self.name, self.folder,
                       [str(PEERS / "pebble"), "-config", "pebble.json", "-dnsserver", f"127.0.0.1:{self.dns_port}"],
-                      f"https://localhost:{self.port}/dir", self.dns_port, self.http_port,
+                      f"https://localhost:{self.port}/dir", self.dns_port, self.http_port, self.folder / "cert.pem",
                       {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"})
 
 
@@ -168,7 +169,7 @@ class StepCa:
         return launch(self.name, self.folder,
                       [str(PEERS / "step-ca"), "ca.json", "--resolver", f"127.0.0.1:{self.dns_port}", "--acme-http-port",
                        str(self.http_port), "--insecure"],
-                      f"https://localhost:{self.port}/acme/acme/directory", self.dns_port, self.http_port,
+                      f"https://localhost:{self.port}/acme/acme/directory", self.dns_port, self.http_port, self.folder / "root.pem",
                       {"STEPPATH": str(self.folder)})
 
 
