@@ -13,8 +13,8 @@
 #include "acme-server/base/hex.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
-#include "acme-server/base/passes_by_itself.h"
 #include "acme-server/base/text.h"
+#include "acme-server/base/transient_error.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/responses.h"
@@ -79,7 +79,7 @@ Problem problem_in_flight(Log& log, Entropy& entropy, const http::Request& reque
                                  {"method", sanitize(request.method, 16)},
                                  {"target", sanitize(request.target, 200)},
                                  {"reason", sanitize(failure.what(), kMaxReasonLength)}});
-    return dynamic_cast<const PassesByItself*>(&failure) != nullptr ? come_back(log_id)
+    return dynamic_cast<const TransientError*>(&failure) != nullptr ? come_back(log_id)
                                                                     : internal(log_id);
   }
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "acme-server/base/check.h"
-#include "acme-server/base/passes_by_itself.h"
+#include "acme-server/base/transient_error.h"
 #include "tests/support/test_web.h"
 
 namespace gatehouse::web {
@@ -48,7 +48,7 @@ TEST_CASE("text that is not UTF-8 leaves us as UTF-8") {
 }
 
 // What the store throws when the disk is full.
-class Full : public std::runtime_error, public PassesByItself {
+class Full : public std::runtime_error, public TransientError {
  public:
   using std::runtime_error::runtime_error;
 };

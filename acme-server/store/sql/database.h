@@ -16,7 +16,7 @@
 #include <variant>
 #include <vector>
 
-#include "acme-server/base/passes_by_itself.h"
+#include "acme-server/base/transient_error.h"
 
 namespace gatehouse::sql {
 
@@ -85,7 +85,7 @@ class DatabaseError : public std::runtime_error {
 
 // There is no room: a full disk, a quota, a disk gone read-only. Nothing was written; writes go on
 // by themselves when there is room again.
-class StorageFull : public DatabaseError, public PassesByItself {
+class StorageFull : public DatabaseError, public TransientError {
  public:
   using DatabaseError::DatabaseError;
 };
