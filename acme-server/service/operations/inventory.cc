@@ -137,26 +137,26 @@ Inventory::OrderPage Inventory::orders(const std::string& account, const std::st
   });
 }
 
-std::optional<OrderStory> Inventory::order(const OrderId& id) {
-  auto found = context_.store.read([&](store::Tx& tx) -> std::optional<OrderStory> {
+std::optional<OrderDiagnosis> Inventory::order(const OrderId& id) {
+  auto found = context_.store.read([&](store::Tx& tx) -> std::optional<OrderDiagnosis> {
     auto order = tx.orders().get(id);
     if (!order) return std::nullopt;
-    OrderStory story;
-    story.order = std::move(*order);
-    story.authorizations = tx.authorizations().of_order(id);
-    story.status = status_of(story.order, story.authorizations, tx.now());
-    for (const Authorization& authorization : story.authorizations) {
+    OrderDiagnosis diagnosis;
+    diagnosis.order = std::move(*order);
+    diagnosis.authorizations = tx.authorizations().of_order(id);
+    diagnosis.status = status_of(diagnosis.order, diagnosis.authorizations, tx.now());
+    for (const Authorization& authorization : diagnosis.authorizations) {
       for (const Challenge& challenge : authorization.challenges) {
         const auto job = tx.jobs().find(store::JobKind::validate_challenge, challenge.id.str());
-        if (job) story.validations.emplace_back(challenge.id, *job);
+        if (job) diagnosis.validations.emplace_back(challenge.id, *job);
       }
     }
-    story.issuances = tx.issuances().all_of(id);
-    story.issuing = tx.jobs().find(store::JobKind::issue_certificate, id.str());
-    if (story.order.certificate)
-      story.certificate = tx.certificates().get(*story.order.certificate);
-    story.events = tx.audit().of_order(id);
-    return story;
+    diagnosis.issuances = tx.issuances().all_of(id);
+    diagnosis.issuing = tx.jobs().find(store::JobKind::issue_certificate, id.str());
+    if (diagnosis.order.certificate)
+      diagnosis.certificate = tx.certificates().get(*diagnosis.order.certificate);
+    diagnosis.events = tx.audit().of_order(id);
+    return diagnosis;
   });
   if (found) add_authorization_events(context_.store, *found);
   return found;

@@ -77,7 +77,7 @@ class Inventory {
 
   // Newest first; of one account where `account` is given.
   OrderPage orders(const std::string& account, const std::string& after, std::size_t limit);
-  std::optional<OrderStory> order(const OrderId& id);
+  std::optional<OrderDiagnosis> order(const OrderId& id);
   // Has the parked issuance of an order asked about again. False when it is not parked.
   bool resume_order(const OrderId& id, std::string_view actor);
 

@@ -41,17 +41,18 @@ std::string tries(std::int64_t count) {
   return std::to_string(count) + (count == 1 ? " try" : " tries");
 }
 
-const store::JobState* validation_of(const OrderStory& story, const ChallengeId& challenge) {
-  const auto found =
-      std::ranges::find(story.validations, challenge, [](const auto& each) { return each.first; });
-  return found == story.validations.end() ? nullptr : &found->second;
+const store::JobState* validation_of(const OrderDiagnosis& diagnosis,
+                                     const ChallengeId& challenge) {
+  const auto found = std::ranges::find(diagnosis.validations, challenge,
+                                       [](const auto& each) { return each.first; });
+  return found == diagnosis.validations.end() ? nullptr : &found->second;
 }
 
-std::string why_processing(const OrderStory& story, const Authorization& authorization,
+std::string why_processing(const OrderDiagnosis& diagnosis, const Authorization& authorization,
                            const Challenge& challenge) {
   std::string text = name_of(authorization) + ": " + challenge.type + " is being proven, " +
                      tries(challenge.attempts) + " so far";
-  const store::JobState* job = validation_of(story, challenge.id);
+  const store::JobState* job = validation_of(diagnosis, challenge.id);
   if (job == nullptr) {
     text += "; no job is there to go on, which should not be: the client can only make a new order";
   } else if (job->parked) {
@@ -66,11 +67,11 @@ std::string why_processing(const OrderStory& story, const Authorization& authori
   return text + ".";
 }
 
-std::string why_pending(const OrderStory& story, const Authorization& authorization) {
+std::string why_pending(const OrderDiagnosis& diagnosis, const Authorization& authorization) {
   std::vector<std::string> types;
   for (const Challenge& challenge : authorization.challenges) {
     if (challenge.status == ChallengeStatus::processing) {
-      return why_processing(story, authorization, challenge);
+      return why_processing(diagnosis, authorization, challenge);
     }
     types.push_back(challenge.type);
   }
@@ -94,46 +95,47 @@ std::string why_lost(const Authorization& authorization, Instant now) {
   return text + ".";
 }
 
-std::vector<std::string> why_invalid(const OrderStory& story, Instant now) {
+std::vector<std::string> why_invalid(const OrderDiagnosis& diagnosis, Instant now) {
   std::vector<std::string> sentences;
-  if (story.order.error) {
-    sentences.push_back("It has failed: " + print(*story.order.error));
+  if (diagnosis.order.error) {
+    sentences.push_back("It has failed: " + print(*diagnosis.order.error));
   }
-  for (const Authorization& authorization : story.authorizations) {
-    if (!story.order.finalization && is_lost(authorization, now)) {
+  for (const Authorization& authorization : diagnosis.authorizations) {
+    if (!diagnosis.order.finalization && is_lost(authorization, now)) {
       sentences.push_back(why_lost(authorization, now));
     }
   }
   if (sentences.empty()) {
-    sentences.push_back("It expired at " + to_rfc3339(story.order.expires) +
+    sentences.push_back("It expired at " + to_rfc3339(diagnosis.order.expires) +
                         " before the client finalized it.");
   }
   return sentences;
 }
 
-std::vector<std::string> why_pending(const OrderStory& story, Instant now) {
+std::vector<std::string> why_pending(const OrderDiagnosis& diagnosis, Instant now) {
   std::vector<std::string> sentences;
-  for (const Authorization& authorization : story.authorizations) {
-    if (!is_valid(authorization, now)) sentences.push_back(why_pending(story, authorization));
+  for (const Authorization& authorization : diagnosis.authorizations) {
+    if (!is_valid(authorization, now)) sentences.push_back(why_pending(diagnosis, authorization));
   }
   return sentences;
 }
 
-std::vector<std::string> why_processing(const OrderStory& story) {
-  if (!story.issuing) {
+std::vector<std::string> why_processing(const OrderDiagnosis& diagnosis) {
+  if (!diagnosis.issuing) {
     return {
         "It is finalized, and no job is there to have it issued, which should not be; look "
         "for its last event below."};
   }
-  const store::JobState& job = *story.issuing;
+  const store::JobState& job = *diagnosis.issuing;
   if (job.parked) {
-    const bool doubt = std::ranges::any_of(story.issuances, [](const store::Issuance& issuance) {
-      return issuance.state == store::IssuanceState::in_doubt;
-    });
+    const bool doubt =
+        std::ranges::any_of(diagnosis.issuances, [](const store::Issuance& issuance) {
+          return issuance.state == store::IssuanceState::in_doubt;
+        });
     return {std::string(doubt ? "It is in doubt whether the CA has issued"
                               : "Its issuance has stopped") +
                 ", and waits for an operator: " + job.note,
-            "Once that is settled, `gatehouse order resume " + story.order.id.str() +
+            "Once that is settled, `gatehouse order resume " + diagnosis.order.id.str() +
                 "` has the CA asked again about the same certificate."};
   }
   std::string text =
@@ -147,9 +149,9 @@ std::vector<std::string> why_processing(const OrderStory& story) {
   return {text + "."};
 }
 
-std::vector<std::string> why_valid(const OrderStory& story) {
-  if (!story.certificate) return {"It has its certificate."};
-  const CertificateRecord& certificate = *story.certificate;
+std::vector<std::string> why_valid(const OrderDiagnosis& diagnosis) {
+  if (!diagnosis.certificate) return {"It has its certificate."};
+  const CertificateRecord& certificate = *diagnosis.certificate;
   std::vector<std::string> sentences = {"Its certificate " + certificate.id.str() + " (serial " +
                                         certificate.serial + ") was issued at " +
                                         to_rfc3339(certificate.issued_at) + " and ends at " +
@@ -163,19 +165,19 @@ std::vector<std::string> why_valid(const OrderStory& story) {
 
 }  // namespace
 
-std::vector<std::string> why_it_stands(const OrderStory& story, Instant now) {
-  switch (story.status) {
+std::vector<std::string> explain(const OrderDiagnosis& diagnosis, Instant now) {
+  switch (diagnosis.status) {
     case OrderStatus::pending:
-      return why_pending(story, now);
+      return why_pending(diagnosis, now);
     case OrderStatus::ready:
       return {"Every name is proven; it waits for the client to finalize it, until " +
-              to_rfc3339(story.order.expires) + "."};
+              to_rfc3339(diagnosis.order.expires) + "."};
     case OrderStatus::processing:
-      return why_processing(story);
+      return why_processing(diagnosis);
     case OrderStatus::valid:
-      return why_valid(story);
+      return why_valid(diagnosis);
     case OrderStatus::invalid:
-      return why_invalid(story, now);
+      return why_invalid(diagnosis, now);
   }
   ACME_CHECK(false);
 }

@@ -1,5 +1,5 @@
-// Why an order stands where it stands, in words for its operator: made of what is stored, asks
-// nobody.
+// OrderDiagnosis: why an order has the status that it has, explained to its operator. Uses only
+// what is stored and asks nobody.
 #pragma once
 
 #include <optional>
@@ -18,9 +18,9 @@
 
 namespace gatehouse::service {
 
-// All that there is to say of an order, in one view of the database but for events of the
+// All that is stored about an order, read in one transaction, except the events of its
 // authorizations (order_events.h).
-struct OrderStory {
+struct OrderDiagnosis {
   Order order;
   OrderStatus status = OrderStatus::pending;
   std::vector<Authorization> authorizations;  // exactly the order's, in its order
@@ -31,7 +31,7 @@ struct OrderStory {
   std::vector<store::AuditRow> events;  // its own and its authorizations', oldest first
 };
 
-// Sentences, the decisive one first.
-std::vector<std::string> why_it_stands(const OrderStory& story, Instant now);
+// Why the order has its status at `now`: sentences, the decisive one first.
+std::vector<std::string> explain(const OrderDiagnosis& diagnosis, Instant now);
 
 }  // namespace gatehouse::service

@@ -37,8 +37,8 @@ std::int64_t sequence_before(store::Tx& tx, Instant moment) {
 // What is not heard of yet.
 class Awaited {
  public:
-  explicit Awaited(const OrderStory& story) {
-    for (const Authorization& each : story.authorizations) {
+  explicit Awaited(const OrderDiagnosis& diagnosis) {
+    for (const Authorization& each : diagnosis.authorizations) {
       all_.insert(each.id.str());
       if (each.status == AuthorizationStatus::pending) {
         open_ = true;
@@ -69,27 +69,28 @@ class Awaited {
 
 }  // namespace
 
-void add_authorization_events(store::Store& store, OrderStory& story) {
-  if (story.authorizations.empty() || !story.order.account) return;
-  const bool finalized = story.order.finalization.has_value() && !story.events.empty();
+void add_authorization_events(store::Store& store, OrderDiagnosis& diagnosis) {
+  if (diagnosis.authorizations.empty() || !diagnosis.order.account) return;
+  const bool finalized = diagnosis.order.finalization.has_value() && !diagnosis.events.empty();
   const std::int64_t last =
-      finalized ? story.events.back().sequence : std::numeric_limits<std::int64_t>::max();
-  const Instant made = std::ranges::min(story.authorizations, {}, &Authorization::created).created;
+      finalized ? diagnosis.events.back().sequence : std::numeric_limits<std::int64_t>::max();
+  const Instant made =
+      std::ranges::min(diagnosis.authorizations, {}, &Authorization::created).created;
   store::AuditFilter of_account;
-  of_account.account = story.order.account->str();
-  Awaited awaited(story);
+  of_account.account = diagnosis.order.account->str();
+  Awaited awaited(diagnosis);
   std::int64_t after = store.read([&](store::Tx& tx) { return sequence_before(tx, made); });
   for (int page_number = 0; page_number < kAuthorizationPages; ++page_number) {
     store::AuditPage page = store.read(
         [&](store::Tx& tx) { return tx.audit().search(of_account, after, kAuthorizationPage); });
     for (store::AuditRow& row : page.rows) {
-      if (row.sequence <= last && awaited.concerns(row)) story.events.push_back(std::move(row));
+      if (row.sequence <= last && awaited.concerns(row)) diagnosis.events.push_back(std::move(row));
     }
     const bool enough = finalized ? page.next >= last : awaited.all_concluded();
     if (enough || !page.next) break;
     after = *page.next;
   }
-  std::ranges::sort(story.events, {}, &store::AuditRow::sequence);
+  std::ranges::sort(diagnosis.events, {}, &store::AuditRow::sequence);
 }
 
 }  // namespace gatehouse::service

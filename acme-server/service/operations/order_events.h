@@ -12,9 +12,10 @@ namespace gatehouse::service {
 inline constexpr int kAuthorizationPages = 10;
 inline constexpr std::size_t kAuthorizationPage = 20'000;
 
-// Puts them among the story's own events. No index leads from an authorization to its events, since
-// each issuance would pay for it: they are looked for, in reads of some ten milliseconds each,
-// until the order was finalized or all is concluded. A clock that was set back may hide some.
-void add_authorization_events(store::Store& store, OrderStory& story);
+// Adds them to the diagnosis's events. No index leads from an authorization to its events, since
+// each issuance would pay for it: they are looked up in reads of some ten milliseconds each, until
+// the order was finalized or all authorizations are concluded. A clock that was set back may hide
+// some.
+void add_authorization_events(store::Store& store, OrderDiagnosis& diagnosis);
 
 }  // namespace gatehouse::service

@@ -67,18 +67,18 @@ Json authorization_json(const Authorization& authorization, Instant now) {
 }
 
 Json whole(Admin& admin, const OrderId& id) {
-  const auto story = admin.inventory.order(id);
-  if (!story) reject_unknown_order(id);
+  const auto diagnosis = admin.inventory.order(id);
+  if (!diagnosis) reject_unknown_order(id);
   const Instant now = admin.context.clock.now();
-  Json json = admin_json(
-      service::OrderView{.order = story->order, .status = story->status, .retry_after = {}});
-  json["why"] = service::why_it_stands(*story, now);
+  Json json = admin_json(service::OrderView{
+      .order = diagnosis->order, .status = diagnosis->status, .retry_after = {}});
+  json["why"] = service::explain(*diagnosis, now);
   json["authorizations"] = Json::array();
-  for (const Authorization& each : story->authorizations) {
+  for (const Authorization& each : diagnosis->authorizations) {
     json["authorizations"].push_back(authorization_json(each, now));
   }
   json["issuances"] = Json::array();
-  for (const auto& each : story->issuances) {
+  for (const auto& each : diagnosis->issuances) {
     json["issuances"].push_back({{"id", each.id.str()},
                                  {"state", store::to_string(each.state)},
                                  {"backend", each.backend},
@@ -86,9 +86,9 @@ Json whole(Admin& admin, const OrderId& id) {
                                  {"created", to_rfc3339(each.created)},
                                  {"not_after", to_rfc3339(each.not_after)}});
   }
-  json["job"] = job_json(story->issuing);
+  json["job"] = job_json(diagnosis->issuing);
   json["events"] = Json::array();
-  for (const auto& row : story->events) json["events"].push_back(admin_json(row));
+  for (const auto& row : diagnosis->events) json["events"].push_back(admin_json(row));
   return json;
 }
 

@@ -20,11 +20,10 @@ using std::chrono::seconds;
 // What an operator is told of the order, in one text.
 std::string told(TestServices& services, const OrderId& id) {
   service::Inventory inventory(services.context());
-  const auto story = inventory.order(id);
-  REQUIRE(story);
+  const auto diagnosis = inventory.order(id);
+  REQUIRE(diagnosis);
   std::string text;
-  for (const std::string& sentence :
-       service::why_it_stands(*story, services.context().clock.now())) {
+  for (const std::string& sentence : service::explain(*diagnosis, services.context().clock.now())) {
     text += sentence + "\n";
   }
   return text;
@@ -116,19 +115,19 @@ TEST_CASE("an order in doubt waits for its operator, who resumes it on the recor
   CHECK(inventory.resume_order(view.order.id, "operator:1000"));
   CHECK_FALSE(inventory.resume_order(view.order.id, "operator:1000"));
   CHECK(services.parked().empty());
-  const auto story = inventory.order(view.order.id);
-  CHECK(story->events.back().event.kind == "order.resumed");
-  CHECK(story->events.back().event.actor == "operator:1000");
+  const auto diagnosis = inventory.order(view.order.id);
+  CHECK(diagnosis->events.back().event.kind == "order.resumed");
+  CHECK(diagnosis->events.back().event.actor == "operator:1000");
 }
 
 // The kinds of the order's events, in their order.
 std::vector<std::string> kinds_of(TestServices& services, const OrderId& id) {
   std::vector<std::string> kinds;
   service::Inventory inventory(services.context());
-  const auto story = inventory.order(id);
-  REQUIRE(story);
+  const auto diagnosis = inventory.order(id);
+  REQUIRE(diagnosis);
   std::int64_t last = 0;
-  for (const store::AuditRow& row : story->events) {
+  for (const store::AuditRow& row : diagnosis->events) {
     CHECK(row.sequence > last);
     last = row.sequence;
     kinds.push_back(row.event.kind);
@@ -170,7 +169,7 @@ TEST_CASE("what an order relies on was proven before it was made, and is shown w
   CHECK(at("authorization.valid") < at("order.created"));
   CHECK(at("order.finalized") < at("certificate.issued"));
   CHECK(std::ranges::count(kinds, "authorization.valid") == 1);
-  // What became of the authorization afterwards is another order's story.
+  // What became of the authorization afterwards belongs to another order.
   services.advance(hours(1));
   services.processing_order(account, {"a.test"});
   services.run_jobs();
