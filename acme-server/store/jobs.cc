@@ -119,7 +119,7 @@ bool Jobs::finish(const Job& job, Instant now) {
 }
 
 bool Jobs::postpone(const Job& job, Instant run_at, std::string_view note) {
-  // A wish that came during the run is due by now: it must not wait for `run_at`.
+  // Enqueued again during the run: it is due now and must not wait for `run_at`.
   return connection_.execute(
              "UPDATE jobs SET run_at = CASE WHEN generation = $1 THEN CAST($2 AS BIGINT) "
              "ELSE CAST($3 AS BIGINT) END, attempts = 0, lease_token = NULL, note = $4 "

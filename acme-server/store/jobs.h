@@ -30,7 +30,7 @@ struct Job {
   std::string id;
   JobKind kind = JobKind::maintenance;
   std::string subject;          // challenge, order, CRL shard…; unique with kind
-  std::int64_t generation = 0;  // bumped by each wish for the job while it is there
+  std::int64_t generation = 0;  // bumped each time it is enqueued again
   std::int64_t attempts = 0;    // failures (throws) so far
   std::string lease_token;      // in every write that the job's worker makes at its end
   std::string note;             // what a postponed job remembers for itself, or why it is parked
@@ -61,13 +61,13 @@ class Jobs {
  public:
   explicit Jobs(sql::Connection& connection) : connection_(connection) {}
 
-  // Wishes for a job at `run_at` (job clock). When it is there already its generation is bumped,
-  // and an unleased one that would run later runs at `run_at`. `id` is for a new row.
+  // Enqueues a job for `run_at` (job clock). When it is there already its generation is bumped, and
+  // an unleased one that would run later runs at `run_at`. `id` is for a new row.
   void enqueue(std::string_view id, JobKind kind, std::string_view subject, Instant run_at);
 
   // The same for a job that begins right after the COMMIT: the new row is leased until
   // `lease_until` under `lease_token`, as if it had been claimed at `now`. Nothing when the job is
-  // there already: then it is wished for as by enqueue(), due at `now`.
+  // there already: then it is enqueued again as by enqueue(), due at `now`.
   std::optional<Job> enqueue_leased(std::string id, JobKind kind, std::string_view subject,
                                     Instant now, Instant lease_until, std::string_view lease_token);
 
@@ -78,7 +78,7 @@ class Jobs {
 
   // The four ends of a run. Each false when the lease is not the worker's any more: then it must
   // undo what it did, by throwing. finish() deletes the job, or makes it due again when it was
-  // wished for during the run; so does postpone(), which else has it run at `run_at`. Both set the
+  // enqueued during the run; so does postpone(), which else has it run at `run_at`. Both set the
   // count of failures back.
   bool finish(const Job& job, Instant now);
   bool postpone(const Job& job, Instant run_at, std::string_view note);
@@ -94,7 +94,7 @@ class Jobs {
   std::vector<ParkedJob> parked();
   // Of every kind that there is any of.
   std::vector<JobCount> counts();
-  // The operator's word: the parked job is due at `run_at`. False when there is none.
+  // For an operator: makes the parked job due at `run_at`. False when there is none.
   bool unpark(JobKind kind, std::string_view subject, Instant run_at);
   // Makes every job due that would run, or whose lease would end, after `now`: the clock was set
   // back. Whoever still has a lease finds it lost.

@@ -92,7 +92,7 @@ class Oracle final {
              "(SELECT id FROM issuances WHERE state = 'issued')"));
     CHECK(none("SELECT id FROM issuances WHERE state = 'in_doubt'"));
     CHECK(none("SELECT id FROM jobs WHERE parked <> 0"));
-    // Each wish has its job.
+    // Each finalized order without an outcome has its job.
     CHECK(
         none("SELECT id FROM orders WHERE finalized_at IS NOT NULL AND certificate_id IS NULL "
              "AND error IS NULL AND id NOT IN "

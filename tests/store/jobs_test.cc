@@ -78,7 +78,7 @@ void leased_job_is_its_writers(TestStore& store) {
     CHECK(jobs.claim_due(kKind, kNoon, 10, kLeaseEnd, "other").empty());
     CHECK(jobs.next_run_at() == kLeaseEnd);
 
-    // One that is there is wished for, and its lease stays whose it is.
+    // One that is there is enqueued again, and its lease stays whose it is.
     CHECK_FALSE(jobs.enqueue_leased("2", kKind, "subject", kNoon, kLeaseEnd, "token-2"));
     CHECK(jobs.holds(*job));
     CHECK(jobs.finish(*job, kNoon));
@@ -97,7 +97,7 @@ void finished_job_is_gone(TestStore& store) {
   });
 }
 
-void wish_during_a_run_is_kept(TestStore& store) {
+void enqueue_during_a_run_is_kept(TestStore& store) {
   store->write([](store::Tx& tx) {
     store::Jobs jobs = tx.jobs();
     jobs.enqueue("1", kKind, "subject", kNoon);
@@ -114,7 +114,7 @@ void wish_during_a_run_is_kept(TestStore& store) {
   });
 }
 
-void wish_during_a_run_beats_postponing(TestStore& store) {
+void enqueue_during_a_run_beats_postponing(TestStore& store) {
   store->write([](store::Tx& tx) {
     store::Jobs jobs = tx.jobs();
     jobs.enqueue("1", kKind, "subject", kNoon);
@@ -215,7 +215,7 @@ void parked_job_waits_for_the_operator(TestStore& store) {
     CHECK(jobs.count(kKind) == 0);
     CHECK_FALSE(jobs.next_run_at());
     CHECK(jobs.claim_due(kKind, kNoon + hours(99), 10, kNoon + hours(100), "x").empty());
-    jobs.enqueue("2", kKind, "subject", kNoon);  // a wish does not free it
+    jobs.enqueue("2", kKind, "subject", kNoon);  // enqueuing it again does not free it
     CHECK(jobs.claim_due(kKind, kNoon + hours(99), 10, kNoon + hours(100), "x").empty());
     CHECK(jobs.exists(kKind, "subject"));
     const std::vector<store::ParkedJob> parked = jobs.parked();
@@ -266,10 +266,10 @@ std::vector<ContractCase> job_cases() {
   return {
       {"due jobs are claimed, those due longest first, each once", job_is_claimed_when_due},
       {"a job written with its lease is nobody else's", leased_job_is_its_writers},
-      {"wishing for a job that waits makes it no second one", enqueue_is_idempotent},
+      {"enqueuing a job that waits makes no second one", enqueue_is_idempotent},
       {"a finished job is gone", finished_job_is_gone},
-      {"a wish during the run has the job run again", wish_during_a_run_is_kept},
-      {"a wish during the run is not postponed with it", wish_during_a_run_beats_postponing},
+      {"enqueued during its run, the job runs again", enqueue_during_a_run_is_kept},
+      {"enqueued during its run, the job is not postponed", enqueue_during_a_run_beats_postponing},
       {"failures are counted until a run ends well; a note is kept", postponed_job_remembers},
       {"a worker that slept past its lease changes nothing", stale_worker_changes_nothing},
       {"a lease can be renewed", lease_can_be_renewed},

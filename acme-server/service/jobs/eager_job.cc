@@ -15,7 +15,7 @@
 
 namespace gatehouse::service {
 
-JobStart::JobStart(Context& context, store::JobKind kind, std::string subject,
+EagerJob::EagerJob(Context& context, store::JobKind kind, std::string subject,
                    std::chrono::seconds lease)
     : context_(context),
       kind_(kind),
@@ -28,7 +28,7 @@ JobStart::JobStart(Context& context, store::JobKind kind, std::string subject,
   }
 }
 
-void JobStart::enqueue(store::Tx& tx, std::any loaded) const {
+void EagerJob::enqueue(store::Tx& tx, std::any loaded) const {
   if (at_once_) {
     if (auto job = tx.jobs().enqueue_leased(id_, kind_, subject_, tx.job_now(),
                                             tx.job_now() + lease_, lease_token_)) {

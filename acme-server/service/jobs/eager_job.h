@@ -1,4 +1,4 @@
-// JobStart: a job that begins right after the COMMIT that wrote it.
+// EagerJob: a job that begins right after the COMMIT that wrote it (ADR 0018).
 #pragma once
 
 #include <any>
@@ -11,15 +11,15 @@
 
 namespace gatehouse::service {
 
-// A wish for a job, made before the transaction that writes it. When the job's lane has room, the
-// row is written with its lease, and posted to the lane after the COMMIT: no claim, no look of the
-// scheduler, one transaction less. Else the row is due at once and the scheduler is woken. Either
-// way the row is there, and a crash, or a lane that has filled up meanwhile, leaves it to the
-// scheduler.
-class JobStart {
+// Constructed before the transaction that enqueues the job. When the job's lane has room, the row
+// is written with its lease and the job is posted to the lane after the COMMIT: the scheduler need
+// not claim it, which saves a transaction. Otherwise the row is due at once and the scheduler is
+// woken. Either way the row is stored, so after a crash, or when the lane has filled up meanwhile,
+// the scheduler runs the job.
+class EagerJob {
  public:
   // The lease lasts JobRunner::kLease, or `lease` when that is longer.
-  JobStart(Context& context, store::JobKind kind, std::string subject, std::chrono::seconds lease);
+  EagerJob(Context& context, store::JobKind kind, std::string subject, std::chrono::seconds lease);
 
   // Whether the job will begin after the COMMIT: its lane has room, and nothing holds its kind up.
   bool at_once() const { return at_once_; }

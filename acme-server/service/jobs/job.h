@@ -28,7 +28,7 @@ class JobRun {
   const store::Job& job() const { return job_; }
 
   // What the transaction that began the job had in hand already, when it is a T; else the handler
-  // reads what it needs. See JobStart.
+  // reads what it needs. See EagerJob.
   template <class T>
   const T* loaded() const {
     return std::any_cast<T>(&loaded_);

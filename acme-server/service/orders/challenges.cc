@@ -94,7 +94,7 @@ std::optional<ChallengeView> Challenges::get(const Account& account, const Chall
 
 std::optional<ChallengeView> Challenges::respond(const Account& account, const ChallengeId& id) {
   const std::shared_ptr<const Policy> policy = context_.policy.get();
-  const JobStart start(context_, store::JobKind::validate_challenge, id.str(),
+  const EagerJob start(context_, store::JobKind::validate_challenge, id.str(),
                        validation_lease(*policy));
   bool begun = false;
   std::optional<ChallengeView> view =

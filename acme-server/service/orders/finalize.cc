@@ -99,7 +99,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
   const store::Issuance issuance =
       prepare_issuance(context_, before->order, *profile, csr_der, csr.spki);
   const std::string csr_text = base64url_encode(csr_der);
-  const JobStart start(context_, store::JobKind::issue_certificate, id.str(),
+  const EagerJob start(context_, store::JobKind::issue_certificate, id.str(),
                        issuance_lease(*policy));
 
   OrderView view = context_.store.write([&](store::Tx& tx) {

@@ -298,7 +298,7 @@ TEST_CASE("each of the three ways revokes, once, and the CRL says so when its jo
     const auto revocation = f.get(held.record.id).revocation;
     REQUIRE(revocation);
     CHECK(revocation->reason == row.reason);
-    f.services.restart();  // the wish for a CRL outlives the process
+    f.services.restart();  // the enqueued CRL outlives the process
     service::PublicFiles files(f.services.context());
     service::CrlJob job(f.services.context(), files);
     f.services.runner().add(job, f.lane);

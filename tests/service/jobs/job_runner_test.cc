@@ -98,7 +98,7 @@ TEST_CASE("a handler that does not end its run is a bug; the job comes again") {
   CHECK(waiting(services) == 1);
 }
 
-TEST_CASE("a wish made while the job runs is not lost") {
+TEST_CASE("a job enqueued while it runs runs again") {
   TestServices services;
   InlineExecutor lane;
   int runs = 0;
