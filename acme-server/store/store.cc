@@ -148,7 +148,7 @@ struct Store::Impl {
   void read(const std::function<void(Tx&)>& function);
 
   // The writing connection. All but write() run on whichever thread leads.
-  void write(const std::function<void(Tx&)>& function, Haste haste);
+  void write(const std::function<void(Tx&)>& function, CommitMode mode);
   void run_group(const WriteGroup& group);
   // One transaction for the group. Throws when it fails as a whole.
   void attempt(const WriteGroup& group, Isolation isolation);
@@ -197,7 +197,7 @@ Store::Impl::Impl(sql::Database& given_database, Executor& given_housekeeper, Cl
       queue(
           {.group_limit = options.group_limit,
            .queue_limit = options.queue_limit,
-           .patience = options.patience},
+           .batch_delay = options.batch_delay},
           metrics.gauge("gatehouse_store_waiting", "Writes that wait for their turn."),
           [this](const WriteGroup& group) { run_group(group); },
           [this](const std::function<void()>& next) { rest(next); }) {
@@ -277,10 +277,10 @@ void Store::Impl::read(const std::function<void(Tx&)>& function) {
   }
 }
 
-void Store::Impl::write(const std::function<void(Tx&)>& function, Haste haste) {
+void Store::Impl::write(const std::function<void(Tx&)>& function, CommitMode mode) {
   ACME_CHECK(!inside_closure);
   writes.add();
-  const auto member = std::make_shared<WriteMember>(function, haste);
+  const auto member = std::make_shared<WriteMember>(function, mode);
   about_to_block();  // for a turn, or for the disk
   if (!queue.write(member)) {
     throw sql::DatabaseError("the write queue is full: " + std::to_string(options.queue_limit) +
@@ -439,8 +439,8 @@ void Store::run_read(const std::function<void(Tx&)>& function) {
   impl_->read(function);
 }
 
-void Store::run_write(const std::function<void(Tx&)>& function, Haste haste) {
-  impl_->write(function, haste);
+void Store::run_write(const std::function<void(Tx&)>& function, CommitMode mode) {
+  impl_->write(function, mode);
 }
 
 }  // namespace gatehouse::store

@@ -103,7 +103,7 @@ class Store {
     std::size_t readers = 8;         // connections for reading; a read beyond them waits for one
     std::size_t group_limit = 256;   // closures in one COMMIT
     std::size_t queue_limit = 4096;  // closures that wait; a write beyond them fails
-    std::chrono::milliseconds patience{};  // how long write_soon() waits for company
+    std::chrono::milliseconds batch_delay{};  // how long write_soon() waits at most
     // Called when a write has failed for want of room, on the writer's thread.
     std::function<void()> on_full = {};
   };
@@ -137,13 +137,14 @@ class Store {
   // Durable when it returns.
   template <class Function>
   auto write(Function&& function) -> std::invoke_result_t<Function&, Tx&> {
-    return write_with(Haste::now, function);
+    return write_with(CommitMode::now, function);
   }
 
-  // The same for what nobody waits for: up to Options::patience later, for the COMMIT of another.
+  // The same for a write whose answer nobody waits for: it waits up to Options::batch_delay to
+  // share the COMMIT of another write.
   template <class Function>
   auto write_soon(Function&& function) -> std::invoke_result_t<Function&, Tx&> {
-    return write_with(Haste::soon, function);
+    return write_with(CommitMode::batched, function);
   }
 
   // Tx::now() and Tx::job_now() follow the clocks back as well, from here on: an operator says that
@@ -155,19 +156,19 @@ class Store {
 
  private:
   template <class Function>
-  auto write_with(Haste haste, Function& function) -> std::invoke_result_t<Function&, Tx&> {
+  auto write_with(CommitMode mode, Function& function) -> std::invoke_result_t<Function&, Tx&> {
     using Result = std::invoke_result_t<Function&, Tx&>;
     if constexpr (std::is_void_v<Result>) {
-      run_write([&](Tx& tx) { function(tx); }, haste);
+      run_write([&](Tx& tx) { function(tx); }, mode);
     } else {
       std::optional<Result> result;
-      run_write([&](Tx& tx) { result.emplace(function(tx)); }, haste);
+      run_write([&](Tx& tx) { result.emplace(function(tx)); }, mode);
       return std::move(result).value();
     }
   }
 
   void run_read(const std::function<void(Tx&)>& function);
-  void run_write(const std::function<void(Tx&)>& function, Haste haste);
+  void run_write(const std::function<void(Tx&)>& function, CommitMode mode);
 
   struct Impl;
   std::unique_ptr<Impl> impl_;

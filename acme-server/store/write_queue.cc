@@ -38,17 +38,17 @@ WriteQueue::~WriteQueue() {
 
 bool WriteQueue::write(const std::shared_ptr<WriteMember>& member) {
   enum class Next { full, wait, lead };
-  const bool patient = member->haste == Haste::soon && options_.patience.count() > 0;
+  const bool batched = member->mode == CommitMode::batched && options_.batch_delay.count() > 0;
   const Next next = state_->with([&](State& state) {
     if (state.waiting.size() >= options_.queue_limit) {
       return Next::full;
     }
-    if (!patient) {
-      member->haste = Haste::now;
+    if (!batched) {
+      member->mode = CommitMode::now;
     }
     state.waiting.push_back(member);
     waiting_.set(static_cast<double>(state.waiting.size()));
-    return patient || std::exchange(state.led, true) ? Next::wait : Next::lead;
+    return batched || std::exchange(state.led, true) ? Next::wait : Next::lead;
   });
   if (next == Next::full) {
     return false;
@@ -59,14 +59,14 @@ bool WriteQueue::write(const std::shared_ptr<WriteMember>& member) {
   }
   const auto called = [](const Call& call) { return call != Call::none; };
   const auto what = [](const Call& call) { return call; };
-  if (patient) {
-    const Call call = member->call.wait_for(options_.patience, called, what);
+  if (batched) {
+    const Call call = member->call.wait_for(options_.batch_delay, called, what);
     if (call == Call::answered) {
       return true;
     }
     // Long enough: it leads, or is one of those that a leader hands over to.
     const bool leads = call == Call::lead || state_->with([&](State& state) {
-      member->haste = Haste::now;
+      member->mode = CommitMode::now;
       return !std::exchange(state.led, true);
     });
     if (leads) {
@@ -102,10 +102,10 @@ void WriteQueue::lead(const WriteMember& self) noexcept {
   }
   after_([state = state_] {
     const std::shared_ptr<WriteMember> next = state->with([](State& s) {
-      const auto hasty = std::ranges::find_if(
-          s.waiting, [](const auto& member) { return member->haste == Haste::now; });
-      s.led = hasty != s.waiting.end();
-      return s.led ? *hasty : nullptr;
+      const auto urgent = std::ranges::find_if(
+          s.waiting, [](const auto& member) { return member->mode == CommitMode::now; });
+      s.led = urgent != s.waiting.end();
+      return s.led ? *urgent : nullptr;
     });
     if (next) {
       tell(*next, Call::lead);

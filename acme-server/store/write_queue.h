@@ -1,4 +1,4 @@
-// The line of those who wait to write: one of them writes for all. Private to the store.
+// WriteQueue: group commit by the first waiting writer. Private to the store.
 #pragma once
 
 #include <chrono>
@@ -16,15 +16,15 @@ namespace gatehouse::store {
 
 class Tx;
 
-// Whether a write begins as soon as it can, or may wait a moment for others to share its COMMIT
-// with, since nobody waits for its answer.
-enum class Haste { now, soon };
+// now: the write begins as soon as it can. batched: nobody waits for its answer, so it may wait up
+// to Options::batch_delay to share the COMMIT of another write.
+enum class CommitMode { now, batched };
 
-// One caller's write, from its request to its answer. Shared by the caller and whoever writes for
-// it: the last one lets it go.
+// One caller's write, from its request to its answer. Shared by the caller and the leader that runs
+// it.
 struct WriteMember {
-  WriteMember(const std::function<void(Tx&)>& closure, Haste given)
-      : function(&closure), haste(given) {}
+  WriteMember(const std::function<void(Tx&)>& closure, CommitMode given)
+      : function(&closure), mode(given) {}
 
   const std::function<void(Tx&)>* function;  // lives until the caller has its answer
   std::exception_ptr error;
@@ -32,22 +32,22 @@ struct WriteMember {
 
   enum class Call { none, lead, answered };
 
-  Haste haste;  // under the queue's lock
+  CommitMode mode;  // under the queue's lock
   Guarded<Call> call{Call::none};
 };
 
 using WriteGroup = std::vector<std::shared_ptr<WriteMember>>;
 
-// There is no writing thread: a caller who finds nobody at it leads. It runs its own write and all
-// that wait as one group, tells the others, and hands the lead to the first who has come meanwhile.
-// So a write that is alone changes no thread, and under load a group gathers while the one before
-// it is on its way to the disk. Safe to call from any thread.
+// There is no writer thread. A caller that finds no leader becomes the leader: it runs its own
+// write and all that wait as one group, wakes their callers, and hands the lead to the first writer
+// that has arrived meanwhile. So a single write needs no thread switch, and under load the next
+// group gathers while the one before it goes to disk. Safe to call from any thread.
 class WriteQueue {
  public:
   struct Options {
-    std::size_t group_limit = 256;         // members in one group
-    std::size_t queue_limit = 4096;        // members that wait
-    std::chrono::milliseconds patience{};  // how long Haste::soon waits for company; 0: not at all
+    std::size_t group_limit = 256;            // members in one group
+    std::size_t queue_limit = 4096;           // members that wait
+    std::chrono::milliseconds batch_delay{};  // of CommitMode::batched; 0: none
   };
 
   // `run` writes a group: when it returns, each member has its error or none. `after` is called

@@ -148,7 +148,7 @@ TEST_CASE("many threads read, write, fail and are each told of their own") {
   std::atomic<int> wrong = 0;
   {
     store::Store store(*inner, housekeeper, clock, clock, log, metrics,
-                       {.readers = 4, .patience = std::chrono::milliseconds(1)});
+                       {.readers = 4, .batch_delay = std::chrono::milliseconds(1)});
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < kThreads; ++thread) {
       threads.emplace_back([&, thread] {

@@ -337,25 +337,25 @@ TEST_CASE("a closure that throws among others runs once more, alone not") {
 TEST_CASE("a write that may wait shares the COMMIT of the next one, or has its own in the end") {
   using std::chrono::hours;
   using std::chrono::milliseconds;
-  GroupStore patient({.patience = hours(1)});
+  GroupStore batching({.batch_delay = hours(1)});
   std::atomic<int> done = 0;
-  const std::int64_t before = patient.plan.commits();
+  const std::int64_t before = batching.plan.commits();
   std::jthread soon([&] {
-    patient->write_soon([](store::Tx& tx) { put(tx, "soon"); });
+    batching->write_soon([](store::Tx& tx) { put(tx, "soon"); });
     ++done;
   });
-  while (patient.waiting() != 1) {
+  while (batching.waiting() != 1) {
     std::this_thread::yield();
   }
-  CHECK(patient.plan.commits() == before);
-  patient->write([](store::Tx& tx) { put(tx, "now"); });
+  CHECK(batching.plan.commits() == before);
+  batching->write([](store::Tx& tx) { put(tx, "now"); });
   soon.join();
   CHECK(done == 1);
-  CHECK(patient.plan.commits() == before + 1);
-  CHECK(patient.has("soon"));
+  CHECK(batching.plan.commits() == before + 1);
+  CHECK(batching.has("soon"));
 
-  for (const milliseconds patience : {milliseconds(0), milliseconds(1)}) {
-    GroupStore alone({.patience = patience});
+  for (const milliseconds delay : {milliseconds(0), milliseconds(1)}) {
+    GroupStore alone({.batch_delay = delay});
     CHECK(alone->write_soon([](store::Tx& tx) {
       put(tx, "alone");
       return 7;

@@ -73,7 +73,7 @@ constexpr std::string_view kListenerKeys = "listener-keys";  // in the data dire
 constexpr milliseconds kOwnCertificateWait = seconds(30);
 constexpr milliseconds kOwnCertificatePoll{50};
 // How long the outcome of a job waits for another write to share its COMMIT: no client notices.
-constexpr milliseconds kCommitPatience{10};
+constexpr milliseconds kBatchDelay{10};
 
 std::string in_folder(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
@@ -189,8 +189,8 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
       store(*database, environment.executors.housekeeping, environment.clock, environment.job_clock,
             environment.log, environment.metrics,
             {.readers = config.store_readers,
-             .patience = environment.executors.housekeeping.runs_at_once() ? milliseconds(0)
-                                                                           : kCommitPatience,
+             .batch_delay =
+                 environment.executors.housekeeping.runs_at_once() ? milliseconds(0) : kBatchDelay,
              .on_full = [this] { gate.disk_failed(); }}),
       gate(store, environment.clock, environment.uptime, environment.log, environment.metrics,
            {.free_space_floor = config.store.free_space_floor,
@@ -378,7 +378,7 @@ void Server::prepare() {
   impl_->crls.enqueue_all();
   impl_->maintenance.enqueue();
   impl_->retention.enqueue();
-  crash_point("start.jobs_wished_for");
+  crash_point("start.jobs_enqueued");
   if (impl_->own_certificate) impl_->wait_for_own_certificate();
   impl_->prepared = true;
 }
