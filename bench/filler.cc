@@ -57,7 +57,7 @@ void Filler::add_accounts(store::Tx& tx, std::size_t count, Instant at) {
 void Filler::append(store::Tx& tx, const Order& order, std::string_view kind) {
   const bool of_authorization = kind.starts_with("authorization");
   store::AuditEvent event{.kind = std::string(kind),
-                          .actor = "account:" + order.account->str(),
+                          .actor = order.account.value(),
                           .directory = directory_,
                           .account = order.account,
                           .order = of_authorization ? std::nullopt : std::optional(order.id),

@@ -7,58 +7,42 @@
 
 #include "acme-server/base/base64url.h"
 #include "acme-server/base/bytes.h"
-#include "acme-server/base/check.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/identifier.h"
-#include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
 
 namespace gatehouse::service {
-namespace {
-
-std::string actor_text(const AccountId& account, Actor actor) {
-  switch (actor) {
-    case Actor::account:
-      return "account:" + account.str();
-    case Actor::server:
-      return "server";
-  }
-  ACME_CHECK(false);
-  return {};
-}
-
-}  // namespace
-
 store::AuditEvent event_of(std::string_view kind, const Account& account) {
   store::AuditEvent event;
   event.kind = kind;
-  event.actor = actor_text(account.id, Actor::account);
+  event.actor = account.id;
   event.directory = account.directory;
   event.account = account.id;
   return event;
 }
 
-store::AuditEvent event_of(std::string_view kind, const Order& order, Actor actor) {
-  ACME_CHECK(actor == Actor::server || order.account.has_value());
+store::AuditEvent event_of(std::string_view kind, const Order& order, const Principal& actor) {
   store::AuditEvent event;
   event.kind = kind;
-  event.actor = actor_text(order.account.value_or(AccountId()), actor);
+  event.actor = actor;
   event.directory = order.directory;
   event.account = order.account;
   event.order = order.id;
   return event;
 }
 
-store::AuditEvent event_of(std::string_view kind, const Authorization& authorization, Actor actor) {
+store::AuditEvent event_of(std::string_view kind, const Authorization& authorization,
+                           const Principal& actor) {
   store::AuditEvent event;
   event.kind = kind;
-  event.actor = actor_text(authorization.account, actor);
+  event.actor = actor;
   event.directory = authorization.directory;
   event.account = authorization.account;
   event.authorization = authorization.id;
@@ -67,7 +51,8 @@ store::AuditEvent event_of(std::string_view kind, const Authorization& authoriza
   return event;
 }
 
-store::AuditEvent intent_event(const Order& order, const store::Issuance& issuance, Actor actor) {
+store::AuditEvent intent_event(const Order& order, const store::Issuance& issuance,
+                               const Principal& actor) {
   store::AuditEvent event = event_of("certificate.intent", order, actor);
   const std::optional<Bytes> octets = base64url_decode(issuance.request);
   event.details["issuance"] = issuance.id.str();
@@ -86,7 +71,7 @@ store::AuditEvent intent_event(const Order& order, const store::Issuance& issuan
 }
 
 store::AuditEvent order_failed_event(const Order& order, const Problem& problem) {
-  store::AuditEvent event = event_of("order.invalid", order, Actor::server);
+  store::AuditEvent event = event_of("order.invalid", order, ServerPrincipal{});
   event.details["problem"] = to_json(problem);
   return event;
 }

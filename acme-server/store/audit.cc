@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "acme-server/base/bytes.h"
@@ -16,6 +17,7 @@
 #include "acme-server/base/json_text.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/values.h"
@@ -61,7 +63,7 @@ AuditRow audit_row(const sql::Row& row) {
   return AuditRow{.sequence = stored.sequence,
                   .at = from_unix(event.happened_at),
                   .event = {.kind = event.kind,
-                            .actor = event.actor,
+                            .actor = parse_principal(event.actor),
                             .directory = id_from<DirectoryId>(event.directory),
                             .account = id_from<AccountId>(event.account),
                             .order = id_from<OrderId>(event.order),
@@ -107,7 +109,7 @@ UnsealedEvent unsealed(std::int64_t id, Instant at, const AuditEvent& event) {
   return {.id = id,
           .happened_at = to_unix(at),
           .kind = event.kind,
-          .actor = event.actor,
+          .actor = to_string(event.actor),
           .directory = text_of(event.directory),
           .account = text_of(event.account),
           .order = text_of(event.order),
@@ -138,7 +140,7 @@ Json json_of(const AuditRow& row) {
   return {{"sequence", row.sequence},
           {"at", to_rfc3339(row.at)},
           {"kind", row.event.kind},
-          {"actor", row.event.actor},
+          {"actor", to_string(row.event.actor)},
           {"directory", text(row.event.directory)},
           {"account", text(row.event.account)},
           {"order", text(row.event.order)},
@@ -160,7 +162,7 @@ AuditRow audit_row_of(const Json& line) {
       .sequence = *sequence,
       .at = *at,
       .event = {.kind = object.string("kind"),
-                .actor = object.string("actor"),
+                .actor = parse_principal(object.string("actor")),
                 .directory = id_from<DirectoryId>(object.optional_string("directory")),
                 .account = id_from<AccountId>(object.optional_string("account")),
                 .order = id_from<OrderId>(object.optional_string("order")),
@@ -177,6 +179,7 @@ void Audit::put_back(const AuditRow& row) {
 
 void Audit::append(const AuditEvent& event) {
   ACME_CHECK(unsealed_ != nullptr);
+  ACME_CHECK(!std::holds_alternative<UnknownPrincipal>(event.actor));
   unsealed_->push_back(unsealed(arrivals_.fetch_add(1), now_, event));
 }
 

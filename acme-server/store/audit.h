@@ -6,20 +6,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/store/sql/database.h"
 
 namespace gatehouse::store {
 
-// What happened, to what, by whom. Never holds a secret.
+// What happened, to what, and who did it. Never holds a secret.
 struct AuditEvent {
-  std::string kind;   // "order.created", "certificate.issued"
-  std::string actor;  // "account:<id>", "server", "operator:<uid>"
+  std::string kind;  // "order.created", "certificate.issued"
+  Principal actor;   // who did it
   std::optional<DirectoryId> directory;
   std::optional<AccountId> account;
   std::optional<OrderId> order;

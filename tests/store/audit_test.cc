@@ -10,7 +10,7 @@ namespace {
 store::AuditEvent event(const std::string& kind) {
   store::AuditEvent out;
   out.kind = kind;
-  out.actor = "account:1";
+  out.actor = AccountId("1");
   out.directory = kDirectory;
   out.account = AccountId("account-1");
   out.order = OrderId("order-" + kind);
@@ -31,7 +31,7 @@ void event_comes_back_sealed(TestStore& store) {
   store->write([](store::Tx& tx) {
     store::AuditEvent bare;
     bare.kind = "server.started";
-    bare.actor = "server";
+    bare.actor = ServerPrincipal{};
     tx.audit().append(bare);
     tx.audit().append(event("second"));
   });
@@ -41,7 +41,7 @@ void event_comes_back_sealed(TestStore& store) {
     CHECK(rows[0].sequence == 1);
     CHECK(rows[0].at == kNoon);
     CHECK(rows[0].event.kind == "first");
-    CHECK(rows[0].event.actor == "account:1");
+    CHECK(to_string(rows[0].event.actor) == "account:1");
     CHECK(rows[0].event.directory == kDirectory);
     CHECK(rows[0].event.account == AccountId("account-1"));
     CHECK(rows[0].event.order == OrderId("order-first"));
@@ -68,7 +68,7 @@ void events_are_searched(TestStore& store) {
       tx.audit().append(event(kind));
     }
     store::AuditEvent ours = event("account.deactivated");
-    ours.actor = "operator:0";
+    ours.actor = OperatorByUid{0};
     ours.order.reset();
     tx.audit().append(ours);
   });
@@ -178,7 +178,7 @@ TEST_CASE("a changed audit trail is found at the first row that breaks") {
       store->write([](store::Tx& tx) {
         store::AuditEvent plain;
         plain.kind = "kind";
-        plain.actor = "server";
+        plain.actor = ServerPrincipal{};
         tx.audit().append(plain);
       });
     }

@@ -124,7 +124,7 @@ void events_are_put_back(TestStore& store) {
       other->write([&](store::Tx& tx) {
         store::AuditEvent event;
         event.kind = kind;
-        event.actor = "server";
+        event.actor = ServerPrincipal{};
         event.order = OrderId("o");
         event.details = {{"b", 1}, {"a", {{"x", nullptr}}}};
         tx.audit().append(event);
@@ -145,7 +145,7 @@ void events_are_put_back(TestStore& store) {
   store->write([](store::Tx& tx) {
     store::AuditEvent event;
     event.kind = "third";
-    event.actor = "server";
+    event.actor = ServerPrincipal{};
     tx.audit().append(event);
   });
   store->read([](store::Tx& tx) {

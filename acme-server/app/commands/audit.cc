@@ -145,7 +145,8 @@ void add_audit(CLI::App& program, Command& chosen) {
   show->add_option("--order", shown->order, "Those of this order");
   show->add_option("--certificate", shown->certificate, "Those of this certificate, by its id");
   show->add_option("--kind", shown->kind, "Those of this kind, such as certificate.issued");
-  show->add_option("--actor", shown->actor, "Those by account:ID, operator:UID or server");
+  show->add_option("--actor", shown->actor,
+                   "Those by account:ID, operator:UID, key:SHA256 or server");
   show->add_option("--since", shown->since, "Since 2026-12-31 or 2026-12-31T12:00:00Z");
   show->add_option("--after", shown->after, "Behind this sequence number");
   show->add_option("--limit", shown->limit, "At most so many; 0: all")->capture_default_str();

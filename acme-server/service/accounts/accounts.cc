@@ -16,6 +16,7 @@
 #include "acme-server/core/account.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"
 #include "acme-server/crypto/jwk.h"
@@ -240,10 +241,10 @@ Account Accounts::agree_to_terms(const Account& account) {
 }
 
 Account Accounts::deactivate(const Account& account) {
-  return deactivate_as(account, "account:" + account.id.str());
+  return deactivate_as(account, account.id);
 }
 
-Account Accounts::deactivate_by_operator(const AccountId& id, std::string_view actor) {
+Account Accounts::deactivate_by_operator(const AccountId& id, const Principal& actor) {
   const std::optional<Account> account =
       context_.store.read([&](store::Tx& tx) { return tx.accounts().get(id); });
   if (!account) {
@@ -261,7 +262,7 @@ Account Accounts::deactivate_by_operator(const AccountId& id, std::string_view a
   return deactivate_as(*account, actor);
 }
 
-Account Accounts::deactivate_as(const Account& account, std::string_view actor) {
+Account Accounts::deactivate_as(const Account& account, const Principal& actor) {
   std::size_t failed = 0;
   Account changed = context_.store.write([&](store::Tx& tx) {
     if (!tx.accounts().deactivate(account.directory, account.id)) {
@@ -277,7 +278,7 @@ Account Accounts::deactivate_as(const Account& account, std::string_view actor) 
   });
   crash_point("account.deactivated");
   context_.log.info("account.deactivated",
-                    {{"account", account.id}, {"by", actor}, {"orders_failed", failed}});
+                    {{"account", account.id}, {"by", to_string(actor)}, {"orders_failed", failed}});
   return changed;
 }
 

@@ -3,11 +3,11 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "acme-server/core/account.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/service/context.h"
 
@@ -49,7 +49,7 @@ class Accounts {
   Account deactivate(const Account& account);
 
   // The operator's way. Rejects: no such account (404), not valid any more.
-  Account deactivate_by_operator(const AccountId& id, std::string_view actor);
+  Account deactivate_by_operator(const AccountId& id, const Principal& actor);
 
   // Section 7.3.5, after the outer and inner JWS were proven: the new key's account changes, or the
   // id of the account that has the key already (409).
@@ -58,7 +58,7 @@ class Accounts {
                        const crypto::Jwk& new_key);
 
  private:
-  Account deactivate_as(const Account& account, std::string_view actor);
+  Account deactivate_as(const Account& account, const Principal& actor);
 
   Context& context_;
 };

@@ -15,6 +15,7 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/digest.h"
@@ -131,7 +132,7 @@ void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>
     }
     tx.crls().sweep(crl.issuer, crl.url, kSweptAtOnce);
     tx.audit().append({.kind = "crl.published",
-                       .actor = "server",
+                       .actor = ServerPrincipal{},
                        .directory = std::nullopt,
                        .account = std::nullopt,
                        .order = std::nullopt,

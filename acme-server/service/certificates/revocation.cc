@@ -18,6 +18,7 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/jwk.h"
@@ -136,7 +137,7 @@ bool enqueue_crl(store::Tx& tx, const backends::BackendSet& backends,
 void Revocation::by_account(const Account& account, ByteView certificate_der,
                             std::optional<std::int64_t> reason) {
   const crypto::Certificate certificate = parse(certificate_der);
-  revoke({.actor = "account:" + account.id.str(),
+  revoke({.actor = account.id,
           .reason = check_reason(reason),
           .block_key = false,  // holding an account proves nothing about who else has the key
           .find = [&](store::Tx& tx) { return find_ours(tx, context_.backends, certificate); },
@@ -153,7 +154,7 @@ void Revocation::by_key(const DirectoryId& /*directory*/, const crypto::Jwk& key
   const crypto::Certificate certificate = parse(certificate_der);
   const std::string hash = crypto::spki_sha256(key);
   const int code = check_reason(reason);
-  revoke({.actor = "key:" + hash,
+  revoke({.actor = CertificateKeyHolder{hash},
           .reason = code,
           .block_key = code == kKeyCompromise,
           .find = [&](store::Tx& tx) { return find_ours(tx, context_.backends, certificate); },
@@ -167,10 +168,10 @@ void Revocation::by_key(const DirectoryId& /*directory*/, const crypto::Jwk& key
               }});
 }
 
-void Revocation::by_operator(const CertificateId& id, int reason, std::string_view actor) {
+void Revocation::by_operator(const CertificateId& id, int reason, const Principal& actor) {
   const int code = check_reason(reason);
   revoke(
-      {.actor = std::string(actor),
+      {.actor = actor,
        .reason = code,
        .block_key = code == kKeyCompromise,
        .find =
@@ -253,7 +254,7 @@ void Revocation::revoke(const Request& request) {
   context_.log.info("certificate.revoked", {{"certificate", certificate.id},
                                             {"serial", certificate.serial},
                                             {"reason", request.reason},
-                                            {"by", request.actor}});
+                                            {"by", to_string(request.actor)}});
 }
 
 // A CA elsewhere is told before we say that it is done; ours learns it from the row. No transaction

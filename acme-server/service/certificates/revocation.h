@@ -6,11 +6,11 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/certificate_record.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/service/context.h"
@@ -30,13 +30,13 @@ class Revocation {
   void by_key(const DirectoryId& directory, const crypto::Jwk& key, ByteView certificate_der,
               std::optional<std::int64_t> reason);
   // The operator's way, for certificates of any origin, the server's own included. keyCompromise
-  // blocks the key. `actor` goes into the audit trail: "operator:<uid>". Rejects as above.
-  void by_operator(const CertificateId& id, int reason, std::string_view actor);
+  // blocks the key. `actor` goes into the audit trail. Rejects as above.
+  void by_operator(const CertificateId& id, int reason, const Principal& actor);
 
  private:
   // Who asks, and whether they may: proven against the row inside the transaction that revokes it.
   struct Request {
-    std::string actor;
+    Principal actor;
     int reason = 0;
     bool block_key =
         false;  // the key is known to be compromised, whatever becomes of the revocation

@@ -23,6 +23,7 @@
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/csr.h"
@@ -130,7 +131,7 @@ void abandon(store::Tx& tx, const Order& order, const store::Issuance& issuance,
              std::string_view why) {
   ACME_CHECK(tx.issuances().move(issuance.id, store::IssuanceState::prepared,
                                  store::IssuanceState::abandoned));
-  store::AuditEvent event = event_of("certificate.abandoned", order, Actor::server);
+  store::AuditEvent event = event_of("certificate.abandoned", order, ServerPrincipal{});
   event.details["issuance"] = issuance.id.str();
   event.details["serial"] = issuance.serial;
   event.details["why"] = why;
@@ -283,7 +284,7 @@ std::optional<Ended> store_intent(store::Tx& tx, JobRun& run, const Policy& poli
     return fail(tx, run, *order, std::nullopt, *problem);
   }
   tx.issuances().insert(*prepared);
-  tx.audit().append(intent_event(*order, *prepared, Actor::server));
+  tx.audit().append(intent_event(*order, *prepared, ServerPrincipal{}));
   return std::nullopt;
 }
 
@@ -307,7 +308,7 @@ bool may_mark_at_once(store::Tx& tx, Context& context, const backends::Backend& 
 }
 
 store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance) {
-  store::AuditEvent event = event_of("certificate.submitted", order, Actor::server);
+  store::AuditEvent event = event_of("certificate.submitted", order, ServerPrincipal{});
   event.details["issuance"] = issuance.id.str();
   event.details["serial"] = issuance.serial;
   return event;

@@ -19,6 +19,7 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
@@ -105,7 +106,7 @@ void move_on(store::Tx& tx, const Inquiry& inquiry, store::IssuanceState to) {
 }
 
 store::AuditEvent event_of_intent(std::string_view kind, const Inquiry& inquiry) {
-  store::AuditEvent event = event_of(kind, inquiry.order(), Actor::server);
+  store::AuditEvent event = event_of(kind, inquiry.order(), ServerPrincipal{});
   event.details["issuance"] = inquiry.issuance().id.str();
   event.details["backend"] = inquiry.issuance().backend;
   event.details["serial"] = inquiry.issuance().serial;
@@ -183,7 +184,7 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
     move_on(tx, inquiry, store::IssuanceState::issued);
     ACME_CHECK(tx.orders().complete(inquiry.order().id, certificate.id));
     tx.audit().append(issued_event(inquiry, certificate, leaf));
-    store::AuditEvent valid = event_of("order.valid", inquiry.order(), Actor::server);
+    store::AuditEvent valid = event_of("order.valid", inquiry.order(), ServerPrincipal{});
     valid.certificate = certificate.id;
     tx.audit().append(valid);
     crash_point("certificate.recording");

@@ -25,6 +25,7 @@
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/signer.h"
@@ -218,8 +219,8 @@ void OwnCertificateJob::begin(JobRun& run) {
     tx.issuances().insert(issuance);
     tx.jobs().enqueue(job_id, store::JobKind::issue_certificate, order.id.str(), tx.job_now());
     tx.state().set(kPendingOrder, order.id.str());
-    tx.audit().append(event_of("order.created", order, Actor::server));
-    tx.audit().append(intent_event(order, issuance, Actor::server));
+    tx.audit().append(event_of("order.created", order, ServerPrincipal{}));
+    tx.audit().append(intent_event(order, issuance, ServerPrincipal{}));
     run.postpone(tx, tx.job_now() + kPoll, "");
     tx.after_commit(context_.wake);
   });

@@ -4,9 +4,9 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "acme-server/base/log.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/service/context.h"
 #include "acme-server/store/audit.h"
@@ -16,7 +16,7 @@
 namespace gatehouse::service {
 
 BackupMade back_up(Context& context, const std::function<void(const std::string&)>& copy,
-                   const std::string& to, std::string_view actor) {
+                   const std::string& to, const Principal& actor) {
   if (!std::filesystem::path(to).is_absolute()) {
     reject(ProblemType::malformed, "The backup's path must be absolute.");
   }
@@ -30,7 +30,7 @@ BackupMade back_up(Context& context, const std::function<void(const std::string&
   BackupMade made{.file = to, .octets = std::filesystem::file_size(to)};
   context.store.write([&](store::Tx& tx) {
     tx.audit().append({.kind = "store.backed_up",
-                       .actor = std::string(actor),
+                       .actor = actor,
                        .directory = std::nullopt,
                        .account = std::nullopt,
                        .order = std::nullopt,

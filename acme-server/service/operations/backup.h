@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 
+#include "acme-server/core/principal.h"
 #include "acme-server/service/context.h"
 
 namespace gatehouse::service {
@@ -19,6 +19,6 @@ struct BackupMade {
 // absolute path, and audits it: "store.backed_up". Rejects with the reason, which is for the
 // operator, when that is not possible.
 BackupMade back_up(Context& context, const std::function<void(const std::string&)>& copy,
-                   const std::string& to, std::string_view actor);
+                   const std::string& to, const Principal& actor);
 
 }  // namespace gatehouse::service

@@ -6,7 +6,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/operations/order_diagnosis.h"
@@ -162,19 +162,17 @@ std::optional<OrderDiagnosis> Inventory::order(const OrderId& id) {
   return found;
 }
 
-bool Inventory::resume_order(const OrderId& id, std::string_view actor) {
+bool Inventory::resume_order(const OrderId& id, const Principal& actor) {
   const bool resumed = context_.store.write([&](store::Tx& tx) {
     const auto order = tx.orders().get(id);
     if (!order || !tx.jobs().unpark(store::JobKind::issue_certificate, id.str(), tx.job_now())) {
       return false;
     }
-    store::AuditEvent event = event_of("order.resumed", *order, Actor::server);
-    event.actor = actor;
-    tx.audit().append(event);
+    tx.audit().append(event_of("order.resumed", *order, actor));
     tx.after_commit(context_.wake);
     return true;
   });
-  if (resumed) context_.log.info("order.resumed", {{"order", id}, {"by", actor}});
+  if (resumed) context_.log.info("order.resumed", {{"order", id}, {"by", to_string(actor)}});
   return resumed;
 }
 

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "acme-server/base/clock.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/operations/order_diagnosis.h"
 #include "acme-server/service/orders/orders.h"
@@ -79,7 +79,7 @@ class Inventory {
   OrderPage orders(const std::string& account, const std::string& after, std::size_t limit);
   std::optional<OrderDiagnosis> order(const OrderId& id);
   // Has the parked issuance of an order asked about again. False when it is not parked.
-  bool resume_order(const OrderId& id, std::string_view actor);
+  bool resume_order(const OrderId& id, const Principal& actor);
 
   store::AuditPage audit(const store::AuditFilter& filter, std::int64_t after, std::size_t limit);
   // A slice of the chain behind `from`.

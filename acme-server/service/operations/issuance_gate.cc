@@ -24,6 +24,7 @@
 #include "acme-server/base/metrics.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/uptime.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/state.h"
@@ -41,7 +42,6 @@ constexpr std::string_view kStoppedByOperator = "issuance.stopped.operator";
 constexpr std::string_view kStoppedByClock = "issuance.stopped.clock";
 constexpr std::string_view kDiskProbe = "disk.probe";
 
-constexpr std::string_view kServer = "server";
 // A stop for want of room ends when there is this part of the floor more than the floor: else it
 // would come and go with every write.
 constexpr std::uint64_t kRoomAbove = 8;
@@ -58,7 +58,8 @@ std::string mebibytes(std::uint64_t octets) {
 }
 
 std::string print_stop(const Stop& stop) {
-  return print_json({{"since", to_rfc3339(stop.since)}, {"by", stop.by}, {"why", stop.why}});
+  return print_json(
+      {{"since", to_rfc3339(stop.since)}, {"by", to_string(stop.by)}, {"why", stop.why}});
 }
 
 std::optional<Stop> stored_stop(store::Tx& tx, StopReason reason) {
@@ -68,7 +69,7 @@ std::optional<Stop> stored_stop(store::Tx& tx, StopReason reason) {
   const JsonObject object(json, std::string(key_of(reason)));
   return Stop{.reason = reason,
               .since = from_rfc3339(object.string("since", 64)).value_or(Instant{}),
-              .by = object.string("by", 256),
+              .by = parse_principal(object.string("by", 256)),
               .why = object.string("why", 4096)};
 }
 
@@ -94,9 +95,9 @@ void put_time(store::Tx& tx, Instant now, const UptimeMoment& moment) {
   tx.state().set(kClockBoot, print_moment(moment));
 }
 
-void audit(store::Tx& tx, std::string kind, std::string_view actor, Json details) {
+void audit(store::Tx& tx, std::string kind, const Principal& actor, Json details) {
   tx.audit().append({.kind = std::move(kind),
-                     .actor = std::string(actor),
+                     .actor = actor,
                      .directory = std::nullopt,
                      .account = std::nullopt,
                      .order = std::nullopt,
@@ -196,7 +197,7 @@ void IssuanceGate::start() {
             : std::nullopt;
     if (why) {
       stops.push_back(
-          {.reason = StopReason::clock, .since = now, .by = std::string(kServer), .why = *why});
+          {.reason = StopReason::clock, .since = now, .by = ServerPrincipal{}, .why = *why});
       put_stop(tx, stops.back());
     }
     if (!why && !stopped) put_time(tx, now, moment);
@@ -208,7 +209,7 @@ void IssuanceGate::start() {
   for (const Stop& stop : stops) {
     if (stop.reason == StopReason::by_operator) {  // who knows of it
       log_.warning("issuance.stopped",
-                   {{"reason", "operator"}, {"by", stop.by}, {"why", stop.why}});
+                   {{"reason", "operator"}, {"by", to_string(stop.by)}, {"why", stop.why}});
       continue;
     }
     log_.error("issuance.stopped",
@@ -225,7 +226,7 @@ void IssuanceGate::watch_clock() {
     const auto off = why_clock_off(state.anchor, now);
     if (off) {
       begin(state,
-            {.reason = StopReason::clock, .since = now, .by = std::string(kServer), .why = *off});
+            {.reason = StopReason::clock, .since = now, .by = ServerPrincipal{}, .why = *off});
       state.clock_stop_stored = false;
     }
     return off;
@@ -260,7 +261,7 @@ void IssuanceGate::watch_disk() {
   if (!stopped && free < floor) {
     const Stop stop{.reason = StopReason::disk,
                     .since = clock_.now(),
-                    .by = std::string(kServer),
+                    .by = ServerPrincipal{},
                     .why = mebibytes(free) + " are free on the database's disk, less than the " +
                            mebibytes(floor) + " of store.free_space_floor."};
     state_.with([&](State& state) { begin(state, stop); });
@@ -343,10 +344,10 @@ std::vector<Stop> IssuanceGate::stops() const {
   });
 }
 
-bool IssuanceGate::stop(std::string_view why, std::string_view actor) {
+bool IssuanceGate::stop(std::string_view why, const Principal& actor) {
   const Stop stop{.reason = StopReason::by_operator,
                   .since = clock_.now(),
-                  .by = std::string(actor),
+                  .by = actor,
                   .why = std::string(why)};
   const bool first = store_.write([&](store::Tx& tx) {
     if (stored_stop(tx, StopReason::by_operator)) return false;
@@ -357,12 +358,13 @@ bool IssuanceGate::stop(std::string_view why, std::string_view actor) {
   crash_point("issuance.stopped");
   if (first) {
     state_.with([&](State& state) { begin(state, stop); });
-    log_.warning("issuance.stopped", {{"reason", "operator"}, {"by", stop.by}, {"why", stop.why}});
+    log_.warning("issuance.stopped",
+                 {{"reason", "operator"}, {"by", to_string(stop.by)}, {"why", stop.why}});
   }
   return first;
 }
 
-IssuanceGate::Resumed IssuanceGate::resume(ClockWord word, std::string_view actor) {
+IssuanceGate::Resumed IssuanceGate::resume(ClockWord word, const Principal& actor) {
   watch_clock();
   const bool off =
       state_.with([](const State& state) { return state.stops.contains(StopReason::clock); });
@@ -411,7 +413,8 @@ IssuanceGate::Resumed IssuanceGate::resume(ClockWord word, std::string_view acto
   });
   resumed.remaining = stops();
   for (const Stop& stop : resumed.ended) {
-    log_.warning("issuance.resumed", {{"reason", to_string(stop.reason)}, {"by", actor}});
+    log_.warning("issuance.resumed",
+                 {{"reason", to_string(stop.reason)}, {"by", to_string(actor)}});
   }
   if (options_.wake) options_.wake();
   return resumed;
@@ -422,7 +425,7 @@ void IssuanceGate::disk_failed() {
     if (state.stops.contains(StopReason::disk)) return false;
     begin(state, {.reason = StopReason::disk,
                   .since = clock_.now(),
-                  .by = std::string(kServer),
+                  .by = ServerPrincipal{},
                   .why = "The database's disk takes no more."});
     return true;
   });

@@ -15,6 +15,7 @@
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/base/uptime.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {
@@ -28,7 +29,7 @@ std::string_view to_string(StopReason reason);  // "operator", "clock", "disk"
 struct Stop {
   StopReason reason = StopReason::by_operator;
   Instant since;
-  std::string by;   // "server", "operator:<uid>"
+  Principal by;
   std::string why;  // a sentence
 };
 
@@ -72,9 +73,9 @@ class IssuanceGate final {
   std::chrono::seconds patience(std::chrono::seconds usual);
   std::vector<Stop> stops() const;
 
-  // The operator's word, durable and audited when it returns; `actor` is "operator:<uid>". An
+  // The operator's word, durable and audited when it returns. An
   // intent that was marked before it is still signed. False when it was stopped by them already.
-  bool stop(std::string_view why, std::string_view actor);
+  bool stop(std::string_view why, const Principal& actor);
 
   enum class ClockWord { none, accept };
 
@@ -84,7 +85,7 @@ class IssuanceGate final {
 
   // Ends the operator's stop and, with ClockWord::accept, the clock's: then the clock is right from
   // here on, wherever it has gone, and every waiting job is due.
-  Resumed resume(ClockWord word, std::string_view actor);
+  Resumed resume(ClockWord word, const Principal& actor);
 
   // A write has failed for want of room. From the writer's thread; it does not touch the store.
   void disk_failed();

@@ -19,6 +19,7 @@
 #include "acme-server/base/text.h"
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/store/audit.h"
@@ -259,7 +260,7 @@ Recovered recover(store::Tx& tx, backends::BackendSet& backends, const RecoveryS
   for (const auto& file : sources.crls) recovery.take_crl(file);
   Recovered done = recovery.finish(sources);
   tx.audit().append({.kind = "store.restored",
-                     .actor = "server",
+                     .actor = ServerPrincipal{},
                      .directory = std::nullopt,
                      .account = std::nullopt,
                      .order = std::nullopt,

@@ -121,7 +121,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
         start.enqueue(tx, ValidationTask{.authorization = after,
                                          .challenge = *find_challenge(after, id),
                                          .account = account});
-        store::AuditEvent event = event_of("authorization.challenge_ready", after, Actor::account);
+        store::AuditEvent event = event_of("authorization.challenge_ready", after, account.id);
         event.details["challenge"] = id.str();
         event.details["type"] = challenge->type;
         tx.audit().append(event);

@@ -120,8 +120,8 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
               .status = 403});
     }
     store::Issuance stored = issuance;
-    tx.audit().append(event_of("order.finalized", order, Actor::account));
-    tx.audit().append(intent_event(order, stored, Actor::account));
+    tx.audit().append(event_of("order.finalized", order, account.id));
+    tx.audit().append(intent_event(order, stored, account.id));
     std::any loaded;
     // A policy that has come meanwhile is held against the intent by its run.
     if (start.at_once() && context_.policy.get() == policy &&

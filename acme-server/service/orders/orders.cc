@@ -153,7 +153,7 @@ std::optional<Authorization> find_reusable(store::Tx& tx, const Authorization& d
 
 store::AuditEvent created_event(const Order& order,
                                 const std::vector<Authorization>& authorizations, Instant now) {
-  store::AuditEvent event = event_of("order.created", order, Actor::account);
+  store::AuditEvent event = event_of("order.created", order, order.account.value());
   event.details["profile"] = order.profile;
   event.details["identifiers"] = json_of(order.identifiers);
   Json list = Json::array();
@@ -308,7 +308,7 @@ std::optional<Authorization> Authorizations::deactivate(const Account& account,
         Authorization after = *before;
         after.status = AuthorizationStatus::deactivated;
         ACME_CHECK(tx.authorizations().update(*before, after));
-        tx.audit().append(event_of("authorization.deactivated", after, Actor::account));
+        tx.audit().append(event_of("authorization.deactivated", after, account.id));
         changed = true;
         return after;
       });

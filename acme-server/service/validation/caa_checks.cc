@@ -13,6 +13,7 @@
 #include "acme-server/base/deadline.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/identifier.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/service/context.h"
@@ -83,7 +84,7 @@ CaaCheck check_caa(Context& context, const Policy& policy, const Authorization& 
 }
 
 store::AuditEvent caa_event(const CaaCheck& check, std::string_view when) {
-  store::AuditEvent event = event_of("caa.checked", check.authorization, Actor::server);
+  store::AuditEvent event = event_of("caa.checked", check.authorization, ServerPrincipal{});
   event.details["when"] = when;
   event.details["verdict"] = verdict_of(check);
   event.details["trail"] = check.result.trail;

@@ -19,6 +19,7 @@
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/service/context.h"
@@ -129,7 +130,7 @@ store::AuditEvent event_of_try(const Authorization& after, const Challenge& chal
   } else if (after.status == AuthorizationStatus::invalid) {
     kind = "authorization.invalid";
   }
-  store::AuditEvent event = event_of(kind, after, Actor::server);
+  store::AuditEvent event = event_of(kind, after, ServerPrincipal{});
   event.details["challenge"] = challenge.id.str();
   event.details["type"] = challenge.type;
   event.details["attempt"] = challenge.attempts;

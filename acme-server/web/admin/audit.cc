@@ -4,8 +4,10 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "acme-server/base/json.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/service/operations/inventory.h"
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/json.h"
@@ -16,6 +18,17 @@ namespace gatehouse::web {
 namespace {
 
 constexpr std::int64_t kLastSequence = std::int64_t{1} << 53;  // what any JSON reader can hold
+
+// As the trail has it; empty: nobody in particular. A mistyped one is refused, or it would look as
+// if nothing had been done by it.
+std::string actor_of(const JsonObject& object) {
+  std::string text = text_or_empty(object, "actor");
+  if (!text.empty() && std::holds_alternative<UnknownPrincipal>(parse_principal(text))) {
+    throw JsonError(object.path_of("actor") +
+                    ": write account:ID, operator:UID, key:SHA256 (in hex) or server");
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -32,7 +45,7 @@ Json list_audit_events(Admin& admin, const OperatorRequest& request) {
                             .order = text_or_empty(object, "order"),
                             .certificate = text_or_empty(object, "certificate"),
                             .kind = text_or_empty(object, "kind"),
-                            .actor = text_or_empty(object, "actor"),
+                            .actor = actor_of(object),
                             .since = optional_instant(object, "since")},
                  .after = object.optional_integer("after", 0, kLastSequence).value_or(0),
                  .limit = page_limit(object)};

@@ -4,6 +4,7 @@
 
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/service/operations/issuance_gate.h"
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/operator_auth.h"
@@ -19,7 +20,7 @@ Json to_json(const std::vector<service::Stop>& stops) {
   for (const service::Stop& stop : stops) {
     list.push_back({{"reason", service::to_string(stop.reason)},
                     {"since", to_rfc3339(stop.since)},
-                    {"by", stop.by},
+                    {"by", to_string(stop.by)},
                     {"why", stop.why}});
   }
   return list;

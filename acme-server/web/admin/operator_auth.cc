@@ -4,6 +4,7 @@
 #include <string>
 
 #include "acme-server/base/json.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/admin/admin.h"
@@ -12,7 +13,7 @@
 
 namespace gatehouse::web {
 
-std::string OperatorAuth::prove(const http::Request& request) const {
+Principal OperatorAuth::prove(const http::Request& request) const {
   const auto uid = request.peer.uid;
   if (request.listener != kControlListener || !uid ||
       std::ranges::find(uids_, *uid) == uids_.end()) {
@@ -21,7 +22,7 @@ std::string OperatorAuth::prove(const http::Request& request) const {
                       "control socket.",
             .status = 403});
   }
-  return "operator:" + std::to_string(*uid);
+  return OperatorByUid{*uid};
 }
 
 ProvenEndpoint OperatorAuth::command(Command handler) {

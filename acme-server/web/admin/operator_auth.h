@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "acme-server/base/json.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/router.h"
 
@@ -22,8 +23,8 @@ struct Admin;
 // A command from a process of an operator. Lives no longer than the request.
 class OperatorRequest {
  public:
-  // For the audit trail: "operator:<uid>".
-  const std::string& actor() const { return actor_; }
+  // The operator who asks.
+  const Principal& actor() const { return actor_; }
 
   // What the command is told, as JSON text: for read_payload().
   const std::string& payload() const { return payload_; }
@@ -31,10 +32,11 @@ class OperatorRequest {
  private:
   friend class OperatorAuth;
 
-  OperatorRequest(std::string actor, std::string payload)
+  OperatorRequest(Principal actor, std::string payload)
       : actor_(std::move(actor)), payload_(std::move(payload)) {}
 
-  std::string actor_, payload_;
+  Principal actor_;
+  std::string payload_;
 };
 
 // Safe from any thread; `admin` outlives it, and so does it the endpoints it makes.
@@ -50,7 +52,7 @@ class OperatorAuth {
   ProvenEndpoint command(Command handler);
 
  private:
-  std::string prove(const http::Request& request) const;
+  Principal prove(const http::Request& request) const;
 
   Admin& admin_;
   std::vector<std::uint32_t> uids_;

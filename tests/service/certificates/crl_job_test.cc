@@ -134,7 +134,7 @@ TEST_CASE("a CRL that does not read back as it should is not published") {
     const Bytes before = f.der();
     const CertificateRecord certificate = f.issue("a.test");
     row.spoil(f);
-    f.revocation.by_operator(certificate.id, 4, "operator:0");
+    f.revocation.by_operator(certificate.id, 4, OperatorByUid{0});
     f.services.run_jobs();
     CHECK(f.der() == before);
 
@@ -172,7 +172,7 @@ TEST_CASE("a CRL names its distribution point, its dates and a number above the 
   CHECK(crypto::crl_is_signed_by(f.der(), f.services.ca->issuers().front().certificate));
 
   const auto revoke_one = [&](const std::string& name) {
-    f.revocation.by_operator(f.issue(name).id, 0, "operator:0");
+    f.revocation.by_operator(f.issue(name).id, 0, OperatorByUid{0});
     f.services.run_jobs();
     return f.published().head.number;
   };
@@ -220,9 +220,9 @@ TEST_CASE("what is revoked while a CRL is being signed is on the next one, made 
   std::vector<std::size_t> published;
   int calls = 0;
   f.signer.hook = [&](auto&) {
-    if (++calls == 1) f.revocation.by_operator(meanwhile.id, 0, "operator:0");
+    if (++calls == 1) f.revocation.by_operator(meanwhile.id, 0, OperatorByUid{0});
   };
-  f.revocation.by_operator(before.id, 0, "operator:0");
+  f.revocation.by_operator(before.id, 0, OperatorByUid{0});
   REQUIRE(f.services.runner().run_due_once() == 1);
   CHECK(f.published_serials() == std::vector<std::string>{before.serial});
   f.services.run_jobs();
@@ -233,7 +233,7 @@ TEST_CASE("what is revoked while a CRL is being signed is on the next one, made 
 TEST_CASE("an entry stays until one lifetime after its certificate's end, and then goes") {
   Fixture f;
   const CertificateRecord certificate = f.issue("a.test");
-  f.revocation.by_operator(certificate.id, 4, "operator:0");
+  f.revocation.by_operator(certificate.id, 4, OperatorByUid{0});
   f.services.run_jobs();
   const seconds lifetime = f.services.policy.get()->crl_lifetime;
   const auto entries_at = [&](Instant now) {
@@ -277,7 +277,7 @@ TEST_CASE("an older view of the revocations never replaces a newer one") {
     f.signer.hook = nullptr;
   };
   const CertificateRecord certificate = f.issue("a.test");
-  f.revocation.by_operator(certificate.id, 4, "operator:0");
+  f.revocation.by_operator(certificate.id, 4, OperatorByUid{0});
   REQUIRE(f.services.runner().run_due_once() == 1);
   CHECK(f.published().entries.empty());
   f.services.advance(hours(1));
@@ -334,7 +334,7 @@ TEST_CASE("a new CRL is served as soon as it is in force") {
   Fixture f;
   f.job.make_missing();
   const auto before = f.files.find(kFile)->body;
-  f.revocation.by_operator(f.issue("a.test").id, 0, "operator:0");
+  f.revocation.by_operator(f.issue("a.test").id, 0, OperatorByUid{0});
   f.services.run_jobs();
   const auto after = f.files.find(kFile)->body;
   CHECK(*after != *before);

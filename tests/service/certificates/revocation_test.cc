@@ -284,7 +284,7 @@ TEST_CASE("each of the three ways revokes, once, and the CRL says so when its jo
        1, "key:"},
       {"the operator",
        [](Fixture& f, const Held& held) {
-         f.revocation.by_operator(held.record.id, 9, "operator:0");
+         f.revocation.by_operator(held.record.id, 9, OperatorByUid{0});
        },
        9, "operator:0"},
   };
@@ -320,7 +320,7 @@ TEST_CASE("each of the three ways revokes, once, and the CRL says so when its jo
     std::string actor;
     f.services.store->read([&](store::Tx& tx) {
       for (const auto& event : tx.audit().of_order(held.record.order)) {
-        if (event.event.kind == "certificate.revoked") actor += event.event.actor;
+        if (event.event.kind == "certificate.revoked") actor += to_string(event.event.actor);
       }
     });
     CHECK(actor.starts_with(row.actor));
@@ -356,7 +356,7 @@ TEST_CASE("a key revoking for another reason than its compromise is not blocked"
 TEST_CASE("the operator is told of a certificate that is not there") {
   Fixture f;
   const Problem problem =
-      rejection_of([&] { f.revocation.by_operator(CertificateId("nope"), 0, "operator:0"); });
+      rejection_of([&] { f.revocation.by_operator(CertificateId("nope"), 0, OperatorByUid{0}); });
   CHECK(problem.type == ProblemType::malformed);
   CHECK(problem.detail.find("nope") != std::string::npos);
 }

@@ -223,7 +223,7 @@ TEST_CASE("a revoked certificate of our own is replaced at once") {
   Fixture f;
   f.settle();
   const CertificateRecord first = f.issued().front();
-  service::Revocation(f.services.context()).by_operator(first.id, 1, "operator:0");
+  service::Revocation(f.services.context()).by_operator(first.id, 1, OperatorByUid{0});
   CHECK_FALSE(f.job->load());
   f.settle();
   REQUIRE(f.changes.size() == 2);

@@ -19,7 +19,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr const char* kOperator = "operator:1000";
+constexpr OperatorByUid kOperator{1000};
 
 std::vector<StopReason> reasons_of(const std::vector<Stop>& stops) {
   std::vector<StopReason> reasons;
@@ -39,7 +39,7 @@ std::vector<std::string> audited(TestServices& services) {
        services.store->read([](store::Tx& tx) { return tx.audit().list(0, 1000); })) {
     if (!row.event.kind.starts_with("issuance.")) continue;
     all.push_back(row.event.kind + " " + row.event.details.at("reason").get<std::string>() + " " +
-                  row.event.actor);
+                  to_string(row.event.actor));
   }
   return all;
 }
@@ -66,12 +66,12 @@ TEST_CASE("the operator's stop keeps orders in processing, over a restart, until
   services.restart();
   REQUIRE(services.gate().stops().size() == 1);
   CHECK(services.gate().stops().front().why == "the key may be known");
-  CHECK(services.gate().stops().front().by == kOperator);
+  CHECK(services.gate().stops().front().by == Principal(kOperator));
   services.advance(minutes(10));
   services.run_jobs();
   CHECK(services.ca->signed_certificates() == 0);
 
-  const auto resumed = services.gate().resume(IssuanceGate::ClockWord::none, "operator:0");
+  const auto resumed = services.gate().resume(IssuanceGate::ClockWord::none, OperatorByUid{0});
   CHECK(reasons_of(resumed.ended) == std::vector{StopReason::by_operator});
   CHECK(resumed.remaining.empty());
   services.run_jobs();

@@ -104,20 +104,20 @@ TEST_CASE("an order in doubt waits for its operator, who resumes it on the recor
   service::Inventory inventory(services.context());
   const Account account = services.new_account();
   const auto view = services.processing_order(account, {"a.test"});
-  CHECK_FALSE(inventory.resume_order(view.order.id, "operator:0"));
+  CHECK_FALSE(inventory.resume_order(view.order.id, OperatorByUid{0}));
   services.ca->next(ScriptedBackend::Step::doubt);
   services.run_jobs();
   REQUIRE(services.parked().size() == 1);
   const std::string parked = told(services, view.order.id);
   has(parked, "in doubt whether the CA has issued, and waits for an operator: Look for serial ");
   has(parked, "gatehouse order resume " + view.order.id.str());
-  CHECK_FALSE(inventory.resume_order(OrderId("none"), "operator:0"));
-  CHECK(inventory.resume_order(view.order.id, "operator:1000"));
-  CHECK_FALSE(inventory.resume_order(view.order.id, "operator:1000"));
+  CHECK_FALSE(inventory.resume_order(OrderId("none"), OperatorByUid{0}));
+  CHECK(inventory.resume_order(view.order.id, OperatorByUid{1000}));
+  CHECK_FALSE(inventory.resume_order(view.order.id, OperatorByUid{1000}));
   CHECK(services.parked().empty());
   const auto diagnosis = inventory.order(view.order.id);
   CHECK(diagnosis->events.back().event.kind == "order.resumed");
-  CHECK(diagnosis->events.back().event.actor == "operator:1000");
+  CHECK(to_string(diagnosis->events.back().event.actor) == "operator:1000");
 }
 
 // The kinds of the order's events, in their order.

@@ -64,7 +64,7 @@ struct Story {
       CHECK(tx.certificates().revoke(record.id, {.at = tx.now(), .reason = reason}));
       store::AuditEvent event;
       event.kind = "certificate.revoked";
-      event.actor = "server";
+      event.actor = ServerPrincipal{};
       event.certificate = record.id;
       event.details = {{"issuer", record.issuer.str()},
                        {"serial", record.serial},

@@ -279,6 +279,17 @@ TEST_CASE("accounts are listed, shown and deactivated") {
   CHECK(events["events"][0]["kind"] == "account.deactivated");
 }
 
+TEST_CASE("an actor that nobody can be is refused, and not answered with no events") {
+  TestWeb web;
+  for (const char* actor : {"operator", "operator:root", "key:00", "Server"}) {
+    CAPTURE(actor);
+    const http::Response refused = web.command("/audit/list", {{"actor", actor}});
+    CHECK(refused.status == 400);
+    CHECK(problem_of(refused).detail.find("actor: write account:ID, operator:UID, ") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("orders are listed and shown with their reasons, and resumed when they are parked") {
   TestWeb web;
   const Account account = web.services.new_account();
