@@ -30,8 +30,11 @@
 #include "acme-server/service/certificates/certificates.h"
 #include "acme-server/service/certificates/crl_job.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job_runner.h"
-#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/operations/clock_watch.h"
+#include "acme-server/service/operations/disk_watch.h"
+#include "acme-server/service/operations/operator_stop.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/store.h"
 #include "tests/support/fake_dialer.h"
@@ -179,7 +182,10 @@ struct World {
   net::Egress egress{resolver, dialer};
   validators::Caa caa{egress};
   MachineUptime uptime;
-  service::IssuanceGate gate{store, clock, uptime, log, metrics, {}};
+  service::OperatorStop operator_stop{store, clock, log, metrics};
+  service::ClockWatch clock_watch{store, clock, uptime, log, metrics};
+  service::DiskWatch disk_watch{store, clock, log, metrics, {}};
+  service::IssuanceStops stops{store, log, operator_stop, clock_watch, disk_watch, {}};
   backends::BackendSet backends;
   testing::ScriptedBackend* ca = nullptr;
   Account account;
@@ -199,7 +205,7 @@ void run(std::size_t rows, const std::string& folder, std::chrono::seconds span)
       .validators = world.validators,
       .caa = world.caa,
       .backends = world.backends,
-      .gate = world.gate,
+      .stops = world.stops,
       .wake = [] {},
       .account_url = [](const DirectoryId&, const AccountId&) { return std::string(); }};
   service::PublicFiles files(context);

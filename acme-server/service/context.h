@@ -18,7 +18,7 @@
 
 namespace gatehouse::service {
 
-class IssuanceGate;
+class IssuanceStops;
 class JobRunner;
 
 struct Context {
@@ -32,7 +32,7 @@ struct Context {
   validators::ValidatorSet& validators;
   validators::Caa& caa;
   backends::BackendSet& backends;
-  IssuanceGate& gate;
+  IssuanceStops& stops;
   std::function<void()> wake;  // tells the job runner that a job may be due; after a COMMIT only
   // The account's URL as clients see it (RFC 8657 accounturi), for validators.
   std::function<std::string(const DirectoryId&, const AccountId&)> account_url;

@@ -15,7 +15,7 @@
 #include "acme-server/http/http.h"
 #include "acme-server/service/certificates/certificates.h"
 #include "acme-server/service/context.h"
-#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/web/acme/routes.h"
 #include "acme-server/web/admin/ops.h"
 #include "acme-server/web/hosts.h"
@@ -142,7 +142,7 @@ http::Response Handler::answer(const http::Request& request, Trace& trace) {
     }
     if (request.listener == kOperationsListener) {
       Stops stops;
-      for (const service::Stop& stop : context_.gate.stops()) stops.push_back(stop.why);
+      for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
       return serve_operations(context_.metrics, readiness_, stops, request);
     }
     if (request.listener == kControlListener) {

@@ -18,8 +18,11 @@
 #include "acme-server/service/accounts/accounts.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/issuance/issuance_job.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job_runner.h"
-#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/operations/clock_watch.h"
+#include "acme-server/service/operations/disk_watch.h"
+#include "acme-server/service/operations/operator_stop.h"
 #include "acme-server/service/orders/challenges.h"
 #include "acme-server/service/orders/orders.h"
 #include "acme-server/service/validation/validation_job.h"
@@ -129,12 +132,18 @@ class TestServices final {
 
   service::Context& context() { return process_->context; }
 
-  service::IssuanceGate& gate() { return *gate_; }
+  service::IssuanceStops& stops() { return stopping_->all; }
+
+  service::OperatorStop& operator_stop() { return stopping_->by_operator; }
+
+  service::ClockWatch& clock_watch() { return stopping_->clock; }
+
+  service::DiskWatch& disk_watch() { return stopping_->disk; }
 
   // As after a crash: a new store and new services over what is durable.
   void restart() {
     process_.reset();
-    gate_.reset();
+    stopping_.reset();
     store.reopen();
     start();
   }
@@ -220,7 +229,7 @@ class TestServices final {
   SeededEntropy entropy;
   TestStore store;
   ManualUptime uptime{store.clock};
-  std::uint64_t free_space = 100 * kFloor;  // on the disk, as the gate sees it
+  std::uint64_t free_space = 100 * kFloor;  // on the disk, as DiskWatch measures it
 
  private:
   Log log_;
@@ -233,12 +242,24 @@ class TestServices final {
   FakeResolver resolver;  // of CAA records: none, unless a test adds some
 
  private:
+  // What may stop issuance, as app::Server puts it together.
+  struct Stopping {
+    explicit Stopping(TestServices& of)
+        : by_operator(*of.store, of.store.clock, of.log_, of.store.metrics),
+          clock(*of.store, of.store.clock, of.uptime, of.log_, of.store.metrics),
+          disk(*of.store, of.store.clock, of.log_, of.store.metrics,
+               {.free_space_floor = kFloor, .free_space = [&of] { return of.free_space; }}),
+          all(*of.store, of.log_, by_operator, clock, disk, {}) {}
+
+    service::OperatorStop by_operator;
+    service::ClockWatch clock;
+    service::DiskWatch disk;
+    service::IssuanceStops all;
+  };
+
   void start() {
-    gate_ = std::make_unique<service::IssuanceGate>(
-        *store, store.clock, uptime, log_, store.metrics,
-        service::IssuanceGate::Options{.free_space_floor = kFloor,
-                                       .free_space = [this] { return free_space; }});
-    gate_->start();
+    stopping_ = std::make_unique<Stopping>(*this);
+    stopping_->all.start();
     process_ = std::make_unique<ServiceProcess>(make_context(), lane_);
   }
 
@@ -253,7 +274,7 @@ class TestServices final {
                             .validators = validators_,
                             .caa = caa_,
                             .backends = backends_,
-                            .gate = *gate_,
+                            .stops = stopping_->all,
                             .wake = [] {},
                             .account_url =
                                 [](const DirectoryId& directory, const AccountId& account) {
@@ -268,7 +289,7 @@ class TestServices final {
   validators::ValidatorSet validators_;
   backends::BackendSet backends_;
   InlineExecutor lane_;
-  std::unique_ptr<service::IssuanceGate> gate_;
+  std::unique_ptr<Stopping> stopping_;
   std::unique_ptr<ServiceProcess> process_;
 };
 

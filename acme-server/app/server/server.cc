@@ -40,9 +40,12 @@
 #include "acme-server/service/context.h"
 #include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job_runner.h"
-#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/operations/clock_watch.h"
+#include "acme-server/service/operations/disk_watch.h"
 #include "acme-server/service/operations/maintenance_job.h"
+#include "acme-server/service/operations/operator_stop.h"
 #include "acme-server/service/operations/recovery.h"
 #include "acme-server/service/operations/retention_job.h"
 #include "acme-server/service/policy.h"
@@ -159,7 +162,10 @@ struct Server::Impl {
   std::unique_ptr<sql::Database> database;
   store::Store store;
   Guarded<Wake> wake;
-  service::IssuanceGate gate;
+  service::OperatorStop operator_stop;
+  service::ClockWatch clock_watch;
+  service::DiskWatch disk_watch;
+  service::IssuanceStops stops;
   std::shared_ptr<crypto::ChainChecker> chains;
   backends::BackendSet backends;
   web::Links links;
@@ -191,14 +197,19 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
             {.readers = config.store_readers,
              .batch_delay =
                  environment.executors.housekeeping.runs_at_once() ? milliseconds(0) : kBatchDelay,
-             .on_full = [this] { gate.disk_failed(); }}),
-      gate(store, environment.clock, environment.uptime, environment.log, environment.metrics,
-           {.free_space_floor = config.store.free_space_floor,
-            .free_space =
-                [folder = std::filesystem::path(config.store.database).parent_path().string()] {
-                  return service::free_space_at(folder);
-                },
-            .wake = [this] { wake_up(); }}),
+             .on_full = [this] { disk_watch.write_failed(); }}),
+      operator_stop(store, environment.clock, environment.log, environment.metrics),
+      clock_watch(store, environment.clock, environment.uptime, environment.log,
+                  environment.metrics),
+      disk_watch(
+          store, environment.clock, environment.log, environment.metrics,
+          {.free_space_floor = config.store.free_space_floor,
+           .free_space =
+               [folder = std::filesystem::path(config.store.database).parent_path().string()] {
+                 return service::free_space_at(folder);
+               },
+           .wake = [this] { wake_up(); }}),
+      stops(store, environment.log, operator_stop, clock_watch, disk_watch, [this] { wake_up(); }),
       chains(std::make_shared<crypto::ChainChecker>()),
       backends(make_backends(config, environment, chains)),
       links(config.web),
@@ -212,7 +223,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
               .validators = validators,
               .caa = caa,
               .backends = backends,
-              .gate = gate,
+              .stops = stops,
               .wake = [this] { wake_up(); },
               .account_url = [this](const DirectoryId& directory,
                                     const AccountId& id) { return links.account(directory, id); },
@@ -244,7 +255,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
         [this](const service::TlsIdentity& identity) { identity_changed(identity); });
   }
   add_jobs();
-  gate.start();
+  stops.start();
 }
 
 void Server::Impl::add_jobs() {
@@ -277,10 +288,10 @@ void Server::Impl::wait_for_own_certificate() {
   own_certificate->enqueue();
   const Deadline deadline = Deadline::in(kOwnCertificateWait);
   while (!own_certificate->load()) {
-    if (const auto stops = gate.stops(); !stops.empty()) {
+    if (const auto in_force = stops.all(); !in_force.empty()) {
       throw std::runtime_error(
           "the listener has no certificate of its own yet, and issuance is stopped: " +
-          stops.front().why + " Call gatehouse resume-issuance, then start again");
+          in_force.front().why + " Call gatehouse resume-issuance, then start again");
     }
     if (deadline.expired()) {
       throw std::runtime_error(
@@ -297,7 +308,7 @@ void Server::Impl::wait_for_own_certificate() {
 
 // Runs on the maintenance lane every ten minutes, which is also how often the time is noted.
 std::vector<service::Expiring> Server::Impl::expiring() {
-  gate.note_time();
+  clock_watch.note_time();
   std::vector<service::Expiring> all = service::expiring_of(context);
   const auto add = [&](const std::string& what, const std::string& pem, seconds warn_before) {
     const auto chain = crypto::parse_pem_chain(pem);
@@ -392,7 +403,7 @@ void Server::on_own_identity(std::function<void(const service::TlsIdentity&)> ch
 }
 
 std::size_t Server::run_due_jobs() {
-  impl_->gate.look();
+  impl_->stops.look();
   return impl_->runner.run_due_once();
 }
 
@@ -427,8 +438,8 @@ service::Recovered Server::recover(const service::RecoverySources& sources) {
       [&](store::Tx& tx) { return service::recover(tx, impl_->backends, sources); });
 }
 
-service::IssuanceGate& Server::gate() {
-  return impl_->gate;
+service::IssuanceStops& Server::stops() {
+  return impl_->stops;
 }
 
 store::Store& Server::store() {

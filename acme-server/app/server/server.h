@@ -14,7 +14,7 @@
 #include "acme-server/app/server/environment.h"
 #include "acme-server/http/http.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
-#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/operations/recovery.h"
 #include "acme-server/store/store.h"
 #include "config/config.h"
@@ -63,7 +63,7 @@ class Server {
 
   // For tests.
   store::Store& store();
-  service::IssuanceGate& gate();
+  service::IssuanceStops& stops();
   // For a restore, on a Server that serves nobody.
   service::Recovered recover(const service::RecoverySources& sources);
 

@@ -33,8 +33,8 @@
 #include "acme-server/service/issuance/csr_checks.h"
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/issuance/issuance_job.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
-#include "acme-server/service/operations/issuance_gate.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/service/validation/caa_checks.h"
 #include "acme-server/service/validation/challenge_types.h"
@@ -159,7 +159,7 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
     return Ended{};
   }
   ACME_CHECK(order->finalization.has_value());
-  if (const auto why = context.gate.why_stopped(tx)) {
+  if (const auto why = context.stops.why_stopped(tx)) {
     run.postpone(tx, tx.job_now(), "issuance is stopped: " + *why);  // due when it goes on
     return Ended{};
   }
@@ -304,7 +304,7 @@ bool may_mark_at_once(store::Tx& tx, Context& context, const backends::Backend& 
                       std::span<const Authorization> authorizations, const Profile& profile,
                       Instant now) {
   return backend.certificates->repeatable() &&
-         caa_checks_due(authorizations, profile, now).empty() && !context.gate.why_stopped(tx);
+         caa_checks_due(authorizations, profile, now).empty() && !context.stops.why_stopped(tx);
 }
 
 store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance) {

@@ -30,8 +30,8 @@
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/issuance/intent_claim.h"
 #include "acme-server/service/issuance/issuance_checks.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
-#include "acme-server/service/operations/issuance_gate.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
@@ -266,7 +266,7 @@ IssuanceJob::IssuanceJob(Context& context) : context_(context) {
 }
 
 bool IssuanceJob::paused() {
-  return !context_.gate.may_issue();
+  return !context_.stops.may_issue();
 }
 
 void IssuanceJob::run(JobRun& run) {

@@ -13,8 +13,8 @@
 #include "acme-server/base/entropy.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
-#include "acme-server/service/operations/issuance_gate.h"
 #include "acme-server/service/operations/retention_options.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/retention.h"
@@ -99,7 +99,7 @@ RetentionJob::RetentionJob(Context& context, const RetentionOptions& options)
 }
 
 bool RetentionJob::paused() {
-  return !context_.gate.may_begin();
+  return !context_.stops.may_begin();
 }
 
 void RetentionJob::run(JobRun& run) {

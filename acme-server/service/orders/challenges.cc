@@ -18,8 +18,8 @@
 #include "acme-server/core/wire_names.h"
 #include "acme-server/service/accounts/account_checks.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/eager_job.h"
-#include "acme-server/service/operations/issuance_gate.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/service/validation/validation_job.h"
 #include "acme-server/store/audit.h"
@@ -113,7 +113,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
             status_of(*before, tx.now()) == AuthorizationStatus::valid) {
           return view_of(*before, id, tx.job_now());
         }
-        context_.gate.check_can_begin();
+        context_.stops.check_can_begin();
         check_may_begin(tx, account, *before, *policy);
         const Authorization after =
             begun_at(begin_validation(*before, id, tx.now()), id, tx.job_now());

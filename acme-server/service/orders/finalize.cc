@@ -24,8 +24,8 @@
 #include "acme-server/service/issuance/csr_checks.h"
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/issuance/intent_claim.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/eager_job.h"
-#include "acme-server/service/operations/issuance_gate.h"
 #include "acme-server/service/orders/order_view.h"
 #include "acme-server/service/orders/orders.h"
 #include "acme-server/service/policy_options.h"
@@ -86,7 +86,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
     return std::nullopt;
   }
   check_ready(*before);
-  context_.gate.check_can_begin();
+  context_.stops.check_can_begin();
   const crypto::Csr csr = check_csr(csr_der, before->order);
   const std::shared_ptr<const Policy> policy = context_.policy.get();
   const Profile* profile = policy->profile(before->order.profile);
@@ -140,7 +140,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
   context_.log.info("order.processing",
                     {{"order", id}, {"account", account.id}, {"serial", issuance.serial}});
   if (view.retry_after) {
-    view.retry_after = context_.gate.patience(*view.retry_after);
+    view.retry_after = context_.stops.retry_after(*view.retry_after);
   }
   return view;
 }

@@ -27,7 +27,7 @@
 #include "acme-server/service/accounts/account_checks.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
-#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/orders/order_view.h"
 #include "acme-server/service/orders/requested_identifiers.h"
 #include "acme-server/service/policy_options.h"
@@ -208,7 +208,7 @@ OrderView view_of(Order order, std::span<const Authorization> authorizations, In
 }
 
 OrderView Orders::create(const Account& account, const NewOrder& request) {
-  context_.gate.check_can_begin();
+  context_.stops.check_can_begin();
   const std::shared_ptr<const Policy> policy = context_.policy.get();
   const Profile& profile = find_profile(*policy, request.profile);
   check_terms(account, *policy);
@@ -259,7 +259,7 @@ std::optional<OrderView> Orders::get(const Account& account, const OrderId& id) 
         return view_of(std::move(*order), authorizations, tx.now());
       });
   if (view && view->retry_after) {
-    view->retry_after = context_.gate.patience(*view->retry_after);
+    view->retry_after = context_.stops.retry_after(*view->retry_after);
   }
   return view;
 }

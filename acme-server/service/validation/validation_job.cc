@@ -24,9 +24,9 @@
 #include "acme-server/core/profile.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/service/jobs/job_runner.h"
-#include "acme-server/service/operations/issuance_gate.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/service/validation/caa_checks.h"
 #include "acme-server/service/validation/challenge_types.h"
@@ -206,7 +206,7 @@ std::chrono::seconds validation_lease(const Policy& policy) {
 }
 
 bool ValidationJob::paused() {
-  return !context_.gate.may_begin();
+  return !context_.stops.may_begin();
 }
 
 void ValidationJob::run(JobRun& run) {

@@ -5,7 +5,8 @@
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/core/principal.h"
-#include "acme-server/service/operations/issuance_gate.h"
+#include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/stop.h"
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/operator_auth.h"
 #include "acme-server/web/payload.h"
@@ -29,7 +30,7 @@ Json to_json(const std::vector<service::Stop>& stops) {
 }  // namespace
 
 Json stops_json(Admin& admin) {
-  return to_json(admin.context.gate.stops());
+  return to_json(admin.context.stops.all());
 }
 
 Json stop_issuance(Admin& admin, const OperatorRequest& request) {
@@ -39,7 +40,7 @@ Json stop_issuance(Admin& admin, const OperatorRequest& request) {
     if (text.empty()) throw JsonError("why is empty; say why, whoever comes next must know");
     return text;
   });
-  const bool first = admin.context.gate.stop(why, request.actor());
+  const bool first = admin.context.stops.stop(why, request.actor());
   return {{"changed", first}, {"stopped", stops_json(admin)}};
 }
 
@@ -48,9 +49,9 @@ Json resume_issuance(Admin& admin, const OperatorRequest& request) {
     object.only({"accept_clock"});
     return object.optional_bool("accept_clock").value_or(false);
   });
-  using Word = service::IssuanceGate::ClockWord;
+  using AcceptClock = service::IssuanceStops::AcceptClock;
   const auto resumed =
-      admin.context.gate.resume(accept ? Word::accept : Word::none, request.actor());
+      admin.context.stops.resume(accept ? AcceptClock::yes : AcceptClock::no, request.actor());
   return {{"ended", to_json(resumed.ended)},
           {"stopped", to_json(resumed.remaining)},
           {"now", to_rfc3339(admin.context.clock.now())}};

@@ -119,7 +119,7 @@ TEST_CASE("a restore takes no revocation back and lowers no CRL number, as far a
     story.server.clock.set(kNoon);  // a machine whose clock is behind makes no lower number either
     story.server.uptime.reboot();
     story.server.start_again();
-    story.server->gate().resume(service::IssuanceGate::ClockWord::accept, OperatorByUid{0});
+    story.server->stops().resume(service::IssuanceStops::AcceptClock::yes, OperatorByUid{0});
     story.server.run_jobs();
     const crypto::Crl after = story.crl_now();
     CHECK(after.head.number > story.crl.head.number);

@@ -158,7 +158,7 @@ TEST_CASE("a clock that was set stops issuance, at a start or while we run, and 
     CHECK(server.get("operations", "/metrics")
               .body->find("gatehouse_issuance_stopped{reason=\"clock\"} 1") != std::string::npos);
 
-    server->gate().resume(service::IssuanceGate::ClockWord::accept, OperatorByUid{0});
+    server->stops().resume(service::IssuanceStops::AcceptClock::yes, OperatorByUid{0});
     server.run_jobs();
     CHECK(client.get(begun).status() == "valid");
     CHECK(parse_json(*server.get("operations", "/readyz").body)["issuance"]["stopped"] == false);
@@ -168,7 +168,7 @@ TEST_CASE("a clock that was set stops issuance, at a start or while we run, and 
 TEST_CASE("the operator's stop outlives the process; orders wait in processing") {
   TestServer server;
   AcmeClient client = registered(server);
-  server->gate().stop("the key may be known", OperatorByUid{0});
+  server->stops().stop("the key may be known", OperatorByUid{0});
   ClientOrder order = ready_order(server, client, {"a.test"});
   const Reply finalized = client.finalize(order, TestKey::generate(TestKey::Kind::p256));
   CHECK(finalized.status == 200);
@@ -178,7 +178,7 @@ TEST_CASE("the operator's stop outlives the process; orders wait in processing")
   CHECK(client.get(order).status() == "processing");
   CHECK(parse_json(*server.get("operations", "/healthz").body)["issuance"]["why"] ==
         Json::array({"the key may be known"}));
-  server->gate().resume(service::IssuanceGate::ClockWord::none, OperatorByUid{0});
+  server->stops().resume(service::IssuanceStops::AcceptClock::no, OperatorByUid{0});
   server.run_jobs();
   CHECK(client.get(order).status() == "valid");
 }

@@ -144,10 +144,10 @@ TEST_CASE("a crash behind the COMMIT leaves a job that the next start runs") {
 TEST_CASE("an intent is not marked ahead while issuance is stopped or CAA is to be asked again") {
   Fixture f;
   const service::OrderView first = f.ready_order();
-  f.services.gate().stop("drill", OperatorByUid{0});
+  f.services.stops().stop("drill", OperatorByUid{0});
   const service::OrderView stopped = f.finalize(first);
   CHECK(f.state_of(stopped) == IssuanceState::prepared);
-  f.services.gate().resume(service::IssuanceGate::ClockWord::none, OperatorByUid{0});
+  f.services.stops().resume(service::IssuanceStops::AcceptClock::no, OperatorByUid{0});
 
   const service::OrderView second = f.ready_order();
   f.services.advance(std::chrono::hours(9));

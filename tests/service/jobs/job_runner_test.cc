@@ -240,7 +240,7 @@ TEST_CASE("on a pool of threads each job runs once, as many at a time as there a
                               .validators = seed.context().validators,
                               .caa = seed.context().caa,
                               .backends = seed.context().backends,
-                              .gate = seed.gate(),
+                              .stops = seed.stops(),
                               .wake = [] {},
                               .account_url = {}};
   constexpr int kJobs = 40;

@@ -64,7 +64,7 @@ TEST_CASE("expired orders and authorizations go, what is in processing and what 
   f.services.http01->always(std::nullopt);
   const auto issued = f.services.processing_order(f.account, {"issued.test"});
   f.services.run_jobs();
-  f.services.gate().stop("a test", OperatorByUid{0});
+  f.services.stops().stop("a test", OperatorByUid{0});
   const auto processing = f.services.processing_order(f.account, {"waiting.test"});
 
   f.services.advance(20 * kDay);  // all have expired, none long enough ago
@@ -141,7 +141,7 @@ TEST_CASE("much is removed in small transactions, over a restart, and never by a
   f.services.uptime.set_clock_by(60 * kDay);
   f.prune();
   CHECK(rows_of(f.services, "orders") == kOrders);
-  f.services.gate().resume(service::IssuanceGate::ClockWord::accept, OperatorByUid{0});
+  f.services.stops().resume(service::IssuanceStops::AcceptClock::yes, OperatorByUid{0});
   f.prune();
   CHECK(rows_of(f.services, "orders") == 0);
   CHECK(rows_of(f.services, "authorizations") == 0);

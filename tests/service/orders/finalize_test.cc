@@ -326,7 +326,7 @@ TEST_CASE("of 64 finalize requests at once exactly one is taken") {
                                    .validators = seed.context().validators,
                                    .caa = seed.context().caa,
                                    .backends = seed.context().backends,
-                                   .gate = seed.gate(),
+                                   .stops = seed.stops(),
                                    .wake = [] {},
                                    .account_url = seed.context().account_url},
                                   lane);
