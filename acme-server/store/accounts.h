@@ -18,13 +18,13 @@ class Accounts {
 
   // The account `id` of `directory`, whatever its status.
   std::optional<Account> of(const DirectoryId& directory, const AccountId& id);
-  // Whether the directory has it and it is valid: a look at one row.
+  // Whether the directory has a valid account `id`. Reads one row.
   bool is_valid(const DirectoryId& directory, const AccountId& id);
   std::optional<Account> by_thumbprint(const DirectoryId& directory, std::string_view thumbprint);
   // For jobs only.
   std::optional<Account> get(const AccountId& id);
 
-  // For operators: all of them, in the order of their ids, behind `after`.
+  // For operators: all accounts, ordered by id, starting after `after`.
   std::vector<Account> list(const std::optional<AccountId>& after, std::size_t limit);
 
   // False, and nothing done, when the directory has an account with that key already.

@@ -30,7 +30,7 @@ constexpr std::size_t kPage = 1000;
 // How many events one read of a search looks at.
 constexpr std::int64_t kSlice = 20'000;
 
-// A row as it stands in the table, its details not parsed: what is hashed is the text itself.
+// A row as the table has it. The details are not parsed: the text itself is hashed.
 struct StoredRow {
   UnsealedEvent event;
   std::int64_t sequence = 0;
@@ -82,8 +82,8 @@ void append_text(std::string& out, const std::optional<std::string>& text) {
   }
 }
 
-// SHA-256 over the hash before and the row as one JSON array: every column at its place, so that
-// no two rows print alike. What it says is for good: sealed rows out there were hashed this way.
+// SHA-256 over the previous hash and the row as one JSON array, with a place for each column, so
+// that no two rows print alike. Never change it: the sealed rows of every database were hashed so.
 std::string hash_of(const std::string& previous, std::int64_t sequence, const UnsealedEvent& row) {
   std::string canonical = "[";
   append_json_string(canonical, previous);

@@ -35,7 +35,7 @@ struct AuditRow {
   std::string hash;  // hex SHA-256 over the previous hash and this row; empty: not sealed yet
 };
 
-// The end of the chain: kept elsewhere, it shows later that nothing was cut off.
+// The end of the chain. Kept elsewhere, it later proves that no events were cut off.
 struct AuditHead {
   std::int64_t sequence = 0;  // 0: no event is sealed yet
   std::string hash;
@@ -43,7 +43,7 @@ struct AuditHead {
   friend bool operator==(const AuditHead&, const AuditHead&) = default;
 };
 
-// The hash that `row` has behind an event with the hash `previous` (empty: it is the first).
+// The hash of `row` when the event before it has the hash `previous` (empty: `row` is the first).
 std::string chained_hash(const std::string& previous, const AuditRow& row);
 
 // One line of the exported log, all of an event: {"sequence": 7, "at": "…", "kind": …, "actor": …,
@@ -52,7 +52,7 @@ std::string chained_hash(const std::string& previous, const AuditRow& row);
 Json json_of(const AuditRow& row);
 AuditRow audit_row_of(const Json& line);
 
-// Which events an operator asks for; what is empty does not narrow.
+// Which events an operator asks for. An empty field matches every event.
 struct AuditFilter {
   std::string account, order, certificate, kind, actor;
   std::optional<Instant> since;
@@ -60,10 +60,10 @@ struct AuditFilter {
 
 struct AuditPage {
   std::vector<AuditRow> rows;
-  std::optional<std::int64_t> next;  // the sequence to go on behind; none: that was all
+  std::optional<std::int64_t> next;  // pass as `after` for the next page; none: this was the last
 };
 
-// An event as it will stand in its row, which COMMIT seals and writes.
+// An event as the columns of its row, which COMMIT seals and writes.
 struct UnsealedEvent {
   std::int64_t id = 0;
   std::int64_t happened_at = 0;
@@ -85,8 +85,8 @@ class Audit {
         std::vector<UnsealedEvent>* unsealed)
       : connection_(connection), now_(now), arrivals_(arrivals), unsealed_(unsealed) {}
 
-  // Its row is written with the COMMIT of its transaction, and not before: what reads in the same
-  // transaction does not see it.
+  // The row is written at COMMIT: reads in the same transaction do not see it. `event.actor` is
+  // somebody: UnknownPrincipal is a LogicError.
   void append(const AuditEvent& event);
 
   // Writes `events`, hashed, in order. The store calls it inside each COMMIT.
@@ -95,11 +95,12 @@ class Audit {
   // Oldest first; list() gives sealed rows alone.
   std::vector<AuditRow> of_order(const OrderId& order);
   std::vector<AuditRow> list(std::int64_t after_sequence, std::size_t limit);
-  // The same through a filter: one read looks at so many rows and no more.
+  // Filtered. Looks at a limited number of rows per call, so a page may be empty and have a next
+  // one.
   AuditPage search(const AuditFilter& filter, std::int64_t after_sequence, std::size_t limit);
 
   // Orders by their "order.created", newest first, before `sequence`: orders themselves are not
-  // kept in the order of time. Looks at so many events and no more: `next` is where to go on.
+  // kept in the order of time. Looks at a limited number of events per call: go on from `next`.
   struct CreatedOrders {
     std::vector<OrderId> orders;
     std::int64_t next = 0;  // 0: that was all
@@ -107,7 +108,7 @@ class Audit {
 
   CreatedOrders created_orders(std::int64_t before_sequence, std::size_t limit);
 
-  // Checks up to `limit` rows behind `from`, which was found good before ({}: from the start).
+  // Checks up to `limit` rows after `from`, which was verified before ({}: from the start).
   struct Verified {
     AuditHead head;                     // of the last good row
     std::optional<std::string> broken;  // a sentence naming the first row that is not
@@ -118,7 +119,7 @@ class Audit {
 
   AuditHead head();
 
-  // A sealed row as another copy of this database had it, behind all that are here.
+  // Appends a row that another copy of this database has sealed; for a restore.
   void put_back(const AuditRow& row);
 
   // Nothing when every hash follows from the row and the hash before it; else a sentence naming the

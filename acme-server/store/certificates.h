@@ -13,7 +13,7 @@
 
 namespace gatehouse::store {
 
-// Which certificates an operator asks for; what is empty does not narrow.
+// Which certificates an operator asks for. An empty field matches every certificate.
 struct CertificateFilter {
   std::string name;  // one of its identifiers' values, exactly
   std::string account;
@@ -21,8 +21,8 @@ struct CertificateFilter {
   bool revoked = false;  // those alone
 };
 
-// Some of what was asked for, and where to go on; no `next`: that was all. A page may be empty and
-// have a next one: one read looks at so many rows and no more, so that none takes long.
+// A page of a listing. No `next`: this was the last. A page may be empty and have a next one, since
+// one read looks at a limited number of rows, so that none takes long.
 struct CertificatePage {
   std::vector<CertificateRecord> certificates;
   std::optional<CertificateId> next;
@@ -61,12 +61,12 @@ class Certificates {
   void revoked(const IssuerId& issuer, std::string_view crl_url, Instant expired_since,
                const std::function<void(const Revoked&)>& each);
 
-  // Newest first, behind `after`, at most `limit`: what operators list.
+  // For operators: newest first, starting after `after`, at most `limit`.
   std::vector<CertificateRecord> list(const std::optional<CertificateId>& after, std::size_t limit);
-  // The same through a filter. No index serves it: issuance would pay for that.
+  // Filtered. There is no index for it, since every issuance would have to maintain one.
   CertificatePage search(const CertificateFilter& filter, const std::optional<CertificateId>& after,
                          std::size_t limit);
-  // Whoever has issued it.
+  // Of any issuer.
   std::vector<CertificateRecord> with_serial(std::string_view serial);
 
  private:

@@ -15,7 +15,7 @@
 
 namespace gatehouse::store {
 
-// What is known of a CRL without its octets.
+// A CRL without its DER.
 struct CrlRecord {
   IssuerId issuer;
   std::string url;   // the shard: its distribution point
@@ -30,8 +30,8 @@ struct CrlRecord {
 };
 
 // A CRL of 50 MB in one row, or in one transaction, would hold up every other write. So its DER is
-// stored in parts, in as many transactions as one likes; put() brings it into force, all at once.
-// Parts that no CRL in force has are nobody's (a crash came between): sweep() takes them away.
+// stored in parts, in any number of transactions; put() then brings it into force at once. Parts
+// without a CRL in force are left by a crash; sweep() removes them.
 class Crls {
  public:
   static constexpr std::size_t kPartBytes = std::size_t{768} * 1024;
@@ -64,8 +64,8 @@ class Crls {
   // The same with all its parts in this transaction; fills in `parts` and `sha256`.
   bool put_whole(CrlRecord crl, ByteView der);
 
-  // Takes away at most `limit` parts of CRLs of this shard that another has replaced, or that never
-  // came into force; gives how many. One that is being stored under a higher number is let be.
+  // Removes at most `limit` parts of CRLs of this shard that were replaced or never came into
+  // force, and returns how many. Keeps those of a CRL that is being stored under a higher number.
   std::int64_t sweep(const IssuerId& issuer, std::string_view url, std::int64_t limit);
 
  private:

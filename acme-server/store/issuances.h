@@ -20,7 +20,7 @@ enum class IssuanceState { prepared, submitted, issued, refused, in_doubt, aband
 struct Issuance {
   IssuanceId id;
   OrderId order;
-  std::string backend;  // who resumes it, whatever the config says by then
+  std::string backend;  // resumes it, even when the config has changed since
   IssuerId issuer;
   std::string serial;  // hex; empty when the CA chooses it; else unique with issuer
   std::string profile;
@@ -53,8 +53,8 @@ class Issuances {
   // What Pending left for resume().
   bool set_poll(const IssuanceId& id, std::string_view poll);
 
-  // Whether a certificate with this key was issued, is being issued or may have been: such a key
-  // becomes no account's.
+  // Whether a certificate with this key was issued, is being issued or may have been issued: no
+  // account may take such a key.
   bool any_has_key(std::string_view spki_sha256);
 
   // How many are in `state`: for metrics and readiness.

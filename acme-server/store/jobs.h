@@ -1,4 +1,4 @@
-// The database is the queue: jobs are rows written in the transaction of their cause.
+// Jobs: the queue is a table, and a job is written in the transaction that makes it necessary.
 #pragma once
 
 #include <chrono>
@@ -15,7 +15,7 @@
 
 namespace gatehouse::store {
 
-// What there is to do. Spelled in the store by to_string().
+// Stored as to_string() spells it.
 enum class JobKind {
   validate_challenge,
   issue_certificate,
@@ -32,8 +32,8 @@ struct Job {
   std::string subject;          // challenge, order, CRL shard…; unique with kind
   std::int64_t generation = 0;  // bumped each time it is enqueued again
   std::int64_t attempts = 0;    // failures (throws) so far
-  std::string lease_token;      // in every write that the job's worker makes at its end
-  std::string note;             // what a postponed job remembers for itself, or why it is parked
+  std::string lease_token;      // identifies the worker in each write that ends the run
+  std::string note;             // what a postponed job keeps for its next run, or why it is parked
   Instant claimed;              // when this run was claimed
 };
 
@@ -42,14 +42,14 @@ struct ParkedJob {
   std::string subject, note;
 };
 
-// What there is of one kind.
+// The jobs of one kind.
 struct JobCount {
   JobKind kind;
-  std::int64_t waiting = 0;  // or running; parked ones are not among them
+  std::int64_t waiting = 0;  // or running; without parked ones
   Instant next;              // when the first is due, or its lease ends
 };
 
-// A job as it stands.
+// A job as it is stored.
 struct JobState {
   Instant run_at;  // of a leased one: when its lease ends
   std::int64_t attempts = 0;
@@ -76,10 +76,10 @@ class Jobs {
   std::vector<Job> claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until,
                              std::string_view lease_token);
 
-  // The four ends of a run. Each false when the lease is not the worker's any more: then it must
-  // undo what it did, by throwing. finish() deletes the job, or makes it due again when it was
-  // enqueued during the run; so does postpone(), which else has it run at `run_at`. Both set the
-  // count of failures back.
+  // The four ends of a run. Each returns false when the worker has lost its lease: then it must
+  // throw, so that its transaction is rolled back. A job that was enqueued again during the run is
+  // due at once after finish() and postpone(); otherwise finish() deletes it, and postpone() has it
+  // run at `run_at`. Both reset the count of failures.
   bool finish(const Job& job, Instant now);
   bool postpone(const Job& job, Instant run_at, std::string_view note);
   bool retry(const Job& job, Instant run_at, std::string_view why);  // attempts + 1
@@ -89,15 +89,15 @@ class Jobs {
   // Whether `job`'s lease still holds: for the transaction that writes its result.
   bool holds(const Job& job);
 
-  // When the next unparked job is due; none: none.
+  // When the next unparked job is due; nothing when there is none.
   std::optional<Instant> next_run_at();
   std::vector<ParkedJob> parked();
-  // Of every kind that there is any of.
+  // Without kinds that have no jobs.
   std::vector<JobCount> counts();
   // For an operator: makes the parked job due at `run_at`. False when there is none.
   bool unpark(JobKind kind, std::string_view subject, Instant run_at);
-  // Makes every job due that would run, or whose lease would end, after `now`: the clock was set
-  // back. Whoever still has a lease finds it lost.
+  // After the clock was set back: makes every job due that would run, or whose lease would end,
+  // after `now`. A worker that still runs finds its lease lost.
   void hasten(Instant now);
   std::optional<JobState> find(JobKind kind, std::string_view subject);
   bool exists(JobKind kind, std::string_view subject);

@@ -16,7 +16,7 @@ class Orders {
  public:
   explicit Orders(sql::Connection& connection) : connection_(connection) {}
 
-  // With its identifiers and its ties to authorizations, which must be there already.
+  // With its identifiers and its links to authorizations, which must be stored already.
   void insert(const Order& order);
 
   std::optional<Order> of(const AccountId& account, const OrderId& id);
@@ -34,7 +34,7 @@ class Orders {
   std::vector<OrderId> list(const AccountId& account, const std::optional<OrderId>& after,
                             std::size_t limit, Instant now);
 
-  // For operators: all of the account's, newest first, behind `after`.
+  // For operators: all orders of the account, newest first, starting after `after`.
   std::vector<OrderId> newest(const AccountId& account, const std::optional<OrderId>& after,
                               std::size_t limit);
 

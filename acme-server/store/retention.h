@@ -1,4 +1,4 @@
-// What is old enough to go: rows that nothing refers to and nobody will ask for.
+// Retention: finds and removes rows that are old and that nothing refers to.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +13,17 @@
 
 namespace gatehouse::store {
 
-// Each remove…() looks at its row once more, in its own transaction, and is false where it must
+// Each remove…() checks its row again in its own transaction, and returns false when the row must
 // stay.
 class Retention {
  public:
   explicit Retention(sql::Connection& connection) : connection_(connection) {}
 
-  // One step of a walk over all rows of a table: those behind `after`, at most `limit` of them are
-  // looked at, and those among them that ended before `ended` and may go are named.
+  // One step of a walk over all rows of a table: looks at up to `limit` rows after `after`, and
+  // returns those that ended before `ended` and may be removed.
   struct Page {
     std::vector<std::string> ids;
-    std::optional<std::string> next;  // where the walk goes on; none: it is at its end
+    std::optional<std::string> next;  // where the walk continues; none: it is done
   };
 
   Page orders(std::string_view after, std::size_t limit, Instant ended);
@@ -33,8 +33,8 @@ class Retention {
   // An order without certificate that expired before `ended`, with its intents. Never one in
   // processing, nor one of which something may have been signed.
   bool remove_order(const OrderId& id, Instant ended);
-  // An authorization that expired before `ended`, with its challenges. Never one that an order is
-  // left of.
+  // An authorization that expired before `ended`, with its challenges. Never one that an order
+  // still refers to.
   bool remove_authorization(const AuthorizationId& id, Instant ended);
   // A certificate whose notAfter is before `ended`, with its order, intents and revocation.
   bool remove_certificate(const CertificateId& id, Instant ended);

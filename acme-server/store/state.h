@@ -1,4 +1,4 @@
-// Small facts about the installation as a whole, by name.
+// State: named values of the installation as a whole.
 #pragma once
 
 #include <cstdint>

@@ -66,7 +66,7 @@ class ForwardClock final {
     return from_unix(std::max(latest, seen));
   }
 
-  // Back to what the clock says.
+  // Goes back to the clock, once.
   void accept() { latest_ = to_unix(clock_.now()); }
 
  private:
@@ -109,9 +109,9 @@ std::string text_of(const std::exception_ptr& error) {
   }
 }
 
-// Whoever held a lease is dead where no other process can have the database, and its job is due
-// now: a crash is not waited out, nor counted as a failure. A database that several processes
-// claim from is known by the locked rows that claims skip; there, leases run out by themselves.
+// Where no other process can have the database open, every lease is a dead process's: its job is
+// due now, so that a crash is neither waited out nor counted as a failure. A database that several
+// processes use has claims that skip locked rows; there, leases run out.
 void free_leases(sql::Connection& connection, Instant now) {
   if (!connection.skip_locked().empty()) {
     return;
@@ -124,9 +124,9 @@ void free_leases(sql::Connection& connection, Instant now) {
   }
 }
 
-// Whether each member of a group has a savepoint to go back to. They are dear (SQLite keeps a copy
-// of each page that a member changes) and needed only when a member of several fails: then its
-// group is run again with them.
+// Whether each member of a group has a savepoint to roll back to. Savepoints are expensive (SQLite
+// copies each page that a member changes) and needed only when one member of several fails: then
+// the group is run again with them.
 enum class Isolation { none, savepoints };
 
 struct NeedsSavepoints {};
@@ -173,7 +173,7 @@ struct Store::Impl {
   Guarded<Readers> readers;
   Counter writes, commits, failures;
   Histogram group_size, commit_seconds;
-  WriteQueue queue;  // the last one: it is the first to end
+  WriteQueue queue;  // declared last: it must be destroyed first
 };
 
 Store::Impl::Impl(sql::Database& given_database, Executor& given_housekeeper, Clock& given_clock,
@@ -204,7 +204,7 @@ Store::Impl::Impl(sql::Database& given_database, Executor& given_housekeeper, Cl
   ACME_CHECK(options.readers >= 1 && options.group_limit >= 1 && options.queue_limit >= 1);
   schema = sql::migrate(*connection, sql::embedded_migrations());
   start();
-  give_back(take_reader());  // what is wrong with reading shows now
+  give_back(take_reader());  // so that reading fails now if it fails
   log.info("store.opened", {{"database", database.description()}, {"schema", schema}});
 }
 
@@ -369,8 +369,8 @@ bool Store::Impl::run_member(WriteMember& member, Isolation isolation,
   }
   events.resize(events_before);
   if (!connection->in_transaction()) {
-    // A full disk does that. What the neighbours wrote is gone as well, whatever the closure made
-    // of the failure.
+    // A full disk does that. SQLite has rolled back the whole group, even when the closure caught
+    // the failure.
     const std::string why = "the database gave up the transaction: " + text_of(member.error);
     if (is_full(member.error)) {
       throw sql::StorageFull(why);
@@ -398,8 +398,8 @@ void Store::Impl::fail_group(const WriteGroup& group, const std::exception_ptr& 
   }
 }
 
-// The leader has its own answer to give: what takes long is done on the housekeeper's thread. Where
-// that takes no more (at the end), a later group asks again.
+// The leader's own caller waits, so slow work goes to the housekeeper's thread. When that takes no
+// more (during a stop), the next group asks again.
 void Store::Impl::rest(const std::function<void()>& next) {
   crash_point("store.answered");
   const bool posted = connection->housekeeping_due() && housekeeper.try_post([this, next] {

@@ -32,7 +32,7 @@
 namespace gatehouse::store {
 
 // One transaction. Exists only inside Store::read and Store::write. The table classes are views on
-// it: cheap, made on the spot, not kept.
+// it: cheap to make, and not to be kept.
 class Tx {
  public:
   // The transaction's one time, by the Clock: what protocol and certificates say. Never goes
@@ -65,8 +65,8 @@ class Tx {
   // Events of this transaction; sealed into the hash chain at COMMIT.
   Audit audit() { return {connection_, now_, arrivals_, unsealed_}; }
 
-  // Runs `task` on the caller's thread after the COMMIT, and not at all without one (so never in a
-  // read): wake-ups. It does not throw.
+  // Runs `task` on the caller's thread after the COMMIT, and never without one (so not in a read).
+  // For wake-ups. `task` does not throw.
   void after_commit(std::function<void()> task) { after_commit_.push_back(std::move(task)); }
 
  private:
@@ -90,13 +90,13 @@ class Tx {
 
 // Safe to call from any thread. Everything it is given outlives it.
 //
-// write(): closures run one after the other, on the thread of whichever caller leads; those that
-// wait together share one COMMIT, hence one fsync. Each caller is told of its own outcome after
-// that COMMIT: the value, or the exception its closure threw (its changes are then rolled back, its
-// neighbours' are not touched). When the COMMIT fails, every member of the group gets the
-// DatabaseError. When more wait than the queue takes, the write fails with a DatabaseError before
-// it began. A closure touches only its Tx; it may run again from its top: when a neighbour's threw,
-// or on a database that has conflicts. A read or write inside a closure is a LogicError.
+// write(): closures run one after the other, on the thread of the caller that leads (WriteQueue);
+// those that wait together share one COMMIT, hence one fsync. After that COMMIT each caller gets
+// its own outcome: the value, or the exception that its closure threw, whose changes alone are
+// rolled back. When the COMMIT fails, every member of the group gets the DatabaseError. When the
+// queue is full, the write fails with a DatabaseError before it begins. A closure touches only its
+// Tx, and may run again from its top: after another one of its group threw, or on a database with
+// conflicts. A read or write inside a closure is a LogicError.
 class Store {
  public:
   struct Options {
@@ -147,8 +147,8 @@ class Store {
     return write_with(CommitMode::batched, function);
   }
 
-  // Tx::now() and Tx::job_now() follow the clocks back as well, from here on: an operator says that
-  // they are right now.
+  // An operator accepts the clocks as they are: Tx::now() and Tx::job_now() go back with them,
+  // once.
   void accept_clock();
 
   // The number of the newest migration applied.

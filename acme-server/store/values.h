@@ -67,8 +67,7 @@ std::optional<Problem> optional_problem_at(const sql::Row& row, std::size_t colu
 // Reads a type and, in the column behind it, a value.
 Identifier identifier_at(const sql::Row& row, std::size_t column);
 
-// A row says something that this program does not know: the file was changed by other hands, or by
-// a newer program.
+// A row holds a text that this version does not know: somebody else, or a newer version, wrote it.
 [[noreturn]] void unknown_text(std::string_view what, const std::string& text);
 
 // `value`, or unknown_text() when the reader of an enum knew nothing of `text`.

@@ -64,7 +64,7 @@ bool WriteQueue::write(const std::shared_ptr<WriteMember>& member) {
     if (call == Call::answered) {
       return true;
     }
-    // Long enough: it leads, or is one of those that a leader hands over to.
+    // The delay is over: this one leads, or waits for a leader like the others.
     const bool leads = call == Call::lead || state_->with([&](State& state) {
       member->mode = CommitMode::now;
       return !std::exchange(state.led, true);
@@ -91,7 +91,7 @@ WriteGroup WriteQueue::take() {
   });
 }
 
-// More than one group only when the leader stood behind as many as a group takes.
+// Writes more than one group only when a full group was ahead of the leader.
 void WriteQueue::lead(const WriteMember& self) noexcept {
   while (!is_answered(self)) {
     const WriteGroup group = take();

@@ -57,7 +57,7 @@ class WriteQueue {
   using After = std::function<void(std::function<void()>)>;
 
   WriteQueue(Options options, Gauge waiting, Run run, After after);
-  // Waits for the lead to be free. Nobody writes any more.
+  // Waits until nobody leads. No write may be under way or follow.
   ~WriteQueue();
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
@@ -78,7 +78,7 @@ class WriteQueue {
   Gauge waiting_;
   const Run run_;
   const After after_;
-  std::shared_ptr<Guarded<State>> state_;  // outlives the queue in the last handing over
+  std::shared_ptr<Guarded<State>> state_;  // the last hand-over may outlive the queue
 };
 
 }  // namespace gatehouse::store

@@ -126,7 +126,7 @@ std::uint64_t Listing::wanted(std::uint64_t most) const {
 void list_pages(Control& control, const std::string& path, Json query, const std::string& member,
                 Listing& listing) {
   while (listing.wanted(kPage) > 0) {
-    query["limit"] = kPage;  // a filter on our side of it may leave less than is wanted
+    query["limit"] = kPage;  // filtering here may leave fewer items than wanted
     const Json page = control.ask(path, query);
     for (const Json& item : page.at(member)) {
       if (!listing.add(item)) break;

@@ -37,14 +37,14 @@ void add_issuance(CLI::App& program, Command& chosen);     // commands_issuance.
 // Text at `name` of `object`; empty where it is missing or null. A number as its digits.
 std::string text_of(const Json& object, std::string_view name);
 
-// "2026-11-26T19:05:22Z" as "2026-11-26 19:05:22"; what is empty stays so.
+// "2026-11-26T19:05:22Z" as "2026-11-26 19:05:22"; an empty text stays empty.
 std::string time_of(const Json& object, std::string_view name);
 
 // "a.test, *.b.test": the identifiers of a certificate or an order.
 std::string names_of(const Json& object);
-// The details of an audit event in brief: a problem's sentence, else name=value.
+// The details of an audit event in brief: the problem's detail, otherwise name=value.
 std::string details_of(const Json& event);
-// What an audit event is about, the most special it names.
+// What an audit event is about: the most specific object that it names.
 std::string subject_of(const Json& event);
 
 // "2026-12-31", midnight UTC, or RFC 3339. Throws std::runtime_error naming `option`.

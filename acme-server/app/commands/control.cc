@@ -69,7 +69,7 @@ Answer exchange(net::Stream& stream, const std::string& socket, const std::strin
                               "Connection: close\r\nContent-Length: " +
                               std::to_string(body.size()) + "\r\n\r\n" + body;
   const Deadline deadline = Deadline::in(kAnswerTimeout);
-  // A server that turns us away has closed by now; what it sent before, if anything, says more.
+  // A server that refuses the connection has closed it; its answer, if any, tells more.
   const auto unsent = stream.write(as_bytes(request), deadline);
   net::HttpResponseParser parser(kMaxAnswer);
   std::array<std::uint8_t, 65536> piece{};
@@ -95,7 +95,7 @@ Answer exchange(net::Stream& stream, const std::string& socket, const std::strin
   return {.status = parser.response().status, .body = parser.response().body};
 }
 
-// A whole application in this process, with nobody to serve.
+// A Server in this process, without listeners.
 class OwnServer {
  public:
   explicit OwnServer(const config::Config& config)
@@ -118,9 +118,8 @@ class OwnServer {
   Server server_;
 };
 
-// Root gives up being root for the user whose database it is: whatever a command leaves behind is
-// then the server's to use, and a server in a user namespace of its own (PrivateUsers=) knows no
-// other user at all.
+// Root becomes the user who owns the database: then the server can use every file that the command
+// leaves, and a server in its own user namespace (PrivateUsers=) knows no other user anyway.
 void become_owner(const config::Config& config) {
   if (::geteuid() != 0) return;
   struct stat info{};
@@ -136,7 +135,7 @@ void become_owner(const config::Config& config) {
   }
 }
 
-// The files that SQLite and we would make here must be the server's.
+// The files that are created here must belong to the server's user.
 void check_owner(const config::Config& config) {
   const std::string& path = config.store.database;
   struct stat info{};
@@ -170,7 +169,7 @@ std::unique_ptr<OwnServer> own_server(const config::Config& config) {
 
 struct Control::Impl {
   config::Config config;
-  std::unique_ptr<net::Stream> stream;  // of the next request, when a server runs
+  std::unique_ptr<net::Stream> stream;  // for the next request, when a server runs
   std::unique_ptr<OwnServer> own;
 
   // False when nobody listens.

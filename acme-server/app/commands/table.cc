@@ -17,7 +17,7 @@ std::size_t width_of(std::string_view text) {
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-// What a database says is no command to the terminal that it is shown on.
+// Text from the database must not control the terminal.
 std::string printable(std::string text) {
   for (char& c : text) {
     const auto octet = static_cast<unsigned char>(c);

@@ -1,4 +1,4 @@
-// Tables for people: columns as wide as what stands in them, two blanks between.
+// Tables for people: columns as wide as their widest cell, two blanks apart.
 #pragma once
 
 #include <cstddef>

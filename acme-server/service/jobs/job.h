@@ -10,16 +10,16 @@
 
 namespace gatehouse::service {
 
-// The worker's lease was taken over while it worked: its transaction must not happen. Known to the
-// runner alone.
+// The worker lost its lease while it worked: its transaction must be rolled back. Only the runner
+// catches it.
 class LeaseLost : public std::runtime_error {
  public:
   LeaseLost() : std::runtime_error("the job's lease was lost") {}
 };
 
 // One run of one job. A handler ends it exactly once, inside the transaction that writes its
-// result: then result and end are one. Each end throws LeaseLost when the lease is not ours any
-// more.
+// result, so that both are committed or neither. Each end throws LeaseLost when another worker has
+// taken the lease.
 class JobRun {
  public:
   explicit JobRun(store::Job job, std::any loaded = {})
@@ -27,8 +27,8 @@ class JobRun {
 
   const store::Job& job() const { return job_; }
 
-  // What the transaction that began the job had in hand already, when it is a T; else the handler
-  // reads what it needs. See EagerJob.
+  // What EagerJob handed over from the transaction that enqueued the job, when it is a T; otherwise
+  // null, and the handler reads what it needs.
   template <class T>
   const T* loaded() const {
     return std::any_cast<T>(&loaded_);
@@ -54,7 +54,8 @@ class JobHandler {
   virtual ~JobHandler() = default;
   virtual store::JobKind kind() const = 0;
 
-  // Whether none of its jobs may begin now. They stay due, and begin when that has ended.
+  // Whether none of its jobs may begin now. They stay due meanwhile. Asked often and from any
+  // thread: it answers from memory.
   virtual bool paused() { return false; }
 
   virtual void run(JobRun& run) = 0;

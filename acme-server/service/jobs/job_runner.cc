@@ -159,12 +159,12 @@ void JobRunner::Impl::retry(const store::Job& job, const std::string& why) {
     context.store.write(
         [&](store::Tx& tx) { tx.jobs().retry(job, tx.job_now() + wait + jitter, why); });
   } catch (const std::exception& failure) {
-    context.log.error("job.not_put_off", {{"kind", to_string(job.kind)},
-                                          {"subject", job.subject},
-                                          {"error", failure.what()},
-                                          {"next",
-                                           "it is tried again; at the latest when its "
-                                           "lease has run out"}});
+    context.log.error("job.retry_failed", {{"kind", to_string(job.kind)},
+                                           {"subject", job.subject},
+                                           {"error", failure.what()},
+                                           {"next",
+                                            "it is tried again; at the latest when its "
+                                            "lease has run out"}});
     owed.with([&](std::vector<Owed>& all) { all.push_back({.job = job, .why = why}); });
   }
 }
@@ -221,7 +221,7 @@ void JobRunner::begin(store::Job job, std::any loaded) {
     impl_->waiting_for_lane = true;
     impl_->context.wake();
   } catch (const std::exception& failure) {
-    impl_->context.log.warning("job.not_given_back",
+    impl_->context.log.warning("job.release_failed",
                                {{"kind", to_string(job.kind)},
                                 {"subject", job.subject},
                                 {"error", failure.what()},
@@ -242,7 +242,7 @@ std::size_t JobRunner::run_due_once() {
     }
   } catch (const std::exception& failure) {
     // The scheduler goes on: a database that is away comes back.
-    impl_->context.log.error("jobs.not_claimed", {{"error", failure.what()}});
+    impl_->context.log.error("jobs.claim_failed", {{"error", failure.what()}});
   }
   impl_->last_posted = posted;
   return posted;
@@ -262,7 +262,7 @@ std::chrono::milliseconds JobRunner::until_next() {
     }
     return std::min(std::chrono::milliseconds(*next - now), kLongestSleep);
   } catch (const std::exception& failure) {
-    impl_->context.log.error("jobs.not_seen", {{"error", failure.what()}});
+    impl_->context.log.error("jobs.look_failed", {{"error", failure.what()}});
     return kLongestSleep;
   }
 }

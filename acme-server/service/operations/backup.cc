@@ -23,7 +23,7 @@ BackupMade back_up(Context& context, const std::function<void(const std::string&
   try {
     copy(to);
   } catch (const sql::DatabaseError& error) {
-    // What an operator asked for and cannot have is their answer, and no failure of the server.
+    // The operator is told why; it is not a failure of the server.
     context.log.warning("store.backup_refused", {{"file", to}, {"error", error.what()}});
     reject(ProblemType::malformed, error.what());
   }

@@ -1,4 +1,4 @@
-// A backup while the server runs, on the record.
+// A backup while the server runs, with an audit event.
 #pragma once
 
 #include <cstdint>

@@ -34,7 +34,8 @@ namespace {
 // How many events one read verifies: a tenth of a second.
 constexpr std::size_t kVerifySlice = 20'000;
 
-// A cursor of ours as it comes back; the end of time where there is none, or one that is not ours.
+// Reads a cursor from OrderPage::next. Without one, or with a text that is none, starts at the
+// newest.
 std::int64_t sequence_of(const std::string& cursor) {
   std::int64_t sequence = 0;
   const auto [end, error] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), sequence);
@@ -130,7 +131,7 @@ Inventory::OrderPage Inventory::orders(const std::string& account, const std::st
     }
     for (const OrderId& id : ids) {
       auto order = tx.orders().get(id);
-      if (!order) continue;  // its events outlive it
+      if (!order) continue;  // pruned; its events stay
       page.orders.push_back(view_of(std::move(*order), tx.authorizations().of_order(id), tx.now()));
     }
     return page;

@@ -1,4 +1,4 @@
-// Inventory: what operators list, show and watch, and the parked orders that they set going again.
+// Inventory: what operators list, show and watch, and the parked orders that they resume.
 // Nothing here is bound to an account.
 #pragma once
 
@@ -30,7 +30,7 @@ struct IssuerState {
   std::string subject;  // RFC 4514
   std::string serial;
   Instant not_before, not_after;
-  bool signs_new = false;  // new certificates are its; an older one signs CRLs only
+  bool signs_new = false;  // signs new certificates; an older issuer signs only CRLs
 
   struct Crl {
     std::string url;
@@ -72,17 +72,17 @@ class Inventory {
 
   struct OrderPage {
     std::vector<OrderView> orders;
-    std::string next;  // what `after` goes on behind; empty: that was all
+    std::string next;  // pass as `after` for the next page; empty: this was the last
   };
 
   // Newest first; of one account where `account` is given.
   OrderPage orders(const std::string& account, const std::string& after, std::size_t limit);
   std::optional<OrderDiagnosis> order(const OrderId& id);
-  // Has the parked issuance of an order asked about again. False when it is not parked.
+  // Has the CA asked again about an order whose issuance is parked. False when it is not parked.
   bool resume_order(const OrderId& id, const Principal& actor);
 
   store::AuditPage audit(const store::AuditFilter& filter, std::int64_t after, std::size_t limit);
-  // A slice of the chain behind `from`.
+  // Verifies the part of the chain that follows `from`; call again from the head it returns.
   store::Audit::Verified verify_audit(const store::AuditHead& from);
 
  private:

@@ -36,7 +36,7 @@ constexpr double kSecondsPerDay = 86400;
 constexpr seconds kMonth = std::chrono::hours(24 * 30);
 constexpr seconds kNever = seconds::min();
 
-// Once less than this is left to an issuer, it cuts certificates short.
+// An issuer with less than this left issues shorter certificates.
 seconds longest_validity(const Policy& policy, const std::string& backend) {
   seconds longest{0};
   for (const auto& [name, profile] : policy.profiles) {
@@ -49,7 +49,7 @@ bool is_today(const std::optional<std::string>& warned_at, Instant now) {
   if (!warned_at) return false;
   std::int64_t at = 0;
   std::from_chars(warned_at->data(), warned_at->data() + warned_at->size(), at);
-  // A clock that was set back must not silence us until it has caught up.
+  // After the clock was set back, a time in the future must not suppress the warning.
   return from_unix(at) <= now && now - from_unix(at) < MaintenanceJob::kWarnEvery;
 }
 

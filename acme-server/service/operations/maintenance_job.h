@@ -1,4 +1,4 @@
-// maintenance: warn once a day of what runs out; keep the gauges of it true.
+// maintenance: warns once a day of what expires, and keeps its gauges up to date.
 #pragma once
 
 #include <chrono>
@@ -11,21 +11,21 @@
 
 namespace gatehouse::service {
 
-// Something with an end that an operator must know of.
+// Something that expires and that an operator must renew.
 struct Expiring {
   std::string what;  // "issuer", "listener certificate", "root CRL", "CRL <url>"
   Instant ends;
   std::chrono::seconds warn_before = std::chrono::hours(24 * 30);
-  std::string next_step = {};  // what the operator does about it; empty: it goes without saying
+  std::string next_step = {};  // what the operator does about it; empty: that is obvious
 };
 
-// What a Server has by itself: its issuers, the CAs above them and roots, the CRLs in force, the
-// root's CRL. The issuer in use is told of while leaves of full length still fit below it; one
-// before it ends by itself, as nothing it signed outlives it.
+// Of each Server: its issuers, the CAs above them and the roots, the CRLs in force, the root's CRL.
+// The warning for the issuer in use comes while leaves of full length still fit into its validity.
+// There is none for an earlier issuer, since nothing that it signed outlives it.
 std::vector<Expiring> expiring_of(Context& context);
 
-// Sets gatehouse_days_left{what=…} and gatehouse_jobs_parked every kEvery; what is over soon, and
-// jobs that wait for the operator, are logged as warnings once a day.
+// Sets gatehouse_days_left{what=…} and gatehouse_jobs_parked every kEvery; what
+// expires soon, and jobs that wait for the operator, are logged as warnings once a day.
 class MaintenanceJob final : public JobHandler {
  public:
   // `expiring` is asked at each run, on the maintenance lane.

@@ -18,7 +18,7 @@
 namespace gatehouse::service {
 namespace {
 
-// The last event before `moment`, by halving: events stand in the order of time.
+// The last event before `moment`, by binary search: events are ordered by time.
 std::int64_t sequence_before(store::Tx& tx, Instant moment) {
   std::int64_t before = 0;
   std::int64_t behind = tx.audit().head().sequence + 1;
@@ -34,7 +34,7 @@ std::int64_t sequence_before(store::Tx& tx, Instant moment) {
   return before;
 }
 
-// What is not heard of yet.
+// The authorizations and the concluding events that were not found yet.
 class Awaited {
  public:
   explicit Awaited(const OrderDiagnosis& diagnosis) {

@@ -1,4 +1,4 @@
-// What the audit trail says of an order's authorizations, which several orders may rely on.
+// The audit events of an order's authorizations, which several orders may share.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace gatehouse::service {
 
-// So many events are looked at behind the moment that the first of the authorizations was made.
+// This many events are looked at from the time that the first authorization was created.
 inline constexpr int kAuthorizationPages = 10;
 inline constexpr std::size_t kAuthorizationPage = 20'000;
 

@@ -31,7 +31,7 @@
 namespace gatehouse::service {
 namespace {
 
-// Of an audit log's line: what its events say of a certificate with a hundred long names.
+// Of a line of an audit log: room for a certificate with a hundred long names.
 constexpr std::size_t kMaxLine = 1024 * 1024;
 
 [[noreturn]] void refuse(const std::string& name, const std::string& why) {
@@ -58,7 +58,7 @@ std::vector<KnownShard> shards_of(backends::BackendSet& backends) {
   return known;
 }
 
-// One restore at work.
+// One run of recover().
 class Recovery final {
  public:
   Recovery(store::Tx& tx, backends::BackendSet& backends)
@@ -79,7 +79,7 @@ class Recovery final {
 
   store::Tx& tx_;
   std::vector<KnownShard> shards_;
-  store::AuditHead head_;                // of what stands in the database by now
+  store::AuditHead head_;                // of the database as recovered so far
   std::map<std::string, Instant> ends_;  // notAfter of what was issued since, by serial
   std::size_t issued_ = 0, accounts_ = 0, keys_changed_ = 0, keys_unknown_ = 0;
   Recovered done_;
@@ -105,7 +105,8 @@ void Recovery::take_crl(const RecoverySources::File& file) {
     revoke(shard.issuer, entry.serial, entry.revoked_at, entry.reason, shard.url);
   }
   saw_number(crl->head.number);
-  // In force until the next one: no older one is served again. A higher one may be there already.
+  // In force until the next one, so that no older CRL is served. A newer one may be in force
+  // already.
   tx_.crls().put_whole({.issuer = shard.issuer,
                         .url = shard.url,
                         .file = shard.file,
@@ -116,8 +117,8 @@ void Recovery::take_crl(const RecoverySources::File& file) {
                        der);
 }
 
-// `url` is the shard that the entry stood on; empty: not known, then it goes on every one of the
-// issuer's that has none, which nobody minds.
+// `url` is the shard that listed the entry. Empty: unknown; then every shard of the issuer lists
+// it, which does no harm.
 void Recovery::revoke(const IssuerId& issuer, const std::string& serial, Instant at, int reason,
                       const std::string& url) {
   if (const auto record = tx_.certificates().by_serial(issuer, serial)) {
@@ -255,7 +256,7 @@ Recovered Recovery::finish(const RecoverySources& sources) {
 Recovered recover(store::Tx& tx, backends::BackendSet& backends, const RecoverySources& sources) {
   if (const auto why = tx.audit().why_broken()) refuse("the backup", *why);
   Recovery recovery(tx, backends);
-  // The log first: it knows until when an entry must stay.
+  // The log first: it has the end dates, until which entries must stay on the CRL.
   for (const auto& file : sources.audit_logs) recovery.take_audit_log(file);
   for (const auto& file : sources.crls) recovery.take_crl(file);
   Recovered done = recovery.finish(sources);

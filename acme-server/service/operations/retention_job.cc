@@ -39,13 +39,13 @@ std::string print(const Place& place) {
   return std::to_string(place.stage) + " " + place.after;
 }
 
-// Where an earlier run has stopped; the beginning where nothing sensible stands.
+// Where an earlier run stopped; the beginning when the text is not one of ours.
 Place read_place(const std::string& text) {
   if (text.size() < 2 || text[0] < '0' || text[0] >= '0' + static_cast<int>(kStageCount)) return {};
   return {.stage = static_cast<std::size_t>(text[0] - '0'), .after = text.substr(2)};
 }
 
-// In this order: an authorization can go when its orders have.
+// In this order: an authorization can be removed only after its orders.
 struct Stage {
   const char* what;
   Retention::Page (Retention::*page)(std::string_view, std::size_t, Instant);
@@ -67,7 +67,7 @@ constexpr std::array<Stage, kStageCount> kStageTable = {{
      }},
 }};
 
-// One page of a stage: how many rows went.
+// Removes one page of a stage, and returns how many rows.
 std::size_t remove_page(Context& context, const Stage& stage, const Retention::Page& page,
                         Instant ended) {
   std::size_t removed = 0;
@@ -105,7 +105,7 @@ bool RetentionJob::paused() {
 void RetentionJob::run(JobRun& run) {
   const Instant now = context_.clock.now();
   const auto policy = context_.policy.get();
-  // How long an ended thing of each stage is kept; none: for good.
+  // How long each stage keeps what has ended; none: forever.
   std::optional<seconds> certificates = options_.certificates;
   if (certificates) {
     certificates =

@@ -1,4 +1,4 @@
-// prune: takes away what is old, a little at a time.
+// prune: removes what is old, in small steps.
 #pragma once
 
 #include <array>
@@ -14,15 +14,15 @@ namespace gatehouse::service {
 
 // Walks over all orders, authorizations and certificates, in pages, and removes what
 // RetentionOptions say, at most kBatch rows of a kind in one transaction, so that no writer waits
-// long. Where it is stands in the State: a walk goes on behind a restart. The audit trail is never
-// pruned: its chain is checked from its first event on.
+// long. Its position is stored, so that a walk continues after a restart. The audit trail is never
+// pruned, since its chain is verified from the first event.
 class RetentionJob final : public JobHandler {
  public:
   RetentionJob(Context& context, const RetentionOptions& options);
 
   store::JobKind kind() const override { return store::JobKind::prune; }
 
-  // By a wrong clock everything may look old.
+  // With a wrong clock everything may look old.
   bool paused() override;
   void run(JobRun& run) override;  // subject: "server"
   void enqueue();

@@ -1,4 +1,4 @@
-// How long what has ended is kept.
+// How long rows are kept that have ended.
 #pragma once
 
 #include <chrono>
@@ -7,10 +7,10 @@
 namespace gatehouse::service {
 
 struct RetentionOptions {
-  // Orders without certificate, and authorizations that no order is left of, behind their expiry.
+  // Orders without a certificate, and authorizations without an order, after their expiry.
   std::chrono::seconds orders = std::chrono::hours(24 * 30);
-  // Certificates with their orders and revocations, behind notAfter; none: for good. Never shorter
-  // than two lifetimes of a CRL: what was revoked and has expired stands on one more.
+  // Certificates with their orders and revocations, after notAfter; none: forever. Never shorter
+  // than two lifetimes of a CRL: a revoked certificate that expired is listed on one more CRL.
   std::optional<std::chrono::seconds> certificates = {};
 };
 
