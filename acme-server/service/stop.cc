@@ -1,5 +1,6 @@
 #include "acme-server/service/stop.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>

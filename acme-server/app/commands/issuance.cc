@@ -15,21 +15,18 @@ namespace {
 
 constexpr const char* kStopFooter =
     "DESCRIPTION\n"
-    "  From now on nothing is signed for any order, until resume-issuance, over restarts too.\n"
-    "  Clients go on up to finalize and wait there; directory, downloads, revocation and CRLs go "
-    "on.\n"
-    "  Works without a server running: then it is stopped from its next start on.\n"
+    "  From now on nothing is signed for any order until resume-issuance, even after restarts.\n"
+    "  Clients can still finalize orders, which then wait; directory, downloads, revocation and\n"
+    "  CRLs go on. Without a running server, issuance is stopped from its next start.\n"
     "\n"
     "EXAMPLE\n"
     "  gatehouse stop-issuance --why \"the key may be known\"";
 
 constexpr const char* kResumeFooter =
     "DESCRIPTION\n"
-    "  Ends the operator's stop; orders that wait go on at once. A stop because of the clock "
-    "(status\n"
-    "  tells) is ended by --accept-clock alone: it says that the clock is right now, wherever it "
-    "was\n"
-    "  before. A stop because of a full disk ends by itself when there is room.\n"
+    "  Ends the operator's stop; waiting orders go on at once. A stop because of the clock (see\n"
+    "  gatehouse status) ends only with --accept-clock, which says that the clock is right now,\n"
+    "  whatever it was before. A stop because of a full disk ends when there is room.\n"
     "  Exit code 1 when issuance is still stopped afterwards.\n"
     "\n"
     "EXAMPLES\n"
@@ -91,7 +88,7 @@ void add_issuance(CLI::App& program, Command& chosen) {
   stop->footer(kStopFooter);
   auto stop_arguments = std::make_shared<StopArguments>();
   add_control_options(*stop, stop_arguments->control);
-  stop->add_option("--why", stop_arguments->why, "The reason, for whoever comes next")->required();
+  stop->add_option("--why", stop_arguments->why, "The reason, for the next operator")->required();
   stop->callback([&chosen, stop_arguments] {
     chosen = [stop_arguments] { return run_stop(*stop_arguments); };
   });

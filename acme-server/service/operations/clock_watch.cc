@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"

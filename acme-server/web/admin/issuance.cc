@@ -37,7 +37,8 @@ Json stop_issuance(Admin& admin, const OperatorRequest& request) {
   const auto why = read_payload(request.payload(), [](const JsonObject& object) {
     object.only({"why"});
     std::string text = object.string("why", kMaxWhy);
-    if (text.empty()) throw JsonError("why is empty; say why, whoever comes next must know");
+    if (text.empty())
+      throw JsonError("why is empty; give the reason, the next operator must know it");
     return text;
   });
   const bool first = admin.context.stops.stop(why, request.actor());
