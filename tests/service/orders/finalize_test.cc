@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -293,6 +294,45 @@ TEST_CASE("a deactivated account does not finalize, even with a request that was
   // The order has failed with its account.
   CHECK(problem.type == ProblemType::orderNotReady);
   CHECK(services.ca->calls().empty());
+}
+
+TEST_CASE("an authorization that is withdrawn while its order is finalized counts no more") {
+  struct Row {
+    const char* name;
+    std::function<void(TestServices&, const Account&, const AuthorizationId&)> withdraw;
+  };
+
+  const Row rows[] = {
+      {"deactivated by another request",
+       [](TestServices& services, const Account& account, const AuthorizationId& id) {
+         services.authorizations().deactivate(account, id);
+       }},
+      {"expired", [](TestServices& services, const Account&,
+                     const AuthorizationId&) { services.advance(std::chrono::hours(1)); }},
+  };
+  // Before the order expires itself.
+  service::Policy policy = TestServices::default_policy();
+  policy.profiles.at("default").valid_authorization_lifetime = std::chrono::minutes(30);
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    TestServices services({.policy = policy});
+    const Account account = services.new_account();
+    const auto ready = services.ready_order(account, {"a.test", "b.test"});
+    REQUIRE(ready.status == OrderStatus::ready);
+    // The CA prepares the intent after finalize has read the order and before it writes.
+    services.ca->on_prepare(
+        [&] { row.withdraw(services, account, ready.order.authorizations.back()); });
+    const Problem problem = rejection_of([&] {
+      services.orders().finalize(account, ready.order.id, TestKey().csr({"a.test", "b.test"}));
+    });
+    CHECK(problem.type == ProblemType::orderNotReady);
+    CHECK(status_of(problem) == 403);
+    CHECK(services.ca->prepared() == 1);
+    services.run_jobs();
+    CHECK_FALSE(services.show(account, ready).order.finalization.has_value());
+    CHECK(services.issuances(ready.order.id).empty());
+    CHECK(services.ca->calls().empty());
+  }
 }
 
 TEST_CASE("finalization, intent, job and audit events are stored together") {
