@@ -32,6 +32,7 @@
 #include "acme-server/service/issuance/issuance_checks.h"
 #include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
+#include "acme-server/service/jobs/job_runner.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
@@ -272,7 +273,10 @@ bool IssuanceJob::paused() {
 void IssuanceJob::run(JobRun& run) {
   const std::shared_ptr<const Policy> policy = context_.policy.get();
   std::optional<ClaimedIntent> claimed;
-  if (const auto* begun_with = run.loaded<ClaimedIntent>()) {
+  // A run that waited for longer than a lease lasts (a full lane, a machine that slept) may find
+  // that another one has asked the backend. claim_intent() tells: it needs the lease.
+  const bool late = context_.job_clock.now() - run.job().claimed >= JobRunner::kLease;
+  if (const auto* begun_with = run.loaded<ClaimedIntent>(); begun_with != nullptr && !late) {
     claimed = *begun_with;
   } else {
     claimed = claim_intent(context_, run, *policy);
