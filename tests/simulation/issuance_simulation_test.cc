@@ -53,6 +53,7 @@ class World {
                      bugs_.emplace_back(line);
                    }
                  }}) {
+    services_.lane.set_choose([this](std::size_t waiting) { return below(waiting); });
     services_.ca->on_call([this](const ScriptedBackend::Call& call) { check_call(call); });
     for (int i = 0; i < 2; ++i) accounts_.push_back(services_.new_account());
   }
@@ -77,8 +78,10 @@ class World {
   // those that an operator must look at.
   void heal() {
     services_.ca->always(ScriptedBackend::Step::issue);
+    services_.lane.set_places(testing::SteppedExecutor::kPlaces);
     for (int round = 0; round < 25; ++round) {
       services_.run_jobs();
+      check();
       services_.advance(seconds(400));
       for (const store::ParkedJob& job : services_.parked()) {
         CHECK_FALSE(repeatable_);
@@ -96,6 +99,14 @@ class World {
   }
 
   const std::vector<std::string>& bugs() const { return bugs_; }
+
+  // How many finalized orders had their intents marked by finalize, and how many left it to the run
+  // of the job.
+  struct Ways {
+    std::size_t with_finalize = 0, by_run = 0;
+  };
+
+  const Ways& ways() const { return ways_; }
 
  private:
   struct Known {
@@ -143,6 +154,7 @@ class World {
       default:
         services_.advance(seconds(below(20)));
         services_.runner().run_due_once();
+        for (std::uint64_t tasks = below(4); tasks > 0; --tasks) services_.lane.step();
     }
   }
 
@@ -166,8 +178,11 @@ class World {
   void finalize() {
     if (orders_.empty()) return;
     const Known known = any_of(orders_);
+    services_.lane.set_places(below(4));
     services_.orders().finalize(known.account, known.id, TestKey().csr(known.names));
     finalized_.insert(known.id);
+    const auto issuance = services_.issuances(known.id).back();
+    ++(issuance.state == store::IssuanceState::prepared ? ways_.by_run : ways_.with_finalize);
   }
 
   void withdraw() {
@@ -223,7 +238,7 @@ class World {
     services_.policy.replace(policy);
   }
 
-  // At the moment of a submit: the mark is durable, and what it rests on holds.
+  // At the moment of a submit its mark is durable.
   void check_call(const ScriptedBackend::Call& call) {
     const bool first = asked_.insert(call.serial).second;
     if (call.resumed) return;
@@ -233,12 +248,20 @@ class World {
         const auto issuance = tx.issuances().current(known.id);
         if (!issuance || issuance->serial != call.serial) continue;
         CHECK(issuance->state == store::IssuanceState::submitted);
-        CHECK(tx.accounts().get(known.account.id)->status == AccountStatus::valid);
-        for (const Authorization& authorization : tx.authorizations().of_order(known.id)) {
-          CHECK(is_valid(authorization, tx.now()));
-        }
       }
     });
+  }
+
+  // After the step that marked an intent, before anything else can have changed: what it rests on
+  // holds.
+  void check_mark(store::Tx& tx, const Known& known, const store::Issuance& issuance) {
+    if (issuance.state == store::IssuanceState::prepared || !marked_.insert(issuance.id).second) {
+      return;
+    }
+    CHECK(tx.accounts().get(known.account.id)->status == AccountStatus::valid);
+    for (const Authorization& authorization : tx.authorizations().of_order(known.id)) {
+      CHECK(is_valid(authorization, tx.now()));
+    }
   }
 
   void check() {
@@ -282,6 +305,8 @@ class World {
   std::set<OrderId> finalized_;          // whose finalize was answered with success
   std::map<OrderId, Outcome> outcomes_;  // seen once: for ever
   std::set<std::string> asked_;          // serials
+  std::set<IssuanceId> marked_;          // seen submitted, or what comes after
+  Ways ways_;
 };
 
 void World::check_order(store::Tx& tx, const Known& known, std::set<std::string>& serials) {
@@ -302,6 +327,7 @@ void World::check_order(store::Tx& tx, const Known& known, std::set<std::string>
       continue;
     }
     ++live;
+    check_mark(tx, known, issuance);
     CHECK_FALSE((repeatable_ && issuance.state == store::IssuanceState::in_doubt));
     CHECK((issuance.state == store::IssuanceState::issued) == order->certificate.has_value());
     if (order->certificate) {
@@ -316,7 +342,7 @@ TEST_CASE("whatever crashes, jumps and fails: one certificate per order, rightly
   if (const char* chosen = std::getenv("GATEHOUSE_SEED")) {
     first = last = std::strtoull(chosen, nullptr, 10);
   }
-  std::size_t issued = 0;
+  std::size_t issued = 0, with_finalize = 0, by_run = 0;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     CAPTURE(seed);
     World world(seed);
@@ -324,9 +350,15 @@ TEST_CASE("whatever crashes, jumps and fails: one certificate per order, rightly
     world.heal();
     for (const std::string& bug : world.bugs()) MESSAGE(bug);
     issued += world.issued();
+    with_finalize += world.ways().with_finalize;
+    by_run += world.ways().by_run;
   }
   // The simulation must not be one of clients that never get anywhere.
   CHECK(issued >= (last - first + 1) / 4);
+  if (first == last) return;
+  // Nor one that takes a single way to a signature.
+  CHECK(with_finalize >= kSeeds / 8);
+  CHECK(by_run >= kSeeds / 8);
 }
 
 }  // namespace

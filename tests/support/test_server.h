@@ -1,5 +1,6 @@
 // TestServer: the whole application without sockets or threads, with a CA of its own, time and
-// randomness by script.
+// randomness by script. Jobs begin with their COMMIT, as in production, on a lane that run_jobs()
+// plays; what is not a job runs on the caller's thread, so that send() has its answer.
 #pragma once
 
 #include <chrono>
@@ -23,6 +24,7 @@
 #include "tests/support/manual_uptime.h"
 #include "tests/support/scripted_validator.h"
 #include "tests/support/seeded_entropy.h"
+#include "tests/support/stepped_executor.h"
 #include "tests/support/test_database.h"
 
 namespace gatehouse::testing {
@@ -108,7 +110,12 @@ class TestServer final {
                      .dialer = dialer,
                      .log = log_,
                      .metrics = metrics_,
-                     .executors = app::Executors::all_on(executor_)} {
+                     .executors = {.requests = inline_,
+                                   .validation = lane,
+                                   .issuance = lane,
+                                   .maintenance = lane,
+                                   .control = inline_,
+                                   .housekeeping = inline_}} {
     if (!options.real_validators) {
       environment_.decorate.validator = [this](std::unique_ptr<validators::Validator> real) {
         auto scripted = std::make_unique<Shared>(std::string(real->challenge_type()), *this);
@@ -120,12 +127,15 @@ class TestServer final {
 
   // As after a restart of the process: only the folder lives on.
   void restart() {
-    server_.reset();
+    stop();
     start();
   }
 
   // Between the two, the folder is anybody's.
-  void stop() { server_.reset(); }
+  void stop() {
+    lane.clear();
+    server_.reset();
+  }
 
   void start_again() { start(); }
 
@@ -151,10 +161,10 @@ class TestServer final {
     return send(std::move(request));
   }
 
-  // Until nothing is due any more.
+  // Runs the jobs that have begun, then those that are due, until there are none.
   void run_jobs() {
-    while (server_->run_due_jobs() > 0) {
-    }
+    lane.run();
+    while (server_->run_due_jobs() > 0) lane.run();
   }
 
   void advance(std::chrono::seconds span) {
@@ -175,6 +185,7 @@ class TestServer final {
   FakeDialer dialer;
   ScriptedValidator validator;  // what every validator says
   ServerFolder folder;
+  SteppedExecutor lane;  // of every job
 
  private:
   // A validator of one challenge type that answers as `validator` does, whoever owns it.
@@ -204,7 +215,7 @@ class TestServer final {
     run_jobs();
   }
 
-  InlineExecutor executor_;
+  InlineExecutor inline_;
   Log log_;
   Metrics metrics_;
   app::Environment environment_;

@@ -1,8 +1,10 @@
 // TestServices: the use cases and jobs over a real database, with a scripted CA and scripted
-// validators. What is in it besides the database dies with restart(), as a process does.
+// validators. What is in it besides the database dies with restart(), as a process does. Jobs begin
+// with their COMMIT, as in production, on a lane that run_jobs() plays.
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -33,6 +35,7 @@
 #include "tests/support/scripted_backend.h"
 #include "tests/support/scripted_validator.h"
 #include "tests/support/seeded_entropy.h"
+#include "tests/support/stepped_executor.h"
 #include "tests/support/test_database.h"
 
 namespace gatehouse::testing {
@@ -70,6 +73,7 @@ struct ServiceProcess {
         runner(context) {
     runner.add(validation, lane);
     runner.add(issuance, lane);
+    context.runner = &runner;
   }
 
   service::Context context;
@@ -142,6 +146,7 @@ class TestServices final {
 
   // As after a crash: a new store and new services over what is durable.
   void restart() {
+    lane.clear();
     process_.reset();
     stopping_.reset();
     store.reopen();
@@ -153,10 +158,19 @@ class TestServices final {
     store.job_clock.advance(span);
   }
 
-  // Runs what is due until nothing is, at most `rounds` times.
+  // Runs the jobs that have begun, then those that are due, until there are none; looks at most
+  // `rounds` times for what is due.
   void run_jobs(int rounds = 50) {
-    while (rounds-- > 0 && runner().run_due_once() > 0) {
+    lane.run();
+    while (rounds-- > 0 && run_due_once() > 0) {
     }
+  }
+
+  // Claims what is due and runs it. How many jobs were claimed.
+  std::size_t run_due_once() {
+    const std::size_t claimed = runner().run_due_once();
+    lane.run();
+    return claimed;
   }
 
   Account new_account(const TestKey& key = TestKey(), const std::string& directory = "default") {
@@ -190,11 +204,22 @@ class TestServices final {
     return orders().get(account, view.order.id).value();
   }
 
-  // A finalized order whose job has not run.
+  // A finalized order whose job has begun with its COMMIT and waits on the lane; its intent is
+  // marked submitted unless finalize had a reason not to.
   service::OrderView processing_order(const Account& account,
                                       const std::vector<std::string>& names) {
     const service::OrderView view = ready_order(account, names);
     return orders().finalize(account, view.order.id, TestKey().csr(names)).value();
+  }
+
+  // A finalized order that found no room on the lane: its intent is prepared, its job due.
+  service::OrderView prepared_order(const Account& account, const std::vector<std::string>& names) {
+    const service::OrderView view = ready_order(account, names);
+    lane.set_places(0);
+    const service::OrderView finalized =
+        orders().finalize(account, view.order.id, TestKey().csr(names)).value();
+    lane.set_places(SteppedExecutor::kPlaces);
+    return finalized;
   }
 
   service::OrderView show(const Account& account, const service::OrderView& view) {
@@ -229,6 +254,7 @@ class TestServices final {
   SeededEntropy entropy;
   TestStore store;
   ManualUptime uptime{store.clock};
+  SteppedExecutor lane;                     // of every job
   std::uint64_t free_space = 100 * kFloor;  // on the disk, as DiskWatch measures it
 
  private:
@@ -260,7 +286,7 @@ class TestServices final {
   void start() {
     stopping_ = std::make_unique<Stopping>(*this);
     stopping_->all.start();
-    process_ = std::make_unique<ServiceProcess>(make_context(), lane_);
+    process_ = std::make_unique<ServiceProcess>(make_context(), lane);
   }
 
   service::Context make_context() {
@@ -288,7 +314,6 @@ class TestServices final {
   validators::Caa caa_{egress_};
   validators::ValidatorSet validators_;
   backends::BackendSet backends_;
-  InlineExecutor lane_;
   std::unique_ptr<Stopping> stopping_;
   std::unique_ptr<ServiceProcess> process_;
 };

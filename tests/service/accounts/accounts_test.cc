@@ -116,7 +116,7 @@ TEST_CASE("deactivation fails what is not being issued, and the account is done 
   const Account account = services.new_account(key);
   const auto pending = services.new_order(account, {"p.test"});
   const auto ready = services.ready_order(account, {"r.test"});
-  const auto prepared = services.processing_order(account, {"q.test"});
+  const auto prepared = services.prepared_order(account, {"q.test"});
   const Account other = services.new_account();
   const auto untouched = services.new_order(other, {"o.test"});
   CHECK(services.accounts().deactivate(account).status == AccountStatus::deactivated);

@@ -59,7 +59,7 @@ class HookedSigner final : public backends::CrlSigner {
 struct Fixture {
   Fixture() {
     services.context().backends.find("local")->crls = &signer;
-    services.runner().add(job, lane);
+    services.runner().add(job, services.lane);
   }
 
   // A revoked certificate's serial.
@@ -96,7 +96,6 @@ struct Fixture {
   service::PublicFiles files{services.context()};
   service::CrlJob job{services.context(), files};
   service::Revocation revocation{services.context()};
-  InlineExecutor lane;
   Account account = services.new_account();
 };
 
@@ -223,7 +222,7 @@ TEST_CASE("what is revoked while a CRL is being signed is on the next one, made 
     if (++calls == 1) f.revocation.by_operator(meanwhile.id, 0, OperatorByUid{0});
   };
   f.revocation.by_operator(before.id, 0, OperatorByUid{0});
-  REQUIRE(f.services.runner().run_due_once() == 1);
+  REQUIRE(f.services.run_due_once() == 1);
   CHECK(f.published_serials() == std::vector<std::string>{before.serial});
   f.services.run_jobs();
   CHECK(calls == 2);
@@ -278,7 +277,7 @@ TEST_CASE("an older view of the revocations never replaces a newer one") {
   };
   const CertificateRecord certificate = f.issue("a.test");
   f.revocation.by_operator(certificate.id, 4, OperatorByUid{0});
-  REQUIRE(f.services.runner().run_due_once() == 1);
+  REQUIRE(f.services.run_due_once() == 1);
   CHECK(f.published().entries.empty());
   f.services.advance(hours(1));
   f.services.run_jobs();

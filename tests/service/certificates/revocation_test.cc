@@ -31,7 +31,7 @@ struct Held {
 };
 
 struct Fixture {
-  Fixture() { services.runner().add(crl_job, lane); }
+  Fixture() { services.runner().add(crl_job, services.lane); }
 
   Held issue(const Account& holder, const std::vector<std::string>& names, const TestKey& its_key) {
     const auto ready = services.ready_order(holder, names);
@@ -64,7 +64,6 @@ struct Fixture {
   service::PublicFiles files{services.context()};
   service::CrlJob crl_job{services.context(), files};
   service::Revocation revocation{services.context()};
-  InlineExecutor lane;
   TestKey key;
   Account account = services.new_account();
 };
@@ -301,7 +300,7 @@ TEST_CASE("each of the three ways revokes, once, and the CRL says so when its jo
     f.services.restart();  // the enqueued CRL outlives the process
     service::PublicFiles files(f.services.context());
     service::CrlJob job(f.services.context(), files);
-    f.services.runner().add(job, f.lane);
+    f.services.runner().add(job, f.services.lane);
     f.services.run_jobs();
     const auto file = files.find("/crl/scripted/0.crl");
     REQUIRE(file);

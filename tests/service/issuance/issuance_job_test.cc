@@ -118,7 +118,7 @@ TEST_CASE(
     CAPTURE(row.name);
     TestServices services;
     const Account account = services.new_account();
-    const auto order = services.processing_order(account, {"a.test"});
+    const auto order = services.prepared_order(account, {"a.test"});
     row.change(services, account, order);
     services.run_jobs();
     const auto view = services.show(account, order);
@@ -161,7 +161,7 @@ TEST_CASE("a stale intent is abandoned and another one takes its place") {
     CAPTURE(row.name);
     TestServices services;
     const Account account = services.new_account();
-    const auto order = services.processing_order(account, {"a.test"});
+    const auto order = services.prepared_order(account, {"a.test"});
     const std::string first = services.issuances(order.order.id).front().serial;
     row.change(services);
     services.run_jobs();
@@ -179,7 +179,7 @@ TEST_CASE("a stale intent is abandoned and another one takes its place") {
 TEST_CASE("an intent exactly one hour old is submitted") {
   TestServices services;
   const Account account = services.new_account();
-  const auto order = services.processing_order(account, {"a.test"});
+  const auto order = services.prepared_order(account, {"a.test"});
   services.advance(service::IssuanceJob::kIntentAge);
   services.run_jobs();
   CHECK(services.show(account, order).status == OrderStatus::valid);
@@ -245,7 +245,7 @@ TEST_CASE("a crash right after the abandoning leaves no order without an intent 
     return std::make_unique<testing::FaultyDatabase>(std::move(database), plan);
   }});
   const Account account = services.new_account();
-  const auto order = services.processing_order(account, {"a.test"});
+  const auto order = services.prepared_order(account, {"a.test"});
   services.advance(std::chrono::hours(2));
   const std::int64_t before = plan.commits();
   // Two claims, one for each kind of job, then the abandoning.
@@ -392,7 +392,7 @@ TEST_CASE("a job whose lease was lost writes nothing") {
     if (call.resumed) return;
     // While the backend works, the lease runs out and another worker takes the job and finishes it.
     services.advance(std::chrono::minutes(5));
-    CHECK(services.runner().run_due_once() == 1);
+    CHECK(services.run_due_once() == 1);
   });
   services.run_jobs();
   const auto view = services.show(account, order);

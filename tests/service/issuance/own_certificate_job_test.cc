@@ -49,7 +49,7 @@ struct Fixture {
                                        .profile = "",
                                        .key_directory = keys},
         [this](const TlsIdentity& identity) { changes.push_back(identity); });
-    services.runner().add(*job, lane);
+    services.runner().add(*job, services.lane);
     job->enqueue();
   }
 
@@ -77,7 +77,6 @@ struct Fixture {
 
   TestServices services;
   std::string keys = services.store.folder() + "/data/keys";
-  InlineExecutor lane;
   std::vector<TlsIdentity> changes;
   std::unique_ptr<OwnCertificateJob> job;
 };

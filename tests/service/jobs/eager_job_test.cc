@@ -2,12 +2,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "acme-server/base/executor.h"
+#include "tests/support/stepped_executor.h"
 #include "tests/support/test_services.h"
 
 namespace gatehouse {
@@ -19,42 +19,9 @@ using store::JobKind;
 using testing::TestKey;
 using testing::TestServices;
 
-// A lane with one thread that a test plays: what is posted waits until run().
-class PlayedLane final : public Executor {
- public:
-  bool try_post(Task task) override {
-    if (full) return false;
-    tasks_.push_back(std::move(task));
-    return true;
-  }
-
-  std::size_t idle() const override { return busy ? 0 : 1; }
-
-  std::size_t posted() const { return tasks_.size(); }
-
-  void run() {
-    for (const Task& task : std::exchange(tasks_, {})) task();
-  }
-
-  bool busy = false, full = false;
-
- private:
-  std::vector<Task> tasks_;
-};
-
-// Services whose jobs begin with the COMMIT that writes them, on a lane of their own.
 struct Fixture {
-  Fixture() {
-    runner.add(validation, lane);
-    runner.add(issuance, lane);
-    services.context().runner = &runner;
-  }
-
   TestServices services;
-  PlayedLane lane;
-  service::ValidationJob validation{services.context()};
-  service::IssuanceJob issuance{services.context()};
-  JobRunner runner{services.context()};
+  testing::SteppedExecutor& lane = services.lane;
   const Account account = services.new_account();
 
   service::OrderView new_order() { return services.new_order(account, {"a.test"}); }
@@ -84,8 +51,8 @@ TEST_CASE("jobs begin with their COMMIT, and nobody claims them") {
   Fixture f;
   const service::OrderView created = f.new_order();
   f.services.respond(f.account, created);
-  CHECK(f.lane.posted() == 1);
-  CHECK(f.runner.run_due_once() == 0);
+  CHECK(f.lane.waiting() == 1);
+  CHECK(f.services.runner().run_due_once() == 0);
   f.lane.run();
   CHECK(f.services.show(f.account, created).status == OrderStatus::ready);
 
@@ -95,7 +62,7 @@ TEST_CASE("jobs begin with their COMMIT, and nobody claims them") {
   CHECK(f.state_of(finalized) == IssuanceState::submitted);
   CHECK(f.services.ca->calls().empty());
   CHECK(f.leased(JobKind::issue_certificate, finalized.order.id.str()));
-  CHECK(f.runner.run_due_once() == 0);
+  CHECK(f.services.runner().run_due_once() == 0);
   f.lane.run();
   CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
   CHECK(f.services.ca->calls().size() == 1);
@@ -108,12 +75,12 @@ TEST_CASE("jobs begin with their COMMIT, and nobody claims them") {
 TEST_CASE("a lane without room leaves the job to the scheduler, and the intent unmarked") {
   Fixture f;
   const service::OrderView ready = f.ready_order();
-  f.lane.busy = true;
+  f.lane.set_places(0);
   const service::OrderView finalized = f.finalize(ready);
-  CHECK(f.lane.posted() == 0);
+  CHECK(f.lane.waiting() == 0);
   CHECK(f.state_of(finalized) == IssuanceState::prepared);
-  f.lane.busy = false;
-  CHECK(f.runner.run_due_once() == 1);
+  f.lane.set_places(1);
+  CHECK(f.services.runner().run_due_once() == 1);
   f.lane.run();
   CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
 }
@@ -121,11 +88,11 @@ TEST_CASE("a lane without room leaves the job to the scheduler, and the intent u
 TEST_CASE("a lane that has filled up by the COMMIT gives the job back") {
   Fixture f;
   const service::OrderView ready = f.ready_order();
-  f.lane.full = true;
+  f.lane.set_full(true);
   const service::OrderView finalized = f.finalize(ready);
   CHECK_FALSE(f.leased(JobKind::issue_certificate, finalized.order.id.str()));
-  f.lane.full = false;
-  CHECK(f.runner.run_due_once() == 1);
+  f.lane.set_full(false);
+  CHECK(f.services.runner().run_due_once() == 1);
   f.lane.run();
   CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
   CHECK(f.services.ca->calls().size() == 1);
@@ -157,6 +124,32 @@ TEST_CASE("an intent is not marked ahead while issuance is stopped or CAA is to 
   CHECK(f.services.show(f.account, late).status == OrderStatus::valid);
 }
 
+TEST_CASE(
+    "a run that begins when its lease has ended submits nothing that another run has taken up") {
+  for (const std::size_t first : {std::size_t{0}, std::size_t{1}}) {
+    CAPTURE(first);
+    Fixture f;
+    const service::OrderView finalized = f.finalize(f.ready_order());
+    f.services.advance(JobRunner::kLease);
+    CHECK(f.services.runner().run_due_once() == 1);
+    REQUIRE(f.lane.waiting() == 2);
+    f.lane.set_choose([&](std::size_t waiting) { return std::min(first, waiting - 1); });
+    f.lane.run();
+    CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
+    REQUIRE(f.services.ca->calls().size() == 1);
+    CHECK(f.services.ca->calls().front().resumed);
+  }
+}
+
+TEST_CASE("an intent that was marked before a stop is still signed") {
+  Fixture f;
+  const service::OrderView finalized = f.finalize(f.ready_order());
+  REQUIRE(f.state_of(finalized) == IssuanceState::submitted);
+  f.services.gate().stop("drill", "operator:0");
+  f.lane.run();
+  CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
+}
+
 TEST_CASE("a policy that comes while an order is finalized is held against its intent by the run") {
   for (const bool keys_refused : {false, true}) {
     CAPTURE(keys_refused);
@@ -169,7 +162,7 @@ TEST_CASE("a policy that comes while an order is finalized is held against its i
     });
     const service::OrderView finalized = f.finalize(ready);
     CHECK(f.state_of(finalized) == IssuanceState::prepared);
-    CHECK(f.lane.posted() == 1);
+    CHECK(f.lane.waiting() == 1);
     f.services.ca->on_prepare(nullptr);
     f.lane.run();
     const service::OrderView ended = f.services.show(f.account, finalized);
@@ -180,18 +173,13 @@ TEST_CASE("a policy that comes while an order is finalized is held against its i
 
 TEST_CASE("a backend that cannot repeat itself has its intent marked by the run alone") {
   TestServices services({.repeatable = false});
-  PlayedLane lane;
-  service::IssuanceJob issuance{services.context()};
-  JobRunner runner{services.context()};
-  runner.add(issuance, lane);
   const Account account = services.new_account();
   const service::OrderView ready = services.ready_order(account, {"a.test"});
-  services.context().runner = &runner;
   const service::OrderView finalized =
       services.orders().finalize(account, ready.order.id, TestKey().csr({"a.test"})).value();
   CHECK(services.issuances(finalized.order.id).front().state == IssuanceState::prepared);
-  CHECK(lane.posted() == 1);
-  lane.run();
+  CHECK(services.lane.waiting() == 1);
+  services.lane.run();
   CHECK(services.show(account, finalized).status == OrderStatus::valid);
 }
 

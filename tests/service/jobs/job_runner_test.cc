@@ -18,6 +18,8 @@
 #include "tests/support/faulty_database.h"
 #include "tests/support/test_services.h"
 
+// What is asked here is what the runner claims and how it ends it. Inline lanes keep claim and run
+// one step; jobs that begin with their COMMIT have tests of their own (eager_job_test.cc).
 namespace gatehouse {
 namespace {
 

@@ -29,7 +29,7 @@ TEST_CASE("a clock that jumps while we run stops issuance, in either direction")
     CAPTURE(row.jump.count());
     TestServices services;
     const Account account = services.new_account();
-    const auto waiting = services.processing_order(account, {"a.test"});
+    const auto waiting = services.prepared_order(account, {"a.test"});
     services.advance(hours(3));  // passing time is no jump
     services.clock_watch().note_time();
     services.uptime.set_clock_by(row.jump);
@@ -47,7 +47,7 @@ TEST_CASE("with a wrong clock nothing new is begun, and nothing that was begun i
   const Account account = services.new_account();
   const auto pending = services.new_order(account, {"p.test"});
   const auto ready = services.ready_order(account, {"r.test"});
-  const auto processing = services.processing_order(account, {"c.test"});
+  const auto processing = services.prepared_order(account, {"c.test"});
   services.uptime.set_clock_by(hours(2));
 
   const auto refused = [&](auto call) {
@@ -84,7 +84,7 @@ TEST_CASE("a clock that is accepted is followed, back as well, and what waits is
     services.store->write([](store::Tx& tx) {
       tx.jobs().enqueue("far", store::JobKind::publish_crl, "shard", tx.job_now() + hours(24 * 30));
     });
-    const auto processing = services.processing_order(account, {"c.test"});
+    const auto processing = services.prepared_order(account, {"c.test"});
     services.uptime.set_clock_by(jump);
     services.store.job_clock.advance(jump);
     services.stops().look();

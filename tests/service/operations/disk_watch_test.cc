@@ -17,7 +17,7 @@ using service::StopReason;
 TEST_CASE("too little room stops issuance before anything is signed, until there is more") {
   TestServices services;
   const Account account = services.new_account();
-  const auto view = services.processing_order(account, {"a.test"});
+  const auto view = services.prepared_order(account, {"a.test"});
   services.free_space = TestServices::kFloor - 1;
   services.stops().look();
   CHECK(reasons(services) == std::vector{StopReason::disk});

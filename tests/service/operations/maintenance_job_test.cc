@@ -22,7 +22,7 @@ using testing::TestServices;
 
 struct Fixture {
   Fixture() {
-    services.runner().add(job, lane);
+    services.runner().add(job, services.lane);
     job.enqueue();
   }
 
@@ -40,7 +40,6 @@ struct Fixture {
   TestServices services{
       {.log = [this](LogLevel, std::string_view line) { lines.emplace_back(line); }}};
   MaintenanceJob job{services.context(), [this] { return expiring; }};
-  InlineExecutor lane;
 };
 
 }  // namespace

@@ -51,13 +51,13 @@ TEST_CASE("the operator's stop keeps orders in processing, over a restart, until
 TEST_CASE("a stop that comes between the claim of a job and its mark holds") {
   TestServices services;
   const Account account = services.new_account();
-  const auto view = services.processing_order(account, {"a.test"});
+  const auto view = services.prepared_order(account, {"a.test"});
   // What another process of the same database would have written: this one's memory does not know.
   services.store->write([](store::Tx& tx) {
     tx.state().set("issuance.stopped.operator",
                    R"({"since":"2026-06-01T12:00:00Z","by":"operator:0","why":"halt"})");
   });
-  CHECK(services.runner().run_due_once() == 1);
+  CHECK(services.run_due_once() == 1);
   CHECK(services.ca->signed_certificates() == 0);
   CHECK(services.issuances(view.order.id).front().state == store::IssuanceState::prepared);
   services.stops().resume(IssuanceStops::AcceptClock::no, kOperator);
@@ -73,7 +73,7 @@ TEST_CASE("another node's stop holds at once, and is known here from the next lo
     return services.store->read([&](store::Tx& tx) { return services.stops().why_stopped(tx); });
   };
   const Account account = services.new_account();
-  const auto view = services.processing_order(account, {"a.test"});
+  const auto view = services.prepared_order(account, {"a.test"});
   CHECK(elsewhere.begin("halt", kOperator));
   // Whoever is about to sign asks the database.
   CHECK(why_stopped() == "halt");

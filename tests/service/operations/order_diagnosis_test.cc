@@ -55,9 +55,11 @@ TEST_CASE("an order that is stuck on a validator says what was said, and when it
   services.http01->always(
       Problem{.type = ProblemType::dns, .detail = "No DNS server answered for a.test within 3 s"});
   const auto view = services.new_order(account, {"a.test"});
+  services.lane.set_places(0);
   services.respond(account, view);
   has(told(services, view.order.id), "a.test: http-01 is being proven, 0 tries so far; the next");
-  services.runner().run_due_once();
+  services.lane.set_places(1);
+  services.run_due_once();
   const std::string once = told(services, view.order.id);
   has(once, "1 try so far; the next one at ");
   has(once, "the last one said: No DNS server answered for a.test within 3 s (dns)");
@@ -72,7 +74,7 @@ TEST_CASE("an order that is stuck on a validator says what was said, and when it
 TEST_CASE("an order whose CA failed says when it is asked again, one that it refused why") {
   TestServices services;
   const Account account = services.new_account();
-  const auto view = services.processing_order(account, {"a.test"});
+  const auto view = services.prepared_order(account, {"a.test"});
   has(told(services, view.order.id), "The CA is asked at ");
   services.ca->next(ScriptedBackend::Step::fail);
   services.run_jobs();
@@ -89,6 +91,7 @@ TEST_CASE("an order with its certificate names it, and its revocation") {
   TestServices services;
   const Account account = services.new_account();
   const auto view = services.processing_order(account, {"a.test"});
+  has(told(services, view.order.id), "The CA is being asked, until ");
   services.run_jobs();
   const auto done = services.show(account, view);
   REQUIRE(done.order.certificate);
@@ -144,7 +147,7 @@ TEST_CASE("an order's events are its own and those of its authorizations, no oth
   services.http01->always(Problem{.type = ProblemType::dns, .detail = "No DNS server answered"});
   const auto view = services.new_order(account, {"a.test"});
   services.respond(account, view);
-  services.runner().run_due_once();
+  services.run_due_once();
   CHECK(kinds_of(services, view.order.id) ==
         std::vector<std::string>{"order.created", "authorization.challenge_ready",
                                  "authorization.attempt_failed"});

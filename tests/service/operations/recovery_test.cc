@@ -22,7 +22,7 @@ using std::chrono::hours;
 // A database with a life before and after its backup, which stands beside it.
 struct Story {
   Story() : files(services.context()), crls(services.context(), files) {
-    services.runner().add(crls, lane);
+    services.runner().add(crls, services.lane);
     crls.enqueue_all();
     kept = issue("kept.test");
     revoked = issue("revoked.test");
@@ -83,7 +83,6 @@ struct Story {
   RecoverySources::File log_file() const { return {.name = "audit.jsonl", .content = log}; }
 
   TestServices services;
-  InlineExecutor lane;
   service::PublicFiles files;
   service::CrlJob crls;
   Account account = services.new_account();

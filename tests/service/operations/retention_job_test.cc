@@ -30,7 +30,7 @@ bool refers_to_nothing(TestServices& services) {
 
 struct Fixture {
   explicit Fixture(const RetentionOptions& options = {}) : job(services.context(), options) {
-    services.runner().add(job, lane);
+    services.runner().add(job, services.lane);
   }
 
   // As long as there is anything to walk over.
@@ -43,7 +43,6 @@ struct Fixture {
   }
 
   TestServices services;
-  InlineExecutor lane;
   RetentionJob job;
   Account account = services.new_account();
 };
@@ -117,7 +116,7 @@ TEST_CASE("certificates stay for good, or as long as the options say and their C
 
 TEST_CASE("an order of which something may have been signed stays") {
   Fixture f;
-  const auto view = f.services.processing_order(f.account, {"a.test"});
+  const auto view = f.services.prepared_order(f.account, {"a.test"});
   // As a deactivated account leaves it behind when its intent was marked already.
   f.services.store->write([&](store::Tx& tx) {
     const auto intent = tx.issuances().current(view.order.id).value();

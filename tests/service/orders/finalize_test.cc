@@ -159,7 +159,7 @@ TEST_CASE("finalize refuses with orderNotReady (403) what is not ready, and leav
   const Bytes csr = TestKey().csr({"a.test"});
 
   struct Row {
-    const char* name;
+    std::string name;
     std::function<service::OrderView()> make;
   };
 
@@ -298,7 +298,7 @@ TEST_CASE("a deactivated account does not finalize, even with a request that was
 
 TEST_CASE("an authorization that is withdrawn while its order is finalized counts no more") {
   struct Row {
-    const char* name;
+    std::string name;
     std::function<void(TestServices&, const Account&, const AuthorizationId&)> withdraw;
   };
 
@@ -338,13 +338,25 @@ TEST_CASE("an authorization that is withdrawn while its order is finalized count
 TEST_CASE("finalization, intent, job and audit events are stored together") {
   TestServices services;
   const Account account = services.new_account();
-  const auto view = services.processing_order(account, {"a.test"});
+  const auto view = services.prepared_order(account, {"a.test"});
   const auto issuances = services.issuances(view.order.id);
   REQUIRE(issuances.size() == 1);
   CHECK(issuances.front().state == store::IssuanceState::prepared);
   CHECK(services.has_job(view.order.id));
   CHECK(services.audit_kinds(view.order.id) ==
         std::vector<std::string>{"order.created", "order.finalized", "certificate.intent"});
+  CHECK(services.ca->calls().empty());
+}
+
+TEST_CASE("where there is room for the job, the intent's mark is stored with them") {
+  TestServices services;
+  const Account account = services.new_account();
+  const auto view = services.processing_order(account, {"a.test"});
+  CHECK(services.issuances(view.order.id).front().state == store::IssuanceState::submitted);
+  CHECK(services.has_job(view.order.id));
+  CHECK(services.audit_kinds(view.order.id) ==
+        std::vector<std::string>{"order.created", "order.finalized", "certificate.intent",
+                                 "certificate.submitted"});
   CHECK(services.ca->calls().empty());
 }
 
@@ -355,7 +367,7 @@ TEST_CASE("of 64 finalize requests at once exactly one is taken") {
   TestServices seed;  // its clocks, validators and CA; the store is ours, with a writer thread
   store::Store store(*database, writer, seed.store.clock, seed.store.job_clock, seed.context().log,
                      seed.store.metrics);
-  InlineExecutor lane;
+  testing::SteppedExecutor lane;
   testing::ServiceProcess process({.store = store,
                                    .clock = seed.store.clock,
                                    .job_clock = seed.store.job_clock,
@@ -377,7 +389,7 @@ TEST_CASE("of 64 finalize requests at once exactly one is taken") {
   const Authorization authorization =
       process.authorizations.get(account, order.order.authorizations.front()).value();
   process.challenges.respond(account, authorization.challenges.front().id);
-  REQUIRE(process.runner.run_due_once() == 1);
+  REQUIRE(lane.run() == 1);
 
   constexpr int kThreads = 64;
   std::vector<Bytes> csrs;
@@ -401,8 +413,7 @@ TEST_CASE("of 64 finalize requests at once exactly one is taken") {
   CHECK(taken == 1);
   CHECK(refused == kThreads - 1);
   CHECK(other == 0);
-  while (process.runner.run_due_once() > 0) {
-  }
+  CHECK(lane.run() == 1);
   CHECK(process.orders.get(account, order.order.id)->status == OrderStatus::valid);
   CHECK(seed.ca->signed_certificates() == 1);
   CHECK(store.read([&](store::Tx& tx) { return tx.issuances().all_of(order.order.id); }).size() ==

@@ -326,7 +326,7 @@ TEST_CASE("a profile with CAA off asks nobody; switched on, issuance asks for wh
   CHECK(services.resolver.questions().empty());
   CHECK_FALSE(authorization_of(services, account, first).caa_checked);
 
-  const auto second = services.processing_order(account, {"a.test"});
+  const auto second = services.prepared_order(account, {"a.test"});
   services.policy.replace(TestServices::default_policy());
   services.run_jobs();
   CHECK(services.show(account, second).order.error->type == ProblemType::caa);
