@@ -171,17 +171,6 @@ std::vector<Authorization> Authorizations::of_order(const OrderId& order) {
   return authorizations;
 }
 
-std::int64_t Authorizations::count_valid(const OrderId& order, Instant now) {
-  return connection_
-      .query(
-          "SELECT COUNT(*) FROM order_authorizations AS tie "
-          "JOIN authorizations AS held ON held.id = tie.authorization_id "
-          "WHERE tie.order_id = $1 AND held.status = $2 AND held.expires_at > $3",
-          params(order, to_string(AuthorizationStatus::valid), now))
-      .front()
-      .integer(0);
-}
-
 std::optional<Authorization> Authorizations::reusable(const AccountId& account,
                                                       const Identifier& identifier, bool wildcard,
                                                       const std::string& profile, Instant until) {

@@ -25,8 +25,6 @@ class Authorizations {
 
   // Exactly the order's, in the order's order.
   std::vector<Authorization> of_order(const OrderId& order);
-  // How many of them are valid at `now`.
-  std::int64_t count_valid(const OrderId& order, Instant now);
 
   // A valid one of the account for this identifier that stays so until `until`, made under
   // `profile`: for reuse.

@@ -146,15 +146,6 @@ void order_has_its_authorizations_in_order(TestStore& store) {
     CHECK(tx.authorizations().of_order(first.id) == std::vector{z, a});
     CHECK(tx.authorizations().of_order(second.id) == std::vector{a});
     CHECK(tx.authorizations().of_order(OrderId("none")).empty());
-
-    CHECK(tx.authorizations().count_valid(first.id, kNoon) == 0);
-    Authorization valid = a;
-    valid.status = AuthorizationStatus::valid;
-    valid.expires = kNoon + seconds(1);
-    REQUIRE(tx.authorizations().update(a, valid));
-    CHECK(tx.authorizations().count_valid(first.id, kNoon) == 1);
-    CHECK(tx.authorizations().count_valid(first.id, kNoon + seconds(1)) == 0);
-    CHECK(tx.authorizations().count_valid(OrderId("none"), kNoon) == 0);
   });
 }
 

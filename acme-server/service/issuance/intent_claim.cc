@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -19,7 +18,6 @@
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/log.h"
-#include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
@@ -27,21 +25,18 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/csr.h"
-#include "acme-server/crypto/key_policy.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance/csr_checks.h"
 #include "acme-server/service/issuance/intent.h"
-#include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/issuance/may_sign.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/service/validation/caa_checks.h"
-#include "acme-server/service/validation/challenge_types.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/store.h"
-#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 namespace {
@@ -49,10 +44,6 @@ namespace {
 // What a lease must outlast the backend's call, or the questions about CAA, by, to check and write
 // its result.
 constexpr std::chrono::seconds kLeaseMargin{30};
-
-// An intent from the future was made while the clock was wrong. This much difference is nobody's
-// fault.
-constexpr std::chrono::seconds kClockSlack{60};
 
 // How often a run asks about CAA or replaces the intent before the order is left to a later run.
 constexpr int kRounds = 4;
@@ -75,57 +66,6 @@ struct NeedsCaa {
 };
 
 using Step = std::variant<Ended, NeedsCaa, NeedsIntent, ClaimedIntent>;
-
-Problem unauthorized(std::string detail) {
-  return {.type = ProblemType::unauthorized, .detail = std::move(detail), .status = 403};
-}
-
-// Why the order can have no certificate any more, whatever its intent says; nothing when it can.
-std::optional<Problem> why_order_fails(store::Tx& tx, Context& context, const Order& order,
-                                       const Profile* profile) {
-  if (profile == nullptr) {
-    return unauthorized("The order's profile " + order.profile +
-                        " does not exist any more; make a new order.");
-  }
-  if (!order.account) {
-    return std::nullopt;  // origin "server": no account, no authorizations
-  }
-  const std::optional<Account> account = tx.accounts().get(*order.account);
-  if (!account || account->status != AccountStatus::valid) {
-    return unauthorized("The account was deactivated before the certificate was issued.");
-  }
-  const std::vector<Authorization> authorizations = tx.authorizations().of_order(order.id);
-  ACME_CHECK(!authorizations.empty() && authorizations.size() == order.authorizations.size());
-  for (const Authorization& authorization : authorizations) {
-    if (!is_valid(authorization, tx.now())) {
-      return unauthorized("The authorization for " + authorization.identifier.value +
-                          " ceased to be valid before the certificate was issued.");
-    }
-    if (const auto why = why_unproven(authorization, *profile, context.validators)) {
-      return unauthorized(*why);
-    }
-  }
-  return std::nullopt;
-}
-
-// Why the intent is not what would be prepared today; nothing when it is.
-std::optional<std::string> why_stale(Context& context, const store::Issuance& issuance,
-                                     const Profile& profile, const Policy& policy, Instant now) {
-  if (issuance.created > now + kClockSlack || now - issuance.created > IssuanceJob::kIntentAge) {
-    return "it is too old, or the clock was set";
-  }
-  if (issuance.profile_hash != hash_of(profile) || issuance.backend != profile.backend) {
-    return "the profile has changed";
-  }
-  if (issuance.key_policy_hash != crypto::hash_of(policy.certificate_keys)) {
-    return "the key policy has changed";
-  }
-  const backends::Backend* backend = context.backends.find(issuance.backend);
-  if (backend == nullptr || backend->certificates->issuers().front().id != issuance.issuer) {
-    return "its issuer is not the one in use";
-  }
-  return std::nullopt;
-}
 
 void abandon(store::Tx& tx, const Order& order, const store::Issuance& issuance,
              std::string_view why) {
@@ -150,8 +90,13 @@ Ended fail(store::Tx& tx, JobRun& run, const Order& order,
   return {.problem = problem};
 }
 
-// The first transaction: what to do with the order's intent. `now` is the clock's, read before it:
-// Tx::now() would keep a clock that was ahead for a while in the future, and every intent stale.
+// A stop is no failure: the job is due when issuance goes on.
+Ended postpone(store::Tx& tx, JobRun& run, const std::string& why) {
+  run.postpone(tx, tx.job_now(), "issuance is stopped: " + why);
+  return {};
+}
+
+// The first transaction: what to do with the order's intent. `now` is the clock's, see may_sign().
 Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, Instant now) {
   std::optional<Order> order = tx.orders().get(OrderId(run.job().subject));
   if (!order || order->certificate || order->error) {
@@ -159,33 +104,32 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
     return Ended{};
   }
   ACME_CHECK(order->finalization.has_value());
-  if (const auto why = context.stops.why_stopped(tx)) {
-    run.postpone(tx, tx.job_now(), "issuance is stopped: " + *why);  // due when it goes on
-    return Ended{};
-  }
-  run.renew(tx, issuance_lease(policy));
   std::optional<store::Issuance> issuance = tx.issuances().current(order->id);
   if (issuance && issuance->state != store::IssuanceState::prepared) {
+    if (const auto why = context.stops.why_stopped(tx)) {
+      return postpone(tx, run, *why);
+    }
+    run.renew(tx, issuance_lease(policy));
     return ClaimedIntent{
         .order = std::move(*order), .issuance = std::move(*issuance), .first = false};
   }
-  const Profile* profile = policy.profile(order->profile);
-  std::optional<Problem> problem = why_order_fails(tx, context, *order, profile);
-  if (!problem && issuance) {
-    problem = why_key_unusable(tx, issuance->spki_sha256);
+  SigningVerdict verdict =
+      may_sign(tx, context, policy, *order, issuance ? &*issuance : nullptr, now);
+  if (verdict.stopped) {
+    return postpone(tx, run, *verdict.stopped);
   }
-  if (problem) {
-    return fail(tx, run, *order, issuance, *problem);
+  run.renew(tx, issuance_lease(policy));
+  if (verdict.refusal) {
+    return fail(tx, run, *order, issuance, verdict.refusal->problem);
   }
-  const std::vector<Authorization> held = tx.authorizations().of_order(order->id);
-  if (std::vector<Authorization> due = caa_checks_due(held, *profile, now); !due.empty()) {
-    return NeedsCaa{.order = std::move(*order), .due = std::move(due)};
+  if (!verdict.caa_due.empty()) {
+    return NeedsCaa{.order = std::move(*order), .due = std::move(verdict.caa_due)};
   }
   if (!issuance) {
     return NeedsIntent{std::move(*order)};
   }
-  if (const auto why = why_stale(context, *issuance, *profile, policy, now)) {
-    abandon(tx, *order, *issuance, *why);
+  if (verdict.stale) {
+    abandon(tx, *order, *issuance, *verdict.stale);
     return NeedsIntent{std::move(*order)};
   }
   ACME_CHECK(tx.issuances().move(issuance->id, store::IssuanceState::prepared,
@@ -298,13 +242,6 @@ void log_end(Log& log, const JobRun& run, const Ended& ended) {
 
 std::chrono::seconds issuance_lease(const Policy& policy) {
   return std::max(policy.issuance_timeout, policy.validation_timeout) + kLeaseMargin;
-}
-
-bool may_mark_at_once(store::Tx& tx, Context& context, const backends::Backend& backend,
-                      std::span<const Authorization> authorizations, const Profile& profile,
-                      Instant now) {
-  return backend.certificates->repeatable() &&
-         caa_checks_due(authorizations, profile, now).empty() && !context.stops.why_stopped(tx);
 }
 
 store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance) {

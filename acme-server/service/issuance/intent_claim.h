@@ -4,16 +4,12 @@
 
 #include <chrono>
 #include <optional>
-#include <span>
 
-#include "acme-server/core/authorization.h"
 #include "acme-server/core/order.h"
-#include "acme-server/core/profile.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
-#include "ca-backends/backend.h"
 
 namespace gatehouse::service {
 
@@ -27,15 +23,6 @@ struct ClaimedIntent {
 
 // How long the lease of a run that submits must last.
 std::chrono::seconds issuance_lease(const Policy& policy);
-
-// For the transaction that stores an intent which was prepared just now, for an order that it has
-// found to be ready: whether the intent may be marked submitted there and then, since the run that
-// signs it begins with the COMMIT. Only where what is signed is fixed (a repeatable backend);
-// issuance must not be stopped, and no name's CAA records need be asked for again. `now` is the
-// clock's, read before the transaction.
-bool may_mark_at_once(store::Tx& tx, Context& context, const backends::Backend& backend,
-                      std::span<const Authorization> authorizations, const Profile& profile,
-                      Instant now);
 
 // "certificate.submitted": the mark, in its transaction.
 store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance);

@@ -25,6 +25,7 @@
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/issuance/intent_claim.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/issuance/may_sign.h"
 #include "acme-server/service/jobs/eager_job.h"
 #include "acme-server/service/orders/order_view.h"
 #include "acme-server/service/orders/orders.h"
@@ -33,6 +34,7 @@
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
+#include "ca-backends/backend.h"
 #include "validators/validator.h"
 
 namespace gatehouse::service {
@@ -76,6 +78,23 @@ void check_proofs(const Loaded& loaded, const Profile& profile,
   }
 }
 
+// What was read before the transaction holds no more: the request ends as if it had come now.
+[[noreturn]] void reject_refused(store::Tx& tx, const Account& account, const OrderId& id,
+                                 const SigningRefusal& refusal) {
+  switch (refusal.rule) {
+    case SigningRule::account:
+      reject_not_valid(account.id);
+    case SigningRule::authorization:
+      check_ready(load(tx, account.id, id).value());
+      break;
+    case SigningRule::profile:
+    case SigningRule::proof:
+    case SigningRule::key:
+      break;
+  }
+  reject(refusal.problem);
+}
+
 }  // namespace
 
 std::optional<OrderView> Orders::finalize(const Account& account, const OrderId& id,
@@ -95,25 +114,24 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
                                        " does not exist any more; make a new order.");
   }
   check_proofs(*before, *profile, context_.validators);
-  const Instant begun = context_.clock.now();
   const store::Issuance issuance =
       prepare_issuance(context_, before->order, *profile, csr_der, csr.spki);
+  const Instant now = context_.clock.now();
   const std::string csr_text = base64url_encode(csr_der);
   const EagerJob start(context_, store::JobKind::issue_certificate, id.str(),
                        issuance_lease(*policy));
 
   OrderView view = context_.store.write([&](store::Tx& tx) {
-    check_is_valid(tx, account);
-    // In this transaction, so that no account can take the key between the look and the write.
-    if (const std::optional<Problem> problem = why_key_unusable(tx, issuance.spki_sha256)) {
-      reject(*problem);
-    }
     Order order = before->order;
     order.finalization = Finalization{.csr = csr_text, .at = tx.now()};
+    // In this transaction, so that nothing can be withdrawn, and no account take the key, between
+    // the look and the write.
+    const SigningVerdict verdict = may_sign(tx, context_, *policy, order, &issuance, now);
+    if (verdict.refusal) {
+      reject_refused(tx, account, id, *verdict.refusal);
+    }
     // One compare-and-set owns ready -> processing, whatever was read before it.
-    if (std::cmp_not_equal(tx.authorizations().count_valid(id, tx.now()),
-                           order.authorizations.size()) ||
-        !tx.orders().finalize(account.id, id, *order.finalization)) {
+    if (!tx.orders().finalize(account.id, id, *order.finalization)) {
       check_ready(load(tx, account.id, id).value());
       reject({.type = ProblemType::orderNotReady,
               .detail = "The order " + id.str() + " is being finalized by another request.",
@@ -123,10 +141,10 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
     tx.audit().append(event_of("order.finalized", order, account.id));
     tx.audit().append(intent_event(order, stored, account.id));
     std::any loaded;
-    // A policy that has come meanwhile is held against the intent by its run.
-    if (start.at_once() && context_.policy.get() == policy &&
-        may_mark_at_once(tx, context_, *context_.backends.find(stored.backend),
-                         before->authorizations, *profile, begun)) {
+    // Marked here only where the run begins with the COMMIT and what it signs is fixed. A policy
+    // that has come meanwhile is held against the intent by its run.
+    if (start.at_once() && verdict.permitted() && context_.policy.get() == policy &&
+        context_.backends.find(stored.backend)->certificates->repeatable()) {
       stored.state = store::IssuanceState::submitted;
       tx.audit().append(submitted_event(order, stored));
       loaded = ClaimedIntent{.order = order, .issuance = stored, .first = true};

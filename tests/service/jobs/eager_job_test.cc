@@ -145,7 +145,7 @@ TEST_CASE("an intent that was marked before a stop is still signed") {
   Fixture f;
   const service::OrderView finalized = f.finalize(f.ready_order());
   REQUIRE(f.state_of(finalized) == IssuanceState::submitted);
-  f.services.gate().stop("drill", "operator:0");
+  f.services.operator_stop().begin("drill", OperatorByUid{0});
   f.lane.run();
   CHECK(f.services.show(f.account, finalized).status == OrderStatus::valid);
 }
