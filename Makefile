@@ -21,6 +21,7 @@ test: setup ## all tests, under AddressSanitizer and UBSan
 	@cmake --preset asan >/dev/null
 	@cmake --build --preset asan
 	@ctest --preset asan
+	@grep -ha '^not run: ' build/asan/Testing/Temporary/LastTest.log | sort -u || true
 
 test-threads: setup ## the concurrent tests, under ThreadSanitizer
 	@cmake/setup.sh test

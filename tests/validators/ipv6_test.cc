@@ -17,6 +17,7 @@
 #include "tests/support/dns_server.h"
 #include "tests/support/fake_resolver.h"
 #include "tests/support/net_namespace.h"
+#include "tests/support/not_run.h"
 #include "tests/support/tls_alpn_peer.h"
 #include "validators/dns01.h"
 #include "validators/http01.h"
@@ -62,7 +63,7 @@ void in_network(const std::function<void()>& body) {
     }
     body();
   });
-  if (why_not) MESSAGE("skipped: " << *why_not);
+  if (why_not) testing::not_run(*why_not);
 }
 
 struct World {

@@ -15,6 +15,7 @@
 #include "acme-server/base/files.h"
 #include "acme-server/base/json.h"
 #include "tests/support/acme_client.h"
+#include "tests/support/not_run.h"
 #include "tests/support/program.h"
 #include "tests/support/socket_acme.h"
 
@@ -221,7 +222,7 @@ TEST_CASE("a command that finds the database taken and no socket says by whom") 
 
 TEST_CASE("root commands as the owner of the database, and leaves nothing of its own behind") {
   if (::geteuid() != 0) {
-    MESSAGE("skipped: run this test as root");
+    not_run("it needs root, to be somebody else than the server");
     return;
   }
   constexpr ::uid_t kServer = 12345;

@@ -10,6 +10,7 @@
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/socket_dialer.h"
 #include "tests/support/dns_server.h"
+#include "tests/support/not_run.h"
 #include "tests/support/test_server.h"
 #include "tests/support/validating_resolver.h"
 #include "validators/caa.h"
@@ -19,9 +20,9 @@ namespace gatehouse::testing {
 namespace {
 
 // True, and said, when a tool is missing.
-bool not_run() {
+bool lacks_tools() {
   const auto missing = ValidatingResolver::missing();
-  if (missing) MESSAGE("not run: there is no " << *missing);
+  if (missing) not_run("there is no " + *missing);
   return missing.has_value();
 }
 
@@ -62,7 +63,7 @@ std::string refusal_of(config::Config config) {
 }
 
 TEST_CASE("behind a validating resolver, CAA of a signed, an unsigned and a forged zone") {
-  if (not_run()) return;
+  if (lacks_tools()) return;
   const ValidatingResolver unbound("ca.test");
   OsEntropy entropy;
   net::CaresResolver resolver({.servers = {unbound.endpoint()}}, entropy);
@@ -103,7 +104,7 @@ TEST_CASE("behind a validating resolver, CAA of a signed, an unsigned and a forg
 }
 
 TEST_CASE("a server that requires DNSSEC starts with a resolver that validates") {
-  if (not_run()) return;
+  if (lacks_tools()) return;
   const ValidatingResolver unbound("ca.test");
   ManualClock clock(from_unix(::time(nullptr)));
   const ServerFolder folder(clock);
