@@ -31,6 +31,10 @@ test-threads: setup ## the concurrent tests, under ThreadSanitizer
 
 TSAN_TESTS := base_test http_test store_test web_test
 
+mutants: setup ## break COUNT conditions (100), one at a time, and ask the tests; SEED=n, ONLY=part/of/paths,…
+	@cmake/setup.sh test
+	@tests/mutants/run.py --count $(or $(COUNT),100) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
 kill-test: setup ## kill -9 the server KILLS times (2000) over ORDERS orders (20000); SEED=n has the same kills again
 	@cmake/setup.sh test
 	@cmake --preset kill >/dev/null
@@ -110,4 +114,4 @@ check-next: ## compile and test against Debian 13's libraries, in a chroot (root
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads kill-test clients bench bench-peers bench-obtain bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean
+.PHONY: help setup build demo test test-threads mutants kill-test clients bench bench-peers bench-obtain bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean
