@@ -29,7 +29,7 @@ test-threads: setup ## the concurrent tests, under ThreadSanitizer
 	@cmake --build --preset tsan --target $(TSAN_TESTS)
 	@ctest --preset tsan -R '^($(subst $(eval ) ,|,$(TSAN_TESTS:_test=)))$$'
 
-TSAN_TESTS := base_test http_test store_test web_test
+TSAN_TESTS := base_test http_test store_test service_test web_test app_test
 
 mutants: setup ## break COUNT conditions (100), one at a time, and ask the tests; SEED=n, ONLY=part/of/paths,…
 	@cmake/setup.sh test
