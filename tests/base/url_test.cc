@@ -57,6 +57,7 @@ TEST_CASE("a URL that two readers may read differently is refused") {
       {"empty", ""},
       {"no scheme", "a.test/"},
       {"scheme alone", "http:"},
+      {"the name of a scheme alone", "https"},
       {"no host", "http://"},
       {"no host but a path", "http:///x"},
       {"no host but a query", "http://?x"},
