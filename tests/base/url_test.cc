@@ -37,6 +37,8 @@ TEST_CASE("a URL is read into its parts") {
       {"http://a.test/a%2Fb%20c", {"http", "a.test", {}, "/a%2Fb%20c", ""}},
       {"http://a.test/user@host", {"http", "a.test", {}, "/user@host", ""}},
       {"http://a.test//x", {"http", "a.test", {}, "//x", ""}},
+      {"http://a.test/!~",
+       {"http", "a.test", {}, "/!~", ""}},  // the first and last that are visible
       {"http://192.0.2.1/", {"http", "192.0.2.1", {}, "/", ""}},
       {"http://[2001:DB8::1]/", {"http", "2001:db8::1", {}, "/", ""}},
       {"http://[::]:8080/", {"http", "::", 8080, "/", ""}},

@@ -27,6 +27,8 @@ TEST_CASE("names are folded and otherwise kept as they are") {
       {"dns", "a.test", "a.test"},
       {"dns", "A.TeSt", "a.test"},
       {"dns", "*.A.test", "*.a.test"},
+      {"dns", "az-09.test", "az-09.test"},  // the ends of what a label is made of
+      {"dns", "AZ.test", "az.test"},
       {"dns", "intranet", "intranet"},  // whether it may be ordered is policy
       {"dns", "1.a.test", "1.a.test"},
       {"dns", "a-b.1a.test", "a-b.1a.test"},
