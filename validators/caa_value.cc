@@ -7,19 +7,12 @@
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::validators {
 
 namespace {
-
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
 
 // label = (ALPHA / DIGIT) *( *("-") (ALPHA / DIGIT)); tags of parameters are of the same form.
 bool is_label(std::string_view text) {
@@ -34,13 +27,7 @@ bool is_domain(std::string_view text) {
 
 // value = *(%x21-3A / %x3C-7E): visible, and no semicolon.
 bool is_value(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != ';'; });
-}
-
-std::string_view trim_blanks(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
+  return std::ranges::all_of(text, [](char c) { return is_visible(c) && c != ';'; });
 }
 
 // parameter = tag *WSP "=" *WSP value

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/json.h"
@@ -33,10 +34,7 @@ constexpr std::size_t kSample = 100;  // of a wrong body, in the problem
 constexpr std::size_t kUrlSample = 300;
 
 bool is_base64url(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
-  });
+  return !text.empty() && std::ranges::all_of(text, is_word_character);
 }
 
 // RFC 8555 section 8.3: "The server SHOULD ignore whitespace characters at the end of the body."

@@ -6,25 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/bytes.h"
 
 namespace gatehouse {
-namespace {
-
-std::optional<std::uint8_t> digit_of(char c) {
-  if (c >= '0' && c <= '9') {
-    return static_cast<std::uint8_t>(c - '0');
-  }
-  if (c >= 'a' && c <= 'f') {
-    return static_cast<std::uint8_t>(c - 'a' + 10);
-  }
-  if (c >= 'A' && c <= 'F') {
-    return static_cast<std::uint8_t>(c - 'A' + 10);
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 std::string hex_encode(ByteView bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -44,8 +29,8 @@ std::optional<Bytes> hex_decode(std::string_view text) {
   Bytes bytes;
   bytes.reserve(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {
-    const auto high = digit_of(text[i]);
-    const auto low = digit_of(text[i + 1]);
+    const auto high = hex_digit(text[i]);
+    const auto low = hex_digit(text[i + 1]);
     if (!high || !low) {
       return std::nullopt;
     }

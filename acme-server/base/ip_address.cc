@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/expected.h"
 
@@ -21,17 +22,6 @@ namespace {
 constexpr int kGroups = 8;  // of 16 bits, in an IPv6 address
 
 using Groups = std::array<std::uint16_t, kGroups>;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Reads a decimal number of at most three digits up to `max`, without leading zeros, off the front
 // of `text`.
@@ -77,11 +67,11 @@ bool parse_groups(std::string_view text, bool dotted, std::vector<std::uint16_t>
       return true;
     }
     if (group.empty() || group.size() > 4) return false;
-    int value = 0;
+    unsigned value = 0;
     for (const char c : group) {
-      const int digit = hex_value(c);
-      if (digit < 0) return false;
-      value = value * 16 + digit;
+      const auto digit = hex_digit(c);
+      if (!digit) return false;
+      value = value * 16 + *digit;
     }
     out.push_back(static_cast<std::uint16_t>(value));
     if (colon == std::string_view::npos) return true;

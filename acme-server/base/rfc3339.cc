@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
 
@@ -25,10 +26,6 @@ using std::chrono::year_month_day;
 
 constexpr Instant kFirst = sys_days(year(0) / 1 / 1);
 constexpr Instant kEnd = sys_days(year(10000) / 1 / 1);
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // Takes what the grammar wants off the front of a text. After the first thing that is not there it
 // stays failed.

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 
@@ -22,22 +23,6 @@ constexpr std::size_t kMaxUrl = 2048;
 constexpr std::size_t kMaxHost = 253;
 constexpr std::size_t kMaxLabel = 63;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_hex(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-bool is_visible(char c) {
-  return c > ' ' && c <= '~';
-}
-
 // No zone: it means something on one machine only.
 bool is_ipv6(std::string_view text) {
   const auto address = IpAddress::parse(text);
@@ -48,9 +33,7 @@ bool is_host_name(std::string_view text) {
   return text.size() <= kMaxHost &&
          std::ranges::all_of(split(text, '.'), [](std::string_view label) {
            return !label.empty() && label.size() <= kMaxLabel &&
-                  std::ranges::all_of(label, [](char c) {
-                    return is_letter(c) || is_digit(c) || c == '-' || c == '_';
-                  });
+                  std::ranges::all_of(label, is_word_character);
          });
 }
 
@@ -96,7 +79,7 @@ bool parse_authority(std::string_view text, Url& url) {
 // Every "%" is followed by two hexadecimal digits (RFC 3986 section 2.1).
 bool is_percent_encoding_whole(std::string_view text) {
   for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
-    if (at + 2 >= text.size() || !is_hex(text[at + 1]) || !is_hex(text[at + 2])) {
+    if (at + 2 >= text.size() || !hex_digit(text[at + 1]) || !hex_digit(text[at + 2])) {
       return false;
     }
   }
@@ -132,7 +115,7 @@ bool has_scheme(std::string_view reference) {
     return false;
   }
   return std::ranges::all_of(reference.substr(0, colon), [](char c) {
-    return is_letter(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
+    return is_alphanumeric(c) || c == '+' || c == '-' || c == '.';
   });
 }
 
@@ -225,7 +208,7 @@ std::string percent_encode(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string encoded;
   for (const char c : text) {
-    if (is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~') {
+    if (is_word_character(c) || c == '.' || c == '~') {
       encoded.push_back(c);
     } else {
       const auto octet = static_cast<unsigned char>(c);

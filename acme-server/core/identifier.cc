@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/ip_address.h"
@@ -29,23 +30,17 @@ Unexpected<IdentifierError> fault(Kind kind, std::string_view value, std::string
   return Unexpected{IdentifierError{.kind = kind, .detail = detail.append(what)}};
 }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 bool is_ldh(char c) {
   return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-';
-}
-
-bool is_hex_digit(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
 // A last label that URL parsers take for a part of an IPv4 address: "1.2.3", "0x7f.1",
 // "2130706433".
 bool ends_like_ipv4(std::string_view last_label) {
   return std::ranges::all_of(last_label, is_digit) ||
-         (last_label.starts_with("0x") && std::ranges::all_of(last_label.substr(2), is_hex_digit));
+         (last_label.starts_with("0x") && std::ranges::all_of(last_label.substr(2), [](char c) {
+            return hex_digit(c).has_value();
+          }));
 }
 
 using IdnText = std::unique_ptr<char, decltype(&idn2_free)>;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/crypto/openssl.h"
@@ -92,9 +93,7 @@ ASN1_SEQUENCE(SignedCertificate) = {
 
     // Two digits at `at`; -1 when they are not digits.
     int two_digits(std::string_view text, std::size_t at) {
-  const auto digit = [&](std::size_t i) {
-    return text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : -100;
-  };
+  const auto digit = [&](std::size_t i) { return is_digit(text[i]) ? text[i] - '0' : -100; };
   return std::max(-1, digit(at) * 10 + digit(at + 1));
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/base64url.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/check.h"
@@ -75,7 +76,7 @@ Bytes extension(std::string_view oid, Critical critical, ByteView value) {
 // An IA5String-like element; what is not printable ASCII would be read differently by different
 // readers.
 Bytes ascii(std::uint8_t tag, std::string_view text) {
-  if (text.empty() || !std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; })) {
+  if (text.empty() || !std::ranges::all_of(text, is_visible)) {
     throw std::runtime_error("a name or URL for a certificate is empty or not printable ASCII");
   }
   return der::element(tag, as_bytes(text));

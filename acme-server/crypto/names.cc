@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/ip_address.h"
@@ -48,7 +49,6 @@ std::optional<std::string> directory_text(const ASN1_TYPE* value) {
   }
   std::string text(reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size));
   OPENSSL_free(utf8);
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
   if (std::ranges::any_of(text, is_control)) return std::nullopt;
   return text;
 }
@@ -62,8 +62,8 @@ void for_each_attribute(const asn1::Stack* name, Visit visit) {
 
 // Printable ASCII without blanks: what a host name could possibly be. The rules of names are
 // core's.
-bool is_visible(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7F; });
+bool could_be_host(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, is_visible);
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ Expected<AlternativeNames, std::string> read_alternative_names(ByteView value) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_DNS) {
       const std::string_view text = as_text(asn1::octets_of(name->d.dNSName));
-      if (!is_visible(text))
+      if (!could_be_host(text))
         return Unexpected{"the DNS name \"" + sanitize(text, 100) + "\" is not printable ASCII"};
       result.dns_names.emplace_back(text);
     } else if (name->type == GEN_IPADD) {

@@ -13,8 +13,10 @@
 #include <variant>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/expected.h"
+#include "acme-server/base/http_syntax.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
 #include "acme-server/http/http.h"
@@ -24,7 +26,6 @@ namespace gatehouse::http {
 
 namespace {
 
-constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
 // RFC 3986: what a path or query may hold besides letters, digits and percent-encodings. No "#": a
 // fragment is never sent. A proxy and we must not differ over the rest.
 constexpr std::string_view kTargetMarks = "-._~!$&'()*+,;=:@/?";
@@ -43,28 +44,11 @@ consteval OctetSet alphanumerics_and(std::string_view marks) {
   return set;
 }
 
-constexpr OctetSet kToken = alphanumerics_and(kTokenMarks);
 constexpr OctetSet kTarget = alphanumerics_and(kTargetMarks);
 constexpr OctetSet kHost = alphanumerics_and(kHostMarks);
 
 bool all_in(const OctetSet& set, std::string_view text) {
   return std::ranges::all_of(text, [&](char c) { return set[static_cast<unsigned char>(c)]; });
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-std::optional<unsigned> hex_digit(char c) {
-  if (is_digit(c)) return static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-  return std::nullopt;
-}
-
-bool is_control(char c) {
-  const auto octet = static_cast<unsigned char>(c);
-  return octet < 0x20 || octet == 0x7f;
 }
 
 Unexpected<Refusal> bad(std::string detail) {
@@ -227,14 +211,6 @@ std::optional<Refusal> read_expectation(RequestHead& head) {
 }
 
 }  // namespace
-
-bool is_token(std::string_view text) {
-  return !text.empty() && all_in(kToken, text);
-}
-
-bool is_field_value(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) { return is_control(c) && c != '\t'; });
-}
 
 Expected<std::optional<std::size_t>, Refusal> HeadScanner::scan(std::string_view bytes,
                                                                 std::size_t limit) {

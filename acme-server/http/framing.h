@@ -103,9 +103,4 @@ class ChunkScanner {
   std::uint64_t body_left_;
 };
 
-// RFC 9110 section 5.6.2, and what may stand in a field value (section 5.5): no control character
-// but tab.
-bool is_token(std::string_view text);
-bool is_field_value(std::string_view text);
-
 }  // namespace gatehouse::http

@@ -9,6 +9,7 @@
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/expected.h"
+#include "acme-server/base/http_syntax.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "acme-server/http/framing.h"

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/ip_address.h"
@@ -27,14 +28,6 @@ namespace {
 
 constexpr std::size_t kMaxNameLength = 253;  // RFC 1035 section 2.3.4, as text
 constexpr std::size_t kMaxLabelLength = 63;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-bool is_name_character(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-}
 
 // True for a last label that lenient parsers read as the end of an IPv4 address: decimal, octal or
 // hex.
@@ -54,7 +47,7 @@ std::optional<NetworkError> why_bad_host(const std::string& host) {
   const auto labels = split(name, '.');
   for (const std::string_view label : labels) {
     if (label.empty() || label.size() > kMaxLabelLength ||
-        !std::ranges::all_of(label, is_name_character)) {
+        !std::ranges::all_of(label, is_word_character)) {
       return error("is not a DNS name");
     }
   }

@@ -9,32 +9,13 @@
 #include <system_error>
 #include <utility>
 
+#include "acme-server/base/ascii.h"
+#include "acme-server/base/http_syntax.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::net {
 
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-// RFC 9110 section 5.6.2.
-bool is_token_character(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-bool is_control(char c) {
-  const auto octet = static_cast<unsigned char>(c);
-  return (octet < 0x20 && c != '\t') || octet == 0x7f;
-}
-
-std::string_view trim_blanks(std::string_view text) {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
 
 // All of `text` as a number, no sign, at least one digit.
 std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
@@ -133,7 +114,7 @@ std::optional<std::string> HttpResponseParser::take_line() {
   buffer_.erase(0, end + 1);
   head_size_ += end + 1;
   if (line.ends_with('\r')) line.pop_back();
-  if (std::ranges::any_of(line, is_control)) {
+  if (!is_field_value(line)) {
     fail("sent a control character in its headers");
     return std::nullopt;
   }
@@ -161,7 +142,7 @@ bool HttpResponseParser::read_header(const std::string& line) {
   const std::size_t colon = line.find(':');
   if (colon == std::string::npos) return fail("sent a header line without a colon");
   const std::string_view name = std::string_view(line).substr(0, colon);
-  if (name.empty() || !std::ranges::all_of(name, is_token_character)) {
+  if (!is_token(name)) {
     return fail("sent a header with a bad name: \"" + sanitize(name, 60) + "\"");
   }
   response_.headers.emplace_back(to_lower(name),

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/check.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/web/web_options.h"
@@ -16,15 +17,11 @@ namespace {
 constexpr std::size_t kMaxIdLength = 64;  // ours have 30 characters
 constexpr std::string_view kDirectoryPath = "/directory";
 
-bool is_id_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_';
-}
-
 }  // namespace
 
 bool is_url_id(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxIdLength && std::ranges::all_of(text, is_id_character);
+  return !text.empty() && text.size() <= kMaxIdLength &&
+         std::ranges::all_of(text, is_word_character);
 }
 
 Links::Links(const WebOptions& options) : base_url_(options.base_url), path_(options.path) {

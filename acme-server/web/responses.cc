@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/http/http.h"
@@ -70,7 +71,7 @@ std::optional<Instant> parse_http_date(std::string_view text) {
   const auto number = [&](std::size_t at, std::size_t digits) {
     unsigned value = 0;
     for (const char c : text.substr(at, digits)) {
-      value = c >= '0' && c <= '9' ? value * 10 + static_cast<unsigned>(c - '0') : 100'000;
+      value = is_digit(c) ? value * 10 + static_cast<unsigned>(c - '0') : 100'000;
     }
     return value;
   };

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "acme-server/base/http_syntax.h"
 #include "acme-server/http/framing.h"
 
 namespace {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/text.h"
@@ -48,8 +49,7 @@ bool is_local_part(std::string_view text) {
   constexpr std::string_view kSpecials = "!$&'*+-/=^_`{|}~.";
   return !text.empty() && text.front() != '.' && text.back() != '.' &&
          text.find("..") == std::string_view::npos && std::ranges::all_of(text, [&](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  kSpecials.find(c) != std::string_view::npos;
+           return is_alphanumeric(c) || kSpecials.find(c) != std::string_view::npos;
          });
 }
 
