@@ -25,6 +25,7 @@
 #include "acme-server/base/hex.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
+#include "acme-server/core/revocation_reason.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/issue.h"
@@ -38,8 +39,6 @@ using std::chrono::seconds;
 
 constexpr std::size_t kMaxSerialBytes = 20;  // RFC 5280 section 4.1.2.2
 constexpr std::int64_t kMicroseconds = 1'000'000;
-// RFC 5280 section 5.3.1, what can be said of a CA for good.
-constexpr std::array kReasons = {0, 1, 2, 3, 4, 5, 9};
 
 [[noreturn]] void fail(const std::string& sentence) {
   throw std::runtime_error(sentence);
@@ -189,8 +188,9 @@ RootCrlResult renew_root_crl(const RootCrlOptions& options, Clock& clock) {
   const std::string key_file = options.root_key.empty() ? ca + "/root.key" : options.root_key;
   const std::string crl_file = ca + "/root.crl";
   if (options.lifetime < 2 * kDay) fail("the root's CRL must last for 2 days or more");
-  if (std::ranges::find(kReasons, options.reason) == kReasons.end()) {
-    fail("reason " + std::to_string(options.reason) + " is none of 0, 1, 2, 3, 4, 5, 9");
+  if (!is_revocation_reason(options.reason, Revoked::ca)) {
+    fail("reason " + std::to_string(options.reason) + " is none of " +
+         list_revocation_reasons(Revoked::ca));
   }
   const RootState root = read_root(ca + "/root.pem", crl_file);
   if (const auto problem = key_file_problem(key_file)) fail(*problem);

@@ -16,6 +16,7 @@
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/secret.h"
+#include "acme-server/core/revocation_reason.h"
 #include "acme-server/crypto/signer.h"
 
 namespace gatehouse::app {
@@ -67,8 +68,8 @@ struct RootCrlOptions {
   std::string root_key;   // where the root's key is now; empty: ca/root.key
   Secret passphrase;
   std::vector<std::string>
-      revoke;      // serials in hex of CAs under the root, to be revoked from now on
-  int reason = 2;  // cACompromise: of those serials (RFC 5280 section 5.3.1)
+      revoke;                  // serials in hex of CAs under the root, to be revoked from now on
+  int reason = kCaCompromise;  // of those serials (RFC 5280 section 5.3.1)
   std::chrono::seconds lifetime = 365 * kDay;
 };
 

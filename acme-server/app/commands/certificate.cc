@@ -3,7 +3,6 @@
 #include <CLI/Validators.hpp>
 #include <cstdint>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/core/revocation_reason.h"
 
 namespace gatehouse::app {
 
@@ -54,10 +54,6 @@ constexpr const char* kRevokeFooter =
     "EXAMPLES\n"
     "  gatehouse certificate revoke 03a7… --reason keyCompromise";
 
-const std::map<std::string, int> kReasons = {
-    {"unspecified", 0}, {"keyCompromise", 1},        {"affiliationChanged", 3},
-    {"superseded", 4},  {"cessationOfOperation", 5}, {"privilegeWithdrawn", 9}};
-
 struct ListArguments {
   ControlOptions control;
   std::string name, account, serial, expires_before, expiring_within;
@@ -71,10 +67,8 @@ struct OneArguments {
 };
 
 std::string reason_name(const Json& revocation) {
-  for (const auto& [name, code] : kReasons) {
-    if (code == revocation.at("reason").get<int>()) return name;
-  }
-  return text_of(revocation, "reason");
+  const auto name = revocation_reason_name(revocation.at("reason").get<int>());
+  return name ? std::string(*name) : text_of(revocation, "reason");
 }
 
 std::vector<std::string> row_of(const Json& certificate) {
@@ -148,9 +142,9 @@ int run_show(const OneArguments& arguments) {
 
 int run_revoke(const OneArguments& arguments) {
   Control control(arguments.control);
-  const Json shown = control.ask(
-      "/certificate/revoke",
-      {{"certificate", arguments.certificate}, {"reason", kReasons.at(arguments.reason)}});
+  const Json shown = control.ask("/certificate/revoke",
+                                 {{"certificate", arguments.certificate},
+                                  {"reason", revocation_reason_from(arguments.reason).value()}});
   if (arguments.control.json) {
     print_line(shown);
     return kDone;
@@ -202,7 +196,9 @@ void add_certificate(CLI::App& program, Command& chosen) {
   auto revoked = std::make_shared<OneArguments>();
   revoke->add_option("certificate", revoked->certificate, "Its id or serial number")->required();
   std::vector<std::string> reasons;
-  for (const auto& [name, code] : kReasons) reasons.push_back(name);
+  for (const RevocationReason& reason : kRevocationReasons) {
+    if (!reason.of_cas_alone) reasons.emplace_back(reason.name);
+  }
   revoke->add_option("--reason", revoked->reason, "Why (RFC 5280 section 5.3.1)")
       ->check(CLI::IsMember(reasons))
       ->capture_default_str();

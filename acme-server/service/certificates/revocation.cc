@@ -1,7 +1,5 @@
 #include "acme-server/service/certificates/revocation.h"
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,6 +18,7 @@
 #include "acme-server/core/ids.h"
 #include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/core/revocation_reason.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/service/certificates/crl_job.h"
@@ -30,33 +29,14 @@
 namespace gatehouse::service {
 namespace {
 
-// RFC 5280 section 5.3.1. Left out: what is said of CAs (2) and attribute authorities (10), what is
-// not final (6, 8), what is not used (7).
-struct Reason {
-  std::int64_t code;
-  std::string_view name;
-};
-
-constexpr std::array kReasons = {
-    Reason{0, "unspecified"}, Reason{1, "keyCompromise"},        Reason{3, "affiliationChanged"},
-    Reason{4, "superseded"},  Reason{5, "cessationOfOperation"}, Reason{9, "privilegeWithdrawn"},
-};
-constexpr int kKeyCompromise = 1;
-
 // RFC 8555 section 7.6: a server that does not take a reason "MUST return an error … and the
 // problem document detail SHOULD indicate which reasonCodes are allowed".
 int check_reason(std::optional<std::int64_t> reason) {
   const std::int64_t code = reason.value_or(0);
-  if (std::ranges::find(kReasons, code, &Reason::code) != kReasons.end()) {
-    return static_cast<int>(code);
-  }
-  std::string allowed;
-  for (const Reason& known : kReasons) {
-    allowed += (allowed.empty() ? "" : ", ") + std::to_string(known.code) + " (" +
-               std::string(known.name) + ")";
-  }
-  reject(ProblemType::badRevocationReason,
-         "Reason " + std::to_string(code) + " is not accepted; allowed are " + allowed + ".");
+  if (is_revocation_reason(code, Revoked::end_entity)) return static_cast<int>(code);
+  reject(ProblemType::badRevocationReason, "Reason " + std::to_string(code) +
+                                               " is not accepted; allowed are " +
+                                               list_revocation_reasons(Revoked::end_entity) + ".");
 }
 
 crypto::Certificate parse(ByteView der) {

@@ -6,6 +6,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/json.h"
 #include "acme-server/core/problem.h"
+#include "acme-server/core/revocation_reason.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/acme/endpoints.h"
@@ -33,8 +34,8 @@ std::optional<std::int64_t> read_reason(const JsonObject& object) {
       reason->get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()};
   if (!reason->is_number_integer() || too_large) {
     reject(ProblemType::badRevocationReason,
-           "reason is no reason code of RFC 5280 section 5.3.1; send one of 0, 1, 3, 4, 5, 9, or "
-           "leave it out.");
+           "reason is no reason code of RFC 5280 section 5.3.1; send one of " +
+               list_revocation_reasons(Revoked::end_entity) + ", or leave it out.");
   }
   return reason->get<std::int64_t>();
 }
