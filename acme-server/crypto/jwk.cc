@@ -115,21 +115,25 @@ Expected<Jwk, std::string> parse_okp(const Json& jwk) {
 
 }  // namespace
 
+static_assert(std::ranges::all_of(kKeyTypes, [](const KeyTypeName& name) {
+  return &name == &kKeyTypes.at(static_cast<std::size_t>(name.type));
+}));
+
+const KeyTypeName& names_of(KeyType type) {
+  return kKeyTypes.at(static_cast<std::size_t>(type));
+}
+
+std::string_view to_string(KeyType type) {
+  return names_of(type).word;
+}
+
 std::string describe(KeyType type) {
-  switch (type) {
-    case KeyType::rsa:
-      return "RSA";
-    case KeyType::ec_p256:
-      return "EC P-256";
-    case KeyType::ec_p384:
-      return "EC P-384";
-    case KeyType::ec_p521:
-      return "EC P-521";
-    case KeyType::ed25519:
-      return "Ed25519";
-  }
-  ACME_CHECK(false);
-  return {};
+  return std::string(names_of(type).title);
+}
+
+std::optional<KeyType> key_type_from(std::string_view word) {
+  const auto* const name = std::ranges::find(kKeyTypes, word, &KeyTypeName::word);
+  return name == kKeyTypes.end() ? std::nullopt : std::optional(name->type);
 }
 
 Expected<Jwk, std::string> parse_jwk(const Json& jwk) {

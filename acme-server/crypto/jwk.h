@@ -1,7 +1,9 @@
 // Public keys as JWK (RFC 7517) and their thumbprints (RFC 7638). No OpenSSL header in sight.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,8 +15,30 @@ namespace gatehouse::crypto {
 
 enum class KeyType { rsa, ec_p256, ec_p384, ec_p521, ed25519 };
 
-// "RSA", "EC P-256"…: for messages, profiles and listings.
+struct KeyTypeName {
+  KeyType type;
+  std::string_view word;   // in the config: "ec-p256"
+  std::string_view title;  // in a sentence: "EC P-256"
+  // The one JWS algorithm of the type (RFC 7518 section 3.1, RFC 8037 section 3.1), so that a
+  // header chooses nothing.
+  std::string_view jws_algorithm;
+};
+
+// Every type, in the order of the enumerators.
+inline constexpr std::array<KeyTypeName, 5> kKeyTypes = {{
+    {KeyType::rsa, "rsa", "RSA", "RS256"},
+    {KeyType::ec_p256, "ec-p256", "EC P-256", "ES256"},
+    {KeyType::ec_p384, "ec-p384", "EC P-384", "ES384"},
+    {KeyType::ec_p521, "ec-p521", "EC P-521", "ES512"},
+    {KeyType::ed25519, "ed25519", "Ed25519", "EdDSA"},
+}};
+
+const KeyTypeName& names_of(KeyType type);
+// The word and the title of a type.
+std::string_view to_string(KeyType type);
 std::string describe(KeyType type);
+// The type of a word; nothing for any other text.
+std::optional<KeyType> key_type_from(std::string_view word);
 
 // A public key that verifies: OpenSSL's key behind a pointer that only crypto looks into.
 // Immutable, safe to share.

@@ -145,7 +145,7 @@ Jws read_jws(std::string_view body) {
   const JsonObject header(parts.header, "JWS header");
   Jws jws;
   jws.algorithm = algorithm_in(header);
-  if (std::ranges::find(kJwsAlgorithms, jws.algorithm) == kJwsAlgorithms.end()) {
+  if (std::ranges::find(kKeyTypes, jws.algorithm, &KeyTypeName::jws_algorithm) == kKeyTypes.end()) {
     refuse(Kind::bad_algorithm, "The JWS algorithm \"" + sanitize(jws.algorithm, 20) +
                                     "\" is not supported; use RS256, ES256, ES384, ES512 or EdDSA");
   }
@@ -191,25 +191,6 @@ Expected<Parsed, JwsError> outcome_of(Parsed (*read)(std::string_view), std::str
   }
 }
 
-// RFC 7518 section 3.1 and RFC 8037 section 3.1: one algorithm to a key type, so that the header
-// chooses nothing.
-std::string_view algorithm_of(KeyType type) {
-  switch (type) {
-    case KeyType::rsa:
-      return "RS256";
-    case KeyType::ec_p256:
-      return "ES256";
-    case KeyType::ec_p384:
-      return "ES384";
-    case KeyType::ec_p521:
-      return "ES512";
-    case KeyType::ed25519:
-      return "EdDSA";
-  }
-  ACME_CHECK(false);
-  return {};
-}
-
 // RFC 7518 section 3.4: r and s, each as long as the order. Zero passes for a signature of anything
 // in careless libraries (CVE-2022-21449), so the range is looked at here, not left to them.
 bool verify_ecdsa(const Jws& jws, const PublicKey& key) {
@@ -230,7 +211,7 @@ Expected<Jws, JwsError> parse_jws(std::string_view body) {
 }
 
 bool verify_jws(const Jws& jws, KeyType type, const PublicKey& key) {
-  if (key.type() != type || jws.algorithm != algorithm_of(type)) return false;
+  if (key.type() != type || jws.algorithm != names_of(type).jws_algorithm) return false;
   switch (type) {
     case KeyType::rsa:
       if (jws.signature.size() != key.signature_bytes()) return false;

@@ -2,7 +2,6 @@
 // is decided here.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,11 +13,6 @@
 
 namespace gatehouse::crypto {
 
-// The algorithms that account keys may sign with, in the order they are listed in
-// badSignatureAlgorithm problems.
-inline constexpr std::array<std::string_view, 5> kJwsAlgorithms = {"RS256", "ES256", "ES384",
-                                                                   "ES512", "EdDSA"};
-
 struct JwsError {
   enum class Kind { malformed, bad_algorithm, bad_public_key, bad_nonce_syntax };
   Kind kind = Kind::malformed;
@@ -28,7 +22,7 @@ struct JwsError {
 // A JWS that has the shape the RFC demands; nothing about it is proven yet. Exactly one of `kid`
 // and `jwk` is there.
 struct Jws {
-  std::string algorithm;  // one of kJwsAlgorithms
+  std::string algorithm;  // of one of kKeyTypes
   std::optional<std::string> kid;
   std::optional<Jwk> jwk;
   std::optional<std::string> nonce;  // base64url, alphabet checked

@@ -7,10 +7,12 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -21,6 +23,7 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/secret.h"
+#include "acme-server/base/text.h"
 #include "acme-server/crypto/der.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/openssl.h"
@@ -161,6 +164,17 @@ Bytes signature_algorithm_for(ByteView spki) {
   if (!key) throw std::runtime_error("no key to sign with: " + key.error());
   const ByteView identifier = signature_algorithm_of(key->type);
   return {identifier.begin(), identifier.end()};
+}
+
+std::optional<NewKey> new_key_from(std::string_view word) {
+  const auto* const name = std::ranges::find(kNewKeys, word, &NewKeyName::word);
+  return name == kNewKeys.end() ? std::nullopt : std::optional(name->kind);
+}
+
+std::string new_key_words() {
+  std::vector<std::string> words;
+  for (const NewKeyName& name : kNewKeys) words.emplace_back(name.word);
+  return join(words, ", ");
 }
 
 Secret generate_private_key(NewKey kind) {

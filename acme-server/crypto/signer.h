@@ -1,6 +1,7 @@
 // Signer: one private key that signs bytes. The key in a file; in tests, a recorder round it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,6 +38,23 @@ class Signer {
 Bytes signature_algorithm_for(ByteView spki);
 
 enum class NewKey { p256, p384, rsa2048, rsa3072, rsa4096 };
+
+struct NewKeyName {
+  NewKey kind;
+  std::string_view word;
+};
+
+// As the command line spells them.
+inline constexpr std::array<NewKeyName, 5> kNewKeys = {{{NewKey::p256, "p256"},
+                                                        {NewKey::p384, "p384"},
+                                                        {NewKey::rsa2048, "rsa2048"},
+                                                        {NewKey::rsa3072, "rsa3072"},
+                                                        {NewKey::rsa4096, "rsa4096"}}};
+
+// The kind of a word; nothing for any other text.
+std::optional<NewKey> new_key_from(std::string_view word);
+// "p256, p384, …": for help and messages.
+std::string new_key_words();
 
 // A new private key, unencrypted PKCS#8 PEM.
 Secret generate_private_key(NewKey kind);

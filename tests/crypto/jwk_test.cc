@@ -234,4 +234,17 @@ TEST_CASE("SubjectPublicKeyInfos of other shapes hold no key of ours") {
 }
 
 }  // namespace
+
+TEST_CASE("each key type has a word, a title and a JWS algorithm of its own") {
+  CHECK(to_string(KeyType::ec_p521) == "ec-p521");
+  CHECK(describe(KeyType::ec_p521) == "EC P-521");
+  CHECK(names_of(KeyType::ec_p521).jws_algorithm == "ES512");
+  for (const KeyTypeName& names : kKeyTypes) {
+    CHECK(key_type_from(names.word) == names.type);
+    CHECK(&names_of(names.type) == &names);
+  }
+  CHECK_FALSE(key_type_from("EC P-256"));
+  CHECK_FALSE(key_type_from(""));
+}
+
 }  // namespace gatehouse::crypto

@@ -274,7 +274,7 @@ TEST_CASE("a body that is not one flattened JWS is malformed") {
 TEST_CASE("an algorithm goes with one kind of key: every other pair is refused") {
   for (const Kind kind : kAllKinds) {
     const TestKey client = TestKey::fixed(kind);
-    for (const std::string_view algorithm : kJwsAlgorithms) {
+    for (const auto& [type, word, title, algorithm] : kKeyTypes) {
       if (algorithm == client.alg()) continue;
       CAPTURE(client.alg());
       CAPTURE(algorithm);

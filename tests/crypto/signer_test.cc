@@ -164,4 +164,13 @@ TEST_CASE("a private key prints as asterisks") {
 }
 
 }  // namespace
+
+TEST_CASE("key kinds are known by name") {
+  CHECK(new_key_from("p384") == NewKey::p384);
+  CHECK(new_key_from("rsa3072") == NewKey::rsa3072);
+  CHECK_FALSE(new_key_from("P256"));
+  CHECK_FALSE(new_key_from("rsa1024"));
+  CHECK(new_key_words() == "p256, p384, rsa2048, rsa3072, rsa4096");
+}
+
 }  // namespace gatehouse::crypto

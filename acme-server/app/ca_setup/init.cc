@@ -229,13 +229,4 @@ RootCrlResult renew_root_crl(const RootCrlOptions& options, Clock& clock) {
                     "Take the root's key offline again."}};
 }
 
-std::optional<crypto::NewKey> new_key_from(std::string_view text) {
-  if (text == "p256") return crypto::NewKey::p256;
-  if (text == "p384") return crypto::NewKey::p384;
-  if (text == "rsa2048") return crypto::NewKey::rsa2048;
-  if (text == "rsa3072") return crypto::NewKey::rsa3072;
-  if (text == "rsa4096") return crypto::NewKey::rsa4096;
-  return std::nullopt;
-}
-
 }  // namespace gatehouse::app

@@ -86,7 +86,4 @@ struct RootCrlResult {
 // CRL is in place then.
 RootCrlResult renew_root_crl(const RootCrlOptions& options, Clock& clock);
 
-// "p256", "p384", "rsa2048", "rsa3072", "rsa4096". Nothing for any other text.
-std::optional<crypto::NewKey> new_key_from(std::string_view text);
-
 }  // namespace gatehouse::app

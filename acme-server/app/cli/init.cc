@@ -154,9 +154,7 @@ void add_init(CLI::App& program, Command& chosen) {
       "default: http and the base URL's host");
   command->add_option("--name", options.organization, "Organization, in the names of both CAs")
       ->capture_default_str();
-  command
-      ->add_option("--key", arguments->key,
-                   "Key of the issuing CA: p256, p384, rsa2048, rsa3072, rsa4096")
+  command->add_option("--key", arguments->key, "Key of the issuing CA: " + crypto::new_key_words())
       ->capture_default_str();
   command->add_option("--root-key", arguments->root_key, "Key of the root, likewise")
       ->capture_default_str();

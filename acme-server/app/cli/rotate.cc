@@ -95,7 +95,7 @@ void add_rotate_issuer(CLI::App& program, Command& chosen) {
       ->needs(import);
   command
       ->add_option("--key", arguments->key,
-                   "Key of the next issuing CA: p256, p384, rsa2048, rsa3072, rsa4096")
+                   "Key of the next issuing CA: " + crypto::new_key_words())
       ->capture_default_str();
   command->add_option("--name", options.name,
                       "Its common name; default: the old one's with the next number");

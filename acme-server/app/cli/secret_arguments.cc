@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "acme-server/app/ca_setup/init.h"
 #include "acme-server/app/server/secret_source.h"
 #include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
@@ -14,10 +13,10 @@
 namespace gatehouse::app {
 
 crypto::NewKey read_key_kind(const std::string& option, const std::string& text) {
-  const auto kind = new_key_from(text);
+  const auto kind = crypto::new_key_from(text);
   if (!kind) {
     throw std::runtime_error(option + ": \"" + sanitize(text, 40) +
-                             "\" is none of: p256, p384, rsa2048, rsa3072, rsa4096");
+                             "\" is none of: " + crypto::new_key_words());
   }
   return *kind;
 }

@@ -1,7 +1,6 @@
 #include "acme-server/web/acme/request_auth.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <stdexcept>
@@ -60,27 +59,13 @@ void check_media_type(const http::Request& request) {
           .status = 401});
 }
 
-struct AlgorithmRow {
-  std::string_view name;
-  crypto::KeyType key;
-};
-
-constexpr std::array kAlgorithmKeys = std::to_array<AlgorithmRow>({
-    {"RS256", crypto::KeyType::rsa},
-    {"ES256", crypto::KeyType::ec_p256},
-    {"ES384", crypto::KeyType::ec_p384},
-    {"ES512", crypto::KeyType::ec_p521},
-    {"EdDSA", crypto::KeyType::ed25519},
-});
-static_assert(std::ranges::equal(kAlgorithmKeys, crypto::kJwsAlgorithms, {}, &AlgorithmRow::name));
-
 // RFC 8555 section 6.2: the problem lists what would have been taken, so what the key policy
 // forbids is not in it.
 std::vector<std::string> algorithms_under(const crypto::KeyPolicy& policy) {
   std::vector<std::string> names;
-  for (const AlgorithmRow& row : kAlgorithmKeys) {
-    if (std::ranges::find(policy.allowed, row.key) != policy.allowed.end()) {
-      names.emplace_back(row.name);
+  for (const crypto::KeyTypeName& known : crypto::kKeyTypes) {
+    if (std::ranges::find(policy.allowed, known.type) != policy.allowed.end()) {
+      names.emplace_back(known.jws_algorithm);
     }
   }
   return names;

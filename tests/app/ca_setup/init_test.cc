@@ -360,11 +360,4 @@ TEST_CASE("root crl numbers upwards, keeps what was revoked and adds what is") {
   CHECK_NOTHROW(f.backend());
 }
 
-TEST_CASE("key kinds are known by name") {
-  CHECK(new_key_from("p384") == crypto::NewKey::p384);
-  CHECK(new_key_from("rsa3072") == crypto::NewKey::rsa3072);
-  CHECK_FALSE(new_key_from("P256"));
-  CHECK_FALSE(new_key_from("rsa1024"));
-}
-
 }  // namespace gatehouse::app
