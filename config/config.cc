@@ -76,13 +76,7 @@ void read_web(const JsonObject& root, web::WebOptions& web) {
     refuse(root, "path", "\"" + sanitize(web.path, 80) + "\" is not of the form /acme");
   }
   read_field(root, "allowed_hosts", web.allowed_hosts);
-  std::vector<std::string> proxies;
-  read_field(root, "trusted_proxies", proxies);
-  for (const std::string& text : proxies) {
-    auto prefix = IpPrefix::parse(text);
-    if (!prefix) refuse(root, "trusted_proxies", prefix.error());
-    web.trusted_proxies.push_back(*prefix);
-  }
+  read_field(root, "trusted_proxies", web.trusted_proxies);
   read_field(root, "terms_of_service", web.terms_of_service);
   read_field(root, "website", web.website);
   if (!web.website.empty() && !parse_url(web.website))

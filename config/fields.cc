@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 
@@ -51,6 +52,17 @@ void read_field(const JsonObject& object, std::string_view name, bool& target) {
 
 void read_field(const JsonObject& object, std::string_view name, std::vector<std::string>& target) {
   if (auto value = object.optional_strings(name)) target = std::move(*value);
+}
+
+void read_field(const JsonObject& object, std::string_view name, std::vector<IpPrefix>& target) {
+  const auto texts = object.optional_strings(name);
+  if (!texts) return;
+  target.clear();
+  for (const std::string& text : *texts) {
+    const auto prefix = IpPrefix::parse(text);
+    if (!prefix) refuse(object, name, prefix.error());
+    target.push_back(*prefix);
+  }
 }
 
 void read_port(const JsonObject& object, std::string_view name, std::uint16_t& target) {

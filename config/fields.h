@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 
 namespace gatehouse::config {
@@ -18,6 +19,8 @@ namespace gatehouse::config {
 void read_field(const JsonObject& object, std::string_view name, std::string& target);
 void read_field(const JsonObject& object, std::string_view name, bool& target);
 void read_field(const JsonObject& object, std::string_view name, std::vector<std::string>& target);
+// "10.0.0.0/8", or an address for itself alone.
+void read_field(const JsonObject& object, std::string_view name, std::vector<IpPrefix>& target);
 
 // An integer in min..max.
 template <class Number>

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
@@ -27,16 +26,6 @@ constexpr hours kDay{24};
 constexpr std::size_t kMaxProfiles = 64;
 constexpr std::size_t kMaxNameLength = 64;
 
-struct KeyTypeName {
-  std::string_view name;
-  crypto::KeyType type;
-};
-
-constexpr std::array<KeyTypeName, 5> kKeyTypes = {{{"rsa", crypto::KeyType::rsa},
-                                                   {"ec-p256", crypto::KeyType::ec_p256},
-                                                   {"ec-p384", crypto::KeyType::ec_p384},
-                                                   {"ec-p521", crypto::KeyType::ec_p521},
-                                                   {"ed25519", crypto::KeyType::ed25519}}};
 constexpr std::array<std::string_view, 3> kKeyUsages = {"digitalSignature", "keyEncipherment",
                                                         "keyAgreement"};
 
@@ -49,18 +38,16 @@ void check_words(const JsonObject& object, std::string_view name,
   }
 }
 
-std::vector<std::string_view> key_type_names() {
-  std::vector<std::string_view> names;
-  for (const KeyTypeName& known : kKeyTypes) names.push_back(known.name);
-  return names;
-}
-
-void check_prefixes(const JsonObject& object, std::string_view name,
-                    const std::vector<std::string>& prefixes) {
-  for (const std::string& text : prefixes) {
-    const auto prefix = IpPrefix::parse(text);
-    if (!prefix) refuse(object, name, prefix.error());
-  }
+// Nothing changes where the field is missing.
+void read_key_types(const JsonObject& object, std::string_view name,
+                    std::vector<crypto::KeyType>& types) {
+  const auto words = object.optional_strings(name);
+  if (!words) return;
+  std::vector<std::string_view> known;
+  for (const crypto::KeyTypeName& type : crypto::kKeyTypes) known.push_back(type.word);
+  check_words(object, name, *words, known);
+  types.clear();
+  for (const std::string& word : *words) types.push_back(crypto::key_type_from(word).value());
 }
 
 void check_extended_key_usages(const JsonObject& object, const std::vector<std::string>& usages) {
@@ -115,8 +102,7 @@ Profile read_profile(const JsonObject& object, const std::string& name) {
   check_words(object, "key_usages", profile.key_usages, {kKeyUsages.begin(), kKeyUsages.end()});
   read_field(object, "extended_key_usages", profile.extended_key_usages);
   check_extended_key_usages(object, profile.extended_key_usages);
-  read_field(object, "key_types", profile.key_types);
-  check_words(object, "key_types", profile.key_types, key_type_names());
+  read_key_types(object, "key_types", profile.key_types);
   read_field(object, "common_name", profile.common_name);
   read_field(object, "client_dates", profile.client_dates);
   read_field(object, "challenge_types", profile.challenge_types);
@@ -128,8 +114,6 @@ Profile read_profile(const JsonObject& object, const std::string& name) {
     read_identifiers(*identifiers, profile.identifiers);
   read_field(object, "allowed_addresses", profile.allowed_addresses);
   read_field(object, "denied_addresses", profile.denied_addresses);
-  check_prefixes(object, "allowed_addresses", profile.allowed_addresses);
-  check_prefixes(object, "denied_addresses", profile.denied_addresses);
   read_field(object, "backend", profile.backend);
   read_word<CaaMode>(object, "caa", profile.caa,
                      {{"enforce", CaaMode::enforce}, {"off", CaaMode::off}});
@@ -168,14 +152,8 @@ void read_key_policy(const JsonObject& root, std::string_view name, crypto::KeyP
   const auto object = root.optional_object(name);
   if (!object) return;
   object->only({"types", "rsa_min_bits", "rsa_max_bits"});
-  if (const auto types = object->optional_strings("types")) {
-    check_words(*object, "types", *types, key_type_names());
-    policy.allowed.clear();
-    for (const KeyTypeName& known : kKeyTypes) {
-      if (std::ranges::find(*types, known.name) != types->end())
-        policy.allowed.push_back(known.type);
-    }
-  }
+  read_key_types(*object, "types", policy.allowed);
+  std::ranges::sort(policy.allowed);  // hash_of() counts on one order, whatever the file has
   read_number(*object, "rsa_min_bits", policy.rsa_min_bits, 2048, 8192);
   read_number(*object, "rsa_max_bits", policy.rsa_max_bits, 2048, 8192);
   if (policy.rsa_max_bits < policy.rsa_min_bits)

@@ -48,12 +48,9 @@ bool denies(const std::string& rule, const Identifier& identifier) {
          (identifier.is_wildcard() && identifier.base().value == parent_of(to_lower(rule)));
 }
 
-bool in_any(const IpAddress& address, const std::vector<std::string>& prefixes) {
-  return std::ranges::any_of(prefixes, [&](const std::string& text) {
-    const auto prefix = IpPrefix::parse(text);
-    ACME_CHECK(prefix.has_value());  // why_unusable() has seen the policy before it came into force
-    return prefix->contains(address);
-  });
+bool in_any(const IpAddress& address, const std::vector<IpPrefix>& prefixes) {
+  return std::ranges::any_of(prefixes,
+                             [&](const IpPrefix& prefix) { return prefix.contains(address); });
 }
 
 bool is_public_suffix(const std::string& name) {
@@ -123,11 +120,6 @@ std::optional<std::string> why_no_suffix(const std::string& rule) {
   return std::nullopt;
 }
 
-std::optional<std::string> why_no_prefix(const std::string& rule) {
-  const auto prefix = IpPrefix::parse(rule);
-  return prefix ? std::nullopt : std::optional(prefix.error());
-}
-
 }  // namespace
 
 std::optional<std::string> why_refused(const Identifier& identifier,
@@ -146,13 +138,6 @@ std::optional<std::string> why_unusable(const IdentifierPolicy& policy) {
   for (const auto* rules : {&policy.allowed_dns, &policy.denied_dns}) {
     for (const std::string& rule : *rules) {
       if (auto why = why_no_suffix(rule)) {
-        return why;
-      }
-    }
-  }
-  for (const auto* rules : {&policy.allowed_ip, &policy.denied_ip}) {
-    for (const std::string& rule : *rules) {
-      if (auto why = why_no_prefix(rule)) {
         return why;
       }
     }

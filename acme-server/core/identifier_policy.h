@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "acme-server/base/ip_address.h"
 #include "acme-server/core/identifier.h"
 
 namespace gatehouse {
@@ -15,8 +16,8 @@ struct IdentifierPolicy {
   std::vector<std::string>
       allowed_dns;  // "corp.example": the name and all below; "*.corp.example": wildcards of it
   std::vector<std::string> denied_dns;  // same
-  std::vector<std::string> allowed_ip;  // CIDR
-  std::vector<std::string> denied_ip;
+  std::vector<IpPrefix> allowed_ip;
+  std::vector<IpPrefix> denied_ip;
   bool allow_ip = true;  // any ip identifier at all
   bool allow_wildcards = true;
   bool allow_single_label = true;  // "intranet": an internal CA's habit
@@ -30,8 +31,7 @@ struct IdentifierPolicy {
 std::optional<std::string> why_refused(const Identifier& identifier,
                                        const IdentifierPolicy& policy);
 
-// What is wrong with the rules themselves (not a suffix, not a CIDR), naming the rule; for
-// check-config.
+// What is wrong with the rules themselves, naming the rule that is no domain; for check-config.
 std::optional<std::string> why_unusable(const IdentifierPolicy& policy);
 
 }  // namespace gatehouse

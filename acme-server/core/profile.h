@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "acme-server/base/ip_address.h"
 #include "acme-server/core/identifier_policy.h"  // IWYU pragma: export
+#include "acme-server/crypto/jwk.h"
 
 namespace gatehouse {
 
@@ -22,9 +24,9 @@ struct Profile {
   std::vector<std::string> key_usages = {
       "digitalSignature"};  // keyEncipherment is added for RSA keys when asked for
   std::vector<std::string> extended_key_usages = {"serverAuth"};
-  std::vector<std::string> key_types = {
-      "rsa", "ec-p256", "ec-p384"};  // of certificates: rsa ec-p256 ec-p384 ec-p521 ed25519
-  bool common_name = false;          // the first dns identifier that fits in 64 characters
+  std::vector<crypto::KeyType> key_types = {crypto::KeyType::rsa, crypto::KeyType::ec_p256,
+                                            crypto::KeyType::ec_p384};  // of certificates
+  bool common_name = false;  // the first dns identifier that fits in 64 characters
   bool client_dates =
       true;  // notBefore and notAfter of newOrder are honoured within `validity`; else refused
   std::vector<std::string> challenge_types = {
@@ -36,8 +38,8 @@ struct Profile {
       true;  // a valid one of the same account, identifier and profile serves a new order
   std::size_t max_identifiers = 100;
   IdentifierPolicy identifiers;
-  // CIDR prefixes for the egress gate; see net/address_policy.h. Text here, parsed there.
-  std::vector<std::string> allowed_addresses, denied_addresses;
+  // Where validation may connect to, besides the built-in rules of net/address_policy.h.
+  std::vector<IpPrefix> allowed_addresses, denied_addresses;
   std::string backend = "local";  // which backend issues
   CaaMode caa = CaaMode::enforce;
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,16 +92,6 @@ const std::vector<ParsedRange>& metadata_services() {
   return kParsed;
 }
 
-std::vector<IpPrefix> parse_rules(const std::vector<std::string>& texts) {
-  std::vector<IpPrefix> prefixes;
-  for (const std::string& text : texts) {
-    const auto prefix = IpPrefix::parse(text);
-    if (!prefix) throw std::runtime_error("addresses of a profile: " + prefix.error());
-    prefixes.push_back(*prefix);
-  }
-  return prefixes;
-}
-
 // The length of the longest of `prefixes` that holds `address`, or -1.
 int longest(const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
   int best = -1;
@@ -114,17 +103,14 @@ int longest(const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
 
 }  // namespace
 
-AddressPolicy::AddressPolicy(const AddressPolicyOptions& options)
-    : allowed_(parse_rules(options.allowed)), denied_(parse_rules(options.denied)) {}
-
 std::optional<std::string> AddressPolicy::why_denied(const IpAddress& address) const {
   const std::string text = address.to_string();
   for (const ParsedRange& service : metadata_services()) {
     if (service.prefix.contains(address)) return text + " is a cloud metadata service";
   }
 
-  const int allowed = longest(allowed_, address);
-  const int denied = longest(denied_, address);
+  const int allowed = longest(profile_.allowed, address);
+  const int denied = longest(profile_.denied, address);
   const ParsedRange* special = nullptr;
   for (const ParsedRange& range : denied_ranges()) {
     if (range.prefix.contains(address) &&

@@ -4,16 +4,17 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/ip_address.h"
 
 namespace gatehouse::net {
 
-// A profile's own rules, as text. They stand beside the built-in ones: see AddressPolicy.
+// A profile's own rules, which stand beside the built-in ones: see AddressPolicy.
 struct AddressPolicyOptions {
-  std::vector<std::string> allowed;
-  std::vector<std::string> denied;
+  std::vector<IpPrefix> allowed;
+  std::vector<IpPrefix> denied;
 
   friend bool operator==(const AddressPolicyOptions&, const AddressPolicyOptions&) = default;
 };
@@ -27,16 +28,15 @@ struct AddressPolicyOptions {
 class AddressPolicy {
  public:
   AddressPolicy() = default;
-  // Throws std::runtime_error naming the rule that is no prefix.
-  explicit AddressPolicy(const AddressPolicyOptions& options);
+
+  explicit AddressPolicy(AddressPolicyOptions options) : profile_(std::move(options)) {}
 
   // Nothing when `address` may be connected to, else why not: "127.0.0.1 is a loopback address". An
   // IPv6 address that carries an IPv4 one must pass in both forms.
   std::optional<std::string> why_denied(const IpAddress& address) const;
 
  private:
-  std::vector<IpPrefix> allowed_;
-  std::vector<IpPrefix> denied_;
+  AddressPolicyOptions profile_;
 };
 
 }  // namespace gatehouse::net

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "tests/support/prefixes.h"
+
 namespace gatehouse {
 namespace {
 
@@ -87,8 +89,8 @@ TEST_CASE("a denial wins over an allowance, and over a wildcard that would serve
 
 TEST_CASE("addresses are allowed and denied by prefix") {
   const IdentifierPolicy policy = policy_with([](auto& p) {
-    p.allowed_ip = {"10.0.0.0/8", "2001:db8::/32", "64:ff9b::/96"};
-    p.denied_ip = {"10.1.0.0/16"};
+    p.allowed_ip = testing::prefixes({"10.0.0.0/8", "2001:db8::/32", "64:ff9b::/96"});
+    p.denied_ip = testing::prefixes({"10.1.0.0/16"});
   });
   check({{policy, "10.0.0.1", true},
          {policy, "10.1.0.1", false},
@@ -134,9 +136,6 @@ TEST_CASE("a rule that means nothing is named") {
       {policy_with([](auto& p) { p.denied_dns = {"a.*.test"}; }), "a.*.test"},
       {policy_with([](auto& p) { p.denied_dns = {""}; }), "\"\""},
       {policy_with([](auto& p) { p.allowed_dns = {".a.test"}; }), ".a.test"},
-      {policy_with([](auto& p) { p.allowed_ip = {"10.0.0.0/33"}; }), "10.0.0.0/33"},
-      {policy_with([](auto& p) { p.denied_ip = {"10.0.0.1/8"}; }), "10.0.0.1/8"},
-      {policy_with([](auto& p) { p.denied_ip = {"a.test"}; }), "a.test"},
   };
   for (const Unusable& row : rows) {
     const auto why = why_unusable(row.policy);
@@ -145,7 +144,7 @@ TEST_CASE("a rule that means nothing is named") {
   }
   CHECK_FALSE(why_unusable(policy_with([](auto& p) {
     p.allowed_dns = {"*.a.test", "internal"};
-    p.denied_ip = {"::1"};
+    p.denied_ip = testing::prefixes({"::1"});
   })));
 }
 

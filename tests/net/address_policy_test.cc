@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include "tests/support/prefixes.h"
+
 namespace gatehouse::net {
 
 namespace {
@@ -68,7 +70,8 @@ TEST_CASE("public and private addresses next to the special ones may be connecte
 }
 
 TEST_CASE("the reason names the address and what it is") {
-  const AddressPolicy policy({.allowed = {"2002::/16"}, .denied = {"10.9.0.0/16"}});
+  const AddressPolicy policy(
+      {.allowed = testing::prefixes({"2002::/16"}), .denied = testing::prefixes({"10.9.0.0/16"})});
   const auto why = [&](std::string_view text) {
     return policy.why_denied(IpAddress::parse(text).value()).value_or("(allowed)");
   };
@@ -82,21 +85,30 @@ TEST_CASE("the reason names the address and what it is") {
 }
 
 TEST_CASE("loopback is opened by a prefix that names it and by no wider one") {
-  CHECK_FALSE(allows(AddressPolicy({.allowed = {"0.0.0.0/0", "::/0"}, .denied = {}}), "127.0.0.1"));
-  CHECK_FALSE(allows(AddressPolicy({.allowed = {"0.0.0.0/0", "::/0"}, .denied = {}}), "::1"));
-  CHECK_FALSE(allows(AddressPolicy({.allowed = {"126.0.0.0/7"}, .denied = {}}), "127.0.0.1"));
-  CHECK_FALSE(allows(AddressPolicy({.allowed = {"127.0.0.2"}, .denied = {}}), "127.0.0.1"));
-  CHECK_FALSE(allows(AddressPolicy({.allowed = {"127.0.0.0/8"}, .denied = {}}), "::1"));
-  CHECK(allows(AddressPolicy({.allowed = {"127.0.0.0/8"}, .denied = {}}), "127.0.0.1"));
-  CHECK(allows(AddressPolicy({.allowed = {"127.0.0.1"}, .denied = {}}), "127.0.0.1"));
-  CHECK(allows(AddressPolicy({.allowed = {"::1"}, .denied = {}}), "::1"));
+  CHECK_FALSE(
+      allows(AddressPolicy({.allowed = testing::prefixes({"0.0.0.0/0", "::/0"}), .denied = {}}),
+             "127.0.0.1"));
+  CHECK_FALSE(allows(
+      AddressPolicy({.allowed = testing::prefixes({"0.0.0.0/0", "::/0"}), .denied = {}}), "::1"));
+  CHECK_FALSE(allows(AddressPolicy({.allowed = testing::prefixes({"126.0.0.0/7"}), .denied = {}}),
+                     "127.0.0.1"));
+  CHECK_FALSE(allows(AddressPolicy({.allowed = testing::prefixes({"127.0.0.2"}), .denied = {}}),
+                     "127.0.0.1"));
+  CHECK_FALSE(
+      allows(AddressPolicy({.allowed = testing::prefixes({"127.0.0.0/8"}), .denied = {}}), "::1"));
+  CHECK(allows(AddressPolicy({.allowed = testing::prefixes({"127.0.0.0/8"}), .denied = {}}),
+               "127.0.0.1"));
+  CHECK(allows(AddressPolicy({.allowed = testing::prefixes({"127.0.0.1"}), .denied = {}}),
+               "127.0.0.1"));
+  CHECK(allows(AddressPolicy({.allowed = testing::prefixes({"::1"}), .denied = {}}), "::1"));
 }
 
 TEST_CASE("cloud metadata stays closed whatever the profile says, in every spelling") {
   const AddressPolicy policy(
-      {.allowed = {"169.254.0.0/16", "169.254.169.254", "169.254.170.2", "fd00:ec2::254",
-                   "fd00::/8", "100.100.100.200", "168.63.129.16", "::ffff:0:0/96", "64:ff9b::/96",
-                   "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"},
+      {.allowed =
+           testing::prefixes({"169.254.0.0/16", "169.254.169.254", "169.254.170.2", "fd00:ec2::254",
+                              "fd00::/8", "100.100.100.200", "168.63.129.16", "::ffff:0:0/96",
+                              "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"}),
        .denied = {}});
   for (const std::string_view text :
        {"169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254",
@@ -112,8 +124,8 @@ TEST_CASE("cloud metadata stays closed whatever the profile says, in every spell
 
 TEST_CASE("an address that carries an IPv4 one must pass in both forms") {
   const AddressPolicy policy(
-      {.allowed = {"64:ff9b::/96", "2002::/16", "::ffff:0:0/96", "2001::/32"},
-       .denied = {"10.0.0.0/8"}});
+      {.allowed = testing::prefixes({"64:ff9b::/96", "2002::/16", "::ffff:0:0/96", "2001::/32"}),
+       .denied = testing::prefixes({"10.0.0.0/8"})});
   CHECK(allows(policy, "64:ff9b::8.8.8.8"));
   CHECK(allows(policy, "64:ff9b::192.168.1.1"));
   CHECK(allows(policy, "2002:808:808::1"));
@@ -128,27 +140,21 @@ TEST_CASE("an address that carries an IPv4 one must pass in both forms") {
 }
 
 TEST_CASE("the longest prefix decides, and of equals the denial") {
-  const AddressPolicy only_ten({.allowed = {"10.0.0.0/8"}, .denied = {"0.0.0.0/0", "::/0"}});
+  const AddressPolicy only_ten({.allowed = testing::prefixes({"10.0.0.0/8"}),
+                                .denied = testing::prefixes({"0.0.0.0/0", "::/0"})});
   CHECK(allows(only_ten, "10.1.2.3"));
   CHECK_FALSE(allows(only_ten, "192.168.1.1"));
   CHECK_FALSE(allows(only_ten, "8.8.8.8"));
   CHECK_FALSE(allows(only_ten, "fd00::1"));
   CHECK_FALSE(allows(only_ten, "2606:4700::1111"));
 
-  const AddressPolicy but_one({.allowed = {}, .denied = {"10.0.0.5"}});
+  const AddressPolicy but_one({.allowed = {}, .denied = testing::prefixes({"10.0.0.5"})});
   CHECK_FALSE(allows(but_one, "10.0.0.5"));
   CHECK(allows(but_one, "10.0.0.6"));
 
-  CHECK_FALSE(
-      allows(AddressPolicy({.allowed = {"10.0.0.0/8"}, .denied = {"10.0.0.0/8"}}), "10.0.0.1"));
-}
-
-TEST_CASE("a rule that is no prefix is the operator's error, with its text") {
-  CHECK_THROWS_WITH_AS(
-      AddressPolicy({.allowed = {"10.0.0.0/33"}, .denied = {}}),
-      "addresses of a profile: \"10.0.0.0/33\" is not a prefix: its length must be 0..32",
-      std::runtime_error);
-  CHECK_THROWS_AS(AddressPolicy({.allowed = {}, .denied = {"localhost"}}), std::runtime_error);
+  CHECK_FALSE(allows(AddressPolicy({.allowed = testing::prefixes({"10.0.0.0/8"}),
+                                    .denied = testing::prefixes({"10.0.0.0/8"})}),
+                     "10.0.0.1"));
 }
 
 }  // namespace gatehouse::net

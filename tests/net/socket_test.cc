@@ -10,6 +10,7 @@
 #include "acme-server/net/tls_stream.h"
 #include "tests/support/fake_resolver.h"
 #include "tests/support/loopback_server.h"
+#include "tests/support/prefixes.h"
 #include "tests/support/tls_peer.h"
 
 namespace gatehouse::net {
@@ -199,7 +200,7 @@ TEST_CASE("a redirect to https needs no certificate that anybody trusts") {
     Trail trail;
     const HttpGet get{
         .url = parse_url("http://a.test:" + std::to_string(plain.port()) + "/x").value(),
-        .policy = AddressPolicy({.allowed = {"127.0.0.1"}, .denied = {}}),
+        .policy = AddressPolicy({.allowed = testing::prefixes({"127.0.0.1"}), .denied = {}}),
         .user_agent = "Test",
         .max_body = 100,
         .ports = {plain.port(), secure.port()}};

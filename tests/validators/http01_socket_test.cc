@@ -8,6 +8,7 @@
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/socket_dialer.h"
 #include "tests/support/dns_server.h"
+#include "tests/support/prefixes.h"
 #include "tests/support/tls_peer.h"
 #include "validators/http01.h"
 
@@ -46,7 +47,8 @@ struct World {
   }
 };
 
-const net::AddressPolicyOptions kLoopback = {.allowed = {"127.0.0.1"}, .denied = {}};
+const net::AddressPolicyOptions kLoopback = {.allowed = testing::prefixes({"127.0.0.1"}),
+                                             .denied = {}};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 
 #include "tests/support/fake_dialer.h"
 #include "tests/support/fake_resolver.h"
+#include "tests/support/prefixes.h"
 
 namespace gatehouse::validators {
 
@@ -252,8 +253,11 @@ TEST_CASE("the profile decides which addresses validation reaches") {
   world.resolver.add_address("local.test", "127.0.0.1");
   world.dialer.answer("127.0.0.1:80", ok(kKeyAuthorization));
   world.dialer.answer("10.0.0.1:80", ok(kKeyAuthorization));
-  CHECK_FALSE(world.validate(dns("local.test"), {.allowed = {"127.0.0.1"}, .denied = {}}).problem);
-  CHECK(world.validate(dns("a.test"), {.allowed = {}, .denied = {"10.0.0.0/8"}}).problem);
+  CHECK_FALSE(
+      world.validate(dns("local.test"), {.allowed = testing::prefixes({"127.0.0.1"}), .denied = {}})
+          .problem);
+  CHECK(world.validate(dns("a.test"), {.allowed = {}, .denied = testing::prefixes({"10.0.0.0/8"})})
+            .problem);
 }
 
 TEST_CASE("the port and the redirect ports are the configured ones") {

@@ -18,6 +18,7 @@
 #include "tests/support/fake_resolver.h"
 #include "tests/support/net_namespace.h"
 #include "tests/support/not_run.h"
+#include "tests/support/prefixes.h"
 #include "tests/support/tls_alpn_peer.h"
 #include "validators/dns01.h"
 #include "validators/http01.h"
@@ -386,16 +387,24 @@ TEST_CASE("IPv6: a profile's own rules hold on the wire") {
     const Site loopback(IpAddress::parse("::1").value());
     PacketWatch watch;
     World world;
-    CHECK(world.http(ip("fd00:1::1"), {.allowed = {}, .denied = {"fd00:1::/64"}}).problem);
-    CHECK(world.http(ip("fd00:1::1"), {.allowed = {"fd00:1::/32"}, .denied = {"fd00:1::/64"}})
+    CHECK(world.http(ip("fd00:1::1"), {.allowed = {}, .denied = testing::prefixes({"fd00:1::/64"})})
               .problem);
-    CHECK(world.http(ip("::1"), {.allowed = {"::/0"}, .denied = {}}).problem);
-    CHECK(world.http(ip("fd00:ec2::254"), {.allowed = {"fd00:ec2::254"}, .denied = {}}).problem);
+    CHECK(world
+              .http(ip("fd00:1::1"), {.allowed = testing::prefixes({"fd00:1::/32"}),
+                                      .denied = testing::prefixes({"fd00:1::/64"})})
+              .problem);
+    CHECK(world.http(ip("::1"), {.allowed = testing::prefixes({"::/0"}), .denied = {}}).problem);
+    CHECK(world
+              .http(ip("fd00:ec2::254"),
+                    {.allowed = testing::prefixes({"fd00:ec2::254"}), .denied = {}})
+              .problem);
     CHECK(watch.destinations() == Texts{});
     CHECK(site.visits() + loopback.visits() == 0);
-    CHECK(detail_of(world.http(ip("::1"), {.allowed = {"::1"}, .denied = {}})) == "");
-    CHECK(detail_of(world.http(ip("fd00:1::1"),
-                               {.allowed = {"fd00:1::1"}, .denied = {"fd00::/8"}})) == "");
+    CHECK(detail_of(world.http(ip("::1"), {.allowed = testing::prefixes({"::1"}), .denied = {}})) ==
+          "");
+    CHECK(detail_of(world.http(ip("fd00:1::1"), {.allowed = testing::prefixes({"fd00:1::1"}),
+                                                 .denied = testing::prefixes({"fd00::/8"})})) ==
+          "");
     CHECK(site.visits() == 1);
     CHECK(loopback.visits() == 1);
   });

@@ -11,6 +11,7 @@
 #include "tests/support/fake_dialer.h"
 #include "tests/support/fake_resolver.h"
 #include "tests/support/loopback_server.h"
+#include "tests/support/prefixes.h"
 #include "tests/support/tls_alpn_peer.h"
 
 namespace gatehouse::validators {
@@ -30,7 +31,8 @@ const std::string kKeyAuthorization = "token.thumbprint";
 const crypto::Sha256 kDigest = crypto::sha256(kKeyAuthorization);
 const Identifier kName = {IdentifierType::dns, "a.test"};
 
-const net::AddressPolicyOptions kLoopback = {.allowed = {"127.0.0.1"}, .denied = {}};
+const net::AddressPolicyOptions kLoopback = {.allowed = testing::prefixes({"127.0.0.1"}),
+                                             .denied = {}};
 
 struct World {
   testing::FakeResolver resolver;

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "acme-server/app/server/preflight.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 #include "validators/http01.h"
 #include "validators/tls_alpn01.h"
@@ -50,16 +51,23 @@ std::string print_dnssec(const net::DnssecOptions& dnssec) {
   return "";
 }
 
+// "10.0.0.0/8, 192.0.2.7/32"
+std::string list_of(const std::vector<IpPrefix>& prefixes) {
+  std::vector<std::string> texts;
+  for (const IpPrefix& prefix : prefixes) texts.push_back(prefix.to_string());
+  return join(texts, ", ");
+}
+
 std::string print_egress(const Profile& profile) {
   std::string line =
       "profile " + profile.name +
       ": validation connects anywhere but to loopback, link-local, multicast, reserved "
       "and metadata addresses";
   if (!profile.allowed_addresses.empty()) {
-    line += "; allowed besides: " + join(profile.allowed_addresses, ", ");
+    line += "; allowed besides: " + list_of(profile.allowed_addresses);
   }
   if (!profile.denied_addresses.empty()) {
-    line += "; denied besides: " + join(profile.denied_addresses, ", ");
+    line += "; denied besides: " + list_of(profile.denied_addresses);
   }
   return line;
 }

@@ -28,22 +28,11 @@
 namespace gatehouse::service {
 namespace {
 
-// As profiles spell key types.
-std::string_view name_of(crypto::KeyType type) {
-  switch (type) {
-    case crypto::KeyType::rsa:
-      return "rsa";
-    case crypto::KeyType::ec_p256:
-      return "ec-p256";
-    case crypto::KeyType::ec_p384:
-      return "ec-p384";
-    case crypto::KeyType::ec_p521:
-      return "ec-p521";
-    case crypto::KeyType::ed25519:
-      return "ed25519";
-  }
-  ACME_CHECK(false);
-  return {};
+// "rsa, ec-p256"
+std::string list_of(const std::vector<crypto::KeyType>& types) {
+  std::vector<std::string> words;
+  for (const crypto::KeyType type : types) words.emplace_back(crypto::to_string(type));
+  return join(words, ", ");
 }
 
 void check_key(ByteView spki, const Profile& profile, const crypto::KeyPolicy& policy) {
@@ -51,10 +40,10 @@ void check_key(ByteView spki, const Profile& profile, const crypto::KeyPolicy& p
   if (!key) {
     reject(ProblemType::badCSR, "The CSR's key is of a type that this CA does not issue for.");
   }
-  if (std::ranges::find(profile.key_types, name_of(key->type)) == profile.key_types.end()) {
-    reject(ProblemType::badCSR, "The CSR's key is of type " + std::string(name_of(key->type)) +
-                                    "; profile " + profile.name + " takes " +
-                                    join(profile.key_types, ", ") + ".");
+  if (std::ranges::find(profile.key_types, key->type) == profile.key_types.end()) {
+    reject(ProblemType::badCSR, "The CSR's key is of type " +
+                                    std::string(crypto::to_string(key->type)) + "; profile " +
+                                    profile.name + " takes " + list_of(profile.key_types) + ".");
   }
   if (const std::optional<std::string> why = crypto::why_refused(*key, policy)) {
     reject(ProblemType::badCSR, "The CSR's key is refused: " + *why);

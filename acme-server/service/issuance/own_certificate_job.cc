@@ -49,12 +49,12 @@ constexpr std::size_t kHashDigits = 64;
 
 // The lightest key that clients everywhere take and the profile allows.
 crypto::NewKey key_kind_for(const Profile& profile) {
-  const auto allows = [&](std::string_view type) {
+  const auto allows = [&](crypto::KeyType type) {
     return std::ranges::find(profile.key_types, type) != profile.key_types.end();
   };
-  if (allows("ec-p256")) return crypto::NewKey::p256;
-  if (allows("ec-p384")) return crypto::NewKey::p384;
-  if (allows("rsa")) return crypto::NewKey::rsa2048;
+  if (allows(crypto::KeyType::ec_p256)) return crypto::NewKey::p256;
+  if (allows(crypto::KeyType::ec_p384)) return crypto::NewKey::p384;
+  if (allows(crypto::KeyType::rsa)) return crypto::NewKey::rsa2048;
   throw std::runtime_error(
       "profile \"" + profile.name +
       "\" allows no key that this server can make for its own certificate; add "

@@ -17,6 +17,7 @@
 #include "ca-backends/registry.h"
 #include "config/config.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/prefixes.h"
 #include "tests/support/seeded_entropy.h"
 #include "tests/support/test_database.h"
 
@@ -229,7 +230,7 @@ TEST_CASE("the config that init writes is one the server takes, and makes a back
   CHECK(config.public_url == options.public_url);
   const IdentifierPolicy& names = config.policy.profile("")->identifiers;
   CHECK(names.allowed_dns == std::vector<std::string>{"corp.test", "*.corp.test"});
-  CHECK(names.allowed_ip == options.permitted_ip);
+  CHECK(names.allowed_ip == testing::prefixes(options.permitted_ip));
   REQUIRE(config.public_files.size() == 1);
   CHECK(std::get<http::TcpAddress>(config.public_files.front().listener.address).port == 8080);
 

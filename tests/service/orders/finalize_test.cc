@@ -245,7 +245,7 @@ TEST_CASE("no account's key is certified, whatever its directory and status, and
 
 TEST_CASE("a key that the profile or the key policy does not take is badCSR") {
   service::Policy rsa_only = TestServices::default_policy();
-  rsa_only.profiles.at("default").key_types = {"rsa"};
+  rsa_only.profiles.at("default").key_types = {crypto::KeyType::rsa};
   service::Policy no_p256 = TestServices::default_policy();
   no_p256.certificate_keys.allowed = {crypto::KeyType::rsa};
   for (const service::Policy& policy : {rsa_only, no_p256}) {
