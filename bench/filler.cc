@@ -78,7 +78,6 @@ Order Filler::add_order(store::Tx& tx, std::size_t number, Instant at) {
                                     .directory = directory_,
                                     .account = account,
                                     .identifier = name,
-                                    .wildcard = false,
                                     .profile = "default",
                                     .status = AuthorizationStatus::valid,
                                     .expires = at + std::chrono::days(10),

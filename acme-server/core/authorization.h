@@ -35,8 +35,7 @@ struct Authorization {
   AuthorizationId id;
   DirectoryId directory;
   AccountId account;
-  Identifier identifier;  // never with "*."
-  bool wildcard = false;  // made for "*." + identifier
+  Identifier identifier;  // as ordered: a wildcard has its "*."
   std::string profile;    // whose challenge types and egress rules it was made under
   AuthorizationStatus status = AuthorizationStatus::pending;
   Instant expires;

@@ -21,8 +21,13 @@ struct Identifier {
 
   bool is_wildcard() const { return type == IdentifierType::dns && value.starts_with("*."); }
 
-  // The name without "*.": what an authorization is for.
+  // The name without "*.": what is proven, and what an authorization shows (RFC 8555 section
+  // 7.1.4).
   Identifier base() const { return is_wildcard() ? Identifier{type, value.substr(2)} : *this; }
+
+  // The wildcard of a dns name that is none. For what reads the two parts from outside; a value
+  // here is kept as it was ordered.
+  Identifier wildcard() const { return {type, "*." + value}; }
 
   friend auto operator<=>(const Identifier&, const Identifier&) = default;
 };

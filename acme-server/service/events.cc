@@ -46,8 +46,8 @@ store::AuditEvent event_of(std::string_view kind, const Authorization& authoriza
   event.directory = authorization.directory;
   event.account = authorization.account;
   event.authorization = authorization.id;
-  event.details["identifier"] = authorization.identifier.value;
-  event.details["wildcard"] = authorization.wildcard;
+  event.details["identifier"] = authorization.identifier.base().value;
+  event.details["wildcard"] = authorization.identifier.is_wildcard();
   return event;
 }
 

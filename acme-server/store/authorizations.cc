@@ -36,7 +36,7 @@ Authorization authorization_of(sql::Connection& connection, const sql::Row& row)
   authorization.directory = DirectoryId(row.text(1));
   authorization.account = AccountId(row.text(2));
   authorization.identifier = identifier_at(row, 3);
-  authorization.wildcard = row.integer(5) != 0;
+  if (row.integer(5) != 0) authorization.identifier = authorization.identifier.wildcard();
   authorization.profile = row.text(6);
   authorization.status =
       known("authorization status", row.text(7), authorization_status_from(row.text(7)));
@@ -98,14 +98,15 @@ void update_challenge(sql::Connection& connection, const Challenge& challenge) {
 
 void Authorizations::insert(const Authorization& authorization) {
   ACME_CHECK(authorization.status != AuthorizationStatus::expired);  // derived, never stored
+  const Identifier base = authorization.identifier.base();
   connection_.execute(
       "INSERT INTO authorizations (id, directory, account_id, identifier_type, identifier_value, "
       "wildcard, profile, status, expires_at, created_at, caa_checked_at) "
       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-      params(authorization.id, authorization.directory, authorization.account,
-             to_string(authorization.identifier.type), authorization.identifier.value,
-             authorization.wildcard, authorization.profile, to_string(authorization.status),
-             authorization.expires, authorization.created, authorization.caa_checked));
+      params(authorization.id, authorization.directory, authorization.account, to_string(base.type),
+             base.value, authorization.identifier.is_wildcard(), authorization.profile,
+             to_string(authorization.status), authorization.expires, authorization.created,
+             authorization.caa_checked));
   std::int64_t position = 0;
   for (const Challenge& challenge : authorization.challenges) {
     connection_.execute(
@@ -172,8 +173,9 @@ std::vector<Authorization> Authorizations::of_order(const OrderId& order) {
 }
 
 std::optional<Authorization> Authorizations::reusable(const AccountId& account,
-                                                      const Identifier& identifier, bool wildcard,
+                                                      const Identifier& identifier,
                                                       const std::string& profile, Instant until) {
+  const Identifier base = identifier.base();
   return first(
       connection_,
       connection_.query(
@@ -182,7 +184,7 @@ std::optional<Authorization> Authorizations::reusable(const AccountId& account,
           "WHERE account_id = $1 AND identifier_type = $2 AND identifier_value = $3 "
           "AND wildcard = $4 AND profile = $5 AND status = $6 AND expires_at >= $7 "
           "ORDER BY expires_at DESC, id LIMIT 1",
-          params(account, to_string(identifier.type), identifier.value, wildcard, profile,
+          params(account, to_string(base.type), base.value, identifier.is_wildcard(), profile,
                  to_string(AuthorizationStatus::valid), until)));
 }
 

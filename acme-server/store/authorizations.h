@@ -27,11 +27,10 @@ class Authorizations {
   std::vector<Authorization> of_order(const OrderId& order);
 
   // A valid one of the account for this identifier that stays so until `until`, made under
-  // `profile`: for reuse.
+  // `profile`: for reuse. A wildcard identifier needs one made for the wildcard, here and below.
   std::optional<Authorization> reusable(const AccountId& account, const Identifier& identifier,
-                                        bool wildcard, const std::string& profile, Instant until);
-  // Whether the account holds a valid one for `identifier` at `now` (RFC 8555 section 7.6); a
-  // wildcard identifier needs one made for the wildcard.
+                                        const std::string& profile, Instant until);
+  // Whether the account holds a valid one for `identifier` at `now` (RFC 8555 section 7.6).
   bool has_valid(const AccountId& account, const Identifier& identifier, Instant now);
 
   // How many challenges of the account are processing in authorizations that are pending at `now`:

@@ -159,12 +159,13 @@ TEST_CASE("a refusal shows hostile text in a harmless form") {
   }
 }
 
-TEST_CASE("an authorization is for the name below the wildcard") {
+TEST_CASE("a wildcard and the name below it lead to each other") {
   const Identifier wildcard{.type = IdentifierType::dns, .value = "*.a.test"};
   CHECK(wildcard.is_wildcard());
   CHECK(wildcard.base() == Identifier{.type = IdentifierType::dns, .value = "a.test"});
   CHECK_FALSE(wildcard.base().is_wildcard());
   CHECK(wildcard.base().base() == wildcard.base());
+  CHECK(wildcard.base().wildcard() == wildcard);
 }
 
 TEST_CASE("names of a CSR are folded as those of orders are") {

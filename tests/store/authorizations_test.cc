@@ -13,7 +13,7 @@ const AccountId kStranger("account-stranger");
 
 Authorization full_authorization(const AccountId& account) {
   Authorization authorization = sample_authorization("1", account, "a.test");
-  authorization.wildcard = true;
+  authorization.identifier = authorization.identifier.wildcard();
   authorization.challenges[0].status = ChallengeStatus::processing;
   authorization.challenges[0].attempts = 2;
   authorization.challenges[0].next_attempt = kNoon + seconds(30);
@@ -165,16 +165,16 @@ void reuse_asks_for_everything(TestStore& store) {
     tx.accounts().insert(account);
     tx.accounts().insert(other);
     authorizations.insert(held);
-    CHECK(authorizations.reusable(account.id, name, false, "default", kNoon + hours(10)) == held);
+    CHECK(authorizations.reusable(account.id, name, "default", kNoon + hours(10)) == held);
     authorizations.insert(longer);
     authorizations.insert(pending);
-    CHECK(authorizations.reusable(account.id, name, false, "default", kNoon) == longer);
-    CHECK_FALSE(authorizations.reusable(account.id, name, false, "default",
-                                        kNoon + hours(20) + seconds(1)));
-    CHECK_FALSE(authorizations.reusable(other.id, name, false, "default", kNoon));
-    CHECK_FALSE(authorizations.reusable(account.id, name, true, "default", kNoon));
-    CHECK_FALSE(authorizations.reusable(account.id, name, false, "other-profile", kNoon));
-    CHECK_FALSE(authorizations.reusable(account.id, pending.identifier, false, "default", kNoon));
+    CHECK(authorizations.reusable(account.id, name, "default", kNoon) == longer);
+    CHECK_FALSE(
+        authorizations.reusable(account.id, name, "default", kNoon + hours(20) + seconds(1)));
+    CHECK_FALSE(authorizations.reusable(other.id, name, "default", kNoon));
+    CHECK_FALSE(authorizations.reusable(account.id, name.wildcard(), "default", kNoon));
+    CHECK_FALSE(authorizations.reusable(account.id, name, "other-profile", kNoon));
+    CHECK_FALSE(authorizations.reusable(account.id, pending.identifier, "default", kNoon));
   });
 }
 
@@ -184,7 +184,7 @@ void has_valid_tells_wildcards_apart(TestStore& store) {
   plain.status = AuthorizationStatus::valid;
   Authorization wild = sample_authorization("2", account.id, "w.test");
   wild.status = AuthorizationStatus::valid;
-  wild.wildcard = true;
+  wild.identifier = wild.identifier.wildcard();
   store->write([&](store::Tx& tx) {
     store::Authorizations authorizations = tx.authorizations();
     tx.accounts().insert(account);

@@ -33,10 +33,6 @@ std::string print(const Problem& problem) {
   return text;
 }
 
-std::string name_of(const Authorization& authorization) {
-  return (authorization.wildcard ? "*." : "") + authorization.identifier.value;
-}
-
 std::string tries(std::int64_t count) {
   return std::to_string(count) + (count == 1 ? " try" : " tries");
 }
@@ -50,7 +46,7 @@ const store::JobState* validation_of(const OrderDiagnosis& diagnosis,
 
 std::string why_processing(const OrderDiagnosis& diagnosis, const Authorization& authorization,
                            const Challenge& challenge) {
-  std::string text = name_of(authorization) + ": " + challenge.type + " is being proven, " +
+  std::string text = authorization.identifier.value + ": " + challenge.type + " is being proven, " +
                      tries(challenge.attempts) + " so far";
   const store::JobState* job = validation_of(diagnosis, challenge.id);
   if (job == nullptr) {
@@ -75,14 +71,15 @@ std::string why_pending(const OrderDiagnosis& diagnosis, const Authorization& au
     }
     types.push_back(challenge.type);
   }
-  return name_of(authorization) + ": waits for the client to say which challenge is ready (" +
-         join(types, ", ") + "), until " + to_rfc3339(authorization.expires) + ".";
+  return authorization.identifier.value +
+         ": waits for the client to say which challenge is ready (" + join(types, ", ") +
+         "), until " + to_rfc3339(authorization.expires) + ".";
 }
 
 std::string why_lost(const Authorization& authorization, Instant now) {
   const AuthorizationStatus status = status_of(authorization, now);
   std::string text =
-      name_of(authorization) + ": its authorization is " + std::string(to_string(status));
+      authorization.identifier.value + ": its authorization is " + std::string(to_string(status));
   if (status == AuthorizationStatus::expired) {
     return text + " since " + to_rfc3339(authorization.expires) +
            "; the client did not finish in time.";

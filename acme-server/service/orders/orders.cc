@@ -117,8 +117,7 @@ std::vector<Authorization> draft_authorizations(Context& context, const Account&
     Authorization draft{.id = AuthorizationId(random_row_id(context.entropy, now)),
                         .directory = account.directory,
                         .account = account.id,
-                        .identifier = identifier.base(),
-                        .wildcard = identifier.is_wildcard(),
+                        .identifier = identifier,
                         .profile = profile.name,
                         .expires = {},
                         .created = {},
@@ -144,7 +143,7 @@ std::optional<Authorization> find_reusable(store::Tx& tx, const Authorization& d
     return std::nullopt;
   }
   std::optional<Authorization> found = tx.authorizations().reusable(
-      draft.account, draft.identifier, draft.wildcard, draft.profile, tx.now() + kReuseMargin);
+      draft.account, draft.identifier, draft.profile, tx.now() + kReuseMargin);
   if (found && why_unproven(*found, profile, validators)) {
     found.reset();
   }

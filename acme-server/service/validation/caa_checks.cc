@@ -42,12 +42,6 @@ std::string_view verdict_of(const CaaCheck& check) {
   return is_forbidden(check) ? "forbidden" : "unknown";
 }
 
-Identifier ordered_name(const Authorization& authorization) {
-  Identifier name = authorization.identifier;
-  if (authorization.wildcard) name.value.insert(0, "*.");
-  return name;
-}
-
 }  // namespace
 
 bool has_caa(const Identifier& identifier, const Profile& profile) {
@@ -75,8 +69,8 @@ CaaCheck check_caa(Context& context, const Policy& policy, const Authorization& 
   const Instant now = context.clock.now();
   return {.authorization = authorization,
           .at = now,
-          .result = context.caa.check({.identifier = authorization.identifier,
-                                       .wildcard = authorization.wildcard,
+          .result = context.caa.check({.identifier = authorization.identifier.base(),
+                                       .wildcard = authorization.identifier.is_wildcard(),
                                        .identities = policy.caa_identities,
                                        .account_urls = std::move(accounts),
                                        .challenge_type = challenge_type},
@@ -100,7 +94,7 @@ std::optional<Problem> caa_problem(std::span<const CaaCheck> checks, bool give_u
     if (!problem || (any_forbidden ? !is_forbidden(check) : !give_up)) continue;
     bad.push_back({.type = problem->type,
                    .detail = problem->detail,
-                   .identifier = ordered_name(check.authorization)});
+                   .identifier = check.authorization.identifier});
   }
   if (bad.empty()) return std::nullopt;
   const ProblemType type = any_forbidden ? ProblemType::caa : ProblemType::dns;

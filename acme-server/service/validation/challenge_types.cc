@@ -31,13 +31,9 @@ std::optional<std::string> why_unproven(const Authorization& authorization, cons
   if (proof == authorization.challenges.end()) {
     return "The authorization for " + authorization.identifier.value + " has no valid challenge.";
   }
-  Identifier identifier = authorization.identifier;
-  if (authorization.wildcard) {
-    identifier.value.insert(0, "*.");
-  }
-  const std::vector<std::string> enabled = types_for(identifier, profile, validators);
+  const std::vector<std::string> enabled = types_for(authorization.identifier, profile, validators);
   if (std::ranges::find(enabled, proof->type) == enabled.end()) {
-    return identifier.value + " was proven by " + proof->type +
+    return authorization.identifier.value + " was proven by " + proof->type +
            ", which is not enabled any more; make a new order.";
   }
   return std::nullopt;

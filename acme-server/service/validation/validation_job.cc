@@ -92,15 +92,11 @@ Try attempt(Context& context, const Task& task, const Policy& policy) {
   if (task.account.status != AccountStatus::valid) {
     return deactivated();
   }
-  Identifier ordered = authorization.identifier;
-  if (authorization.wildcard) {
-    ordered.value.insert(0, "*.");
-  }
   const Profile* profile = policy.profile(authorization.profile);
   validators::Validator* validator = context.validators.find(task.challenge.type);
-  const std::vector<std::string> types = profile == nullptr
-                                             ? std::vector<std::string>{}
-                                             : types_for(ordered, *profile, context.validators);
+  const std::vector<std::string> types =
+      profile == nullptr ? std::vector<std::string>{}
+                         : types_for(authorization.identifier, *profile, context.validators);
   if (validator == nullptr || std::ranges::find(types, task.challenge.type) == types.end()) {
     return failed_for_good("The challenge type " + task.challenge.type +
                            " is not enabled any more; make a new order.");
@@ -108,7 +104,7 @@ Try attempt(Context& context, const Task& task, const Policy& policy) {
   // RFC 8555 section 8.1: token || '.' || base64url(Thumbprint(accountKey)).
   const Deadline deadline = Deadline::in(policy.validation_timeout);
   validators::ValidationOutcome outcome = validator->validate(
-      {.identifier = authorization.identifier,
+      {.identifier = authorization.identifier.base(),
        .token = task.challenge.token,
        .key_authorization = task.challenge.token + "." + task.account.key_thumbprint,
        .account_url = context.account_url(authorization.directory, authorization.account),

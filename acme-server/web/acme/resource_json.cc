@@ -101,7 +101,7 @@ Json authorization_json(const Authorization& authorization, const Links& links) 
   Json json = new_object();
   json["status"] = to_string(authorization.status);
   json["expires"] = to_rfc3339(authorization.expires);
-  json["identifier"] = identifier_json(authorization.identifier);
+  json["identifier"] = identifier_json(authorization.identifier.base());
   Json& challenges = json["challenges"] = Json::array();
   for (const Challenge& challenge : authorization.challenges) {
     if (is_shown(challenge, authorization.status)) {
@@ -111,7 +111,7 @@ Json authorization_json(const Authorization& authorization, const Links& links) 
   // "MUST be present and true for authorizations created as a result of a newOrder request
   // containing a DNS identifier with a value that was a wildcard domain name. For other
   // authorizations, it MUST be absent."
-  if (authorization.wildcard) {
+  if (authorization.identifier.is_wildcard()) {
     json["wildcard"] = true;
   }
   return json;

@@ -59,8 +59,8 @@ Json authorization_json(const Authorization& authorization, Instant now) {
          {"error", challenge.error ? to_json(*challenge.error) : Json()}});
   }
   return {{"id", authorization.id.str()},
-          {"identifier", authorization.identifier.value},
-          {"wildcard", authorization.wildcard},
+          {"identifier", authorization.identifier.base().value},
+          {"wildcard", authorization.identifier.is_wildcard()},
           {"status", to_string(status_of(authorization, now))},
           {"expires", to_rfc3339(authorization.expires)},
           {"challenges", std::move(challenges)}};
