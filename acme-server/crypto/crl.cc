@@ -150,7 +150,7 @@ struct CrlParts {
 
 std::optional<CrlParts> split_tbs(const der::Element& tbs, CrlParts parts) {
   der::Reader fields(tbs.content);
-  const auto version = fields.next(0x02);
+  const auto version = fields.next(der::kInteger);
   const auto algorithm = fields.next(der::kSequence);
   const auto issuer = fields.next(der::kSequence);
   const auto this_update = fields.next();

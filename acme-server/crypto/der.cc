@@ -108,7 +108,7 @@ Bytes integer(ByteView magnitude) {
   Bytes content;
   if (first == magnitude.end() || *first >= 0x80) content.push_back(0);
   content.insert(content.end(), first, magnitude.end());
-  return element(0x02, content);
+  return element(kInteger, content);
 }
 
 Bytes integer(std::uint64_t value) {

@@ -13,6 +13,7 @@ namespace gatehouse::crypto::der {
 
 inline constexpr std::uint8_t kSequence = 0x30;
 inline constexpr std::uint8_t kSet = 0x31;
+inline constexpr std::uint8_t kInteger = 0x02;
 inline constexpr std::uint8_t kBitString = 0x03;
 
 // The identifier octet of a context tag `number` below 31.

@@ -1,5 +1,5 @@
 // A reader of DER (X.690), element by element, that copies nothing: for lists too long to be
-// decoded into objects. Plain bytes, no OpenSSL. For crypto's .cc files.
+// decoded into objects. Plain bytes, no OpenSSL. For .cc files.
 #pragma once
 
 #include <cstdint>

@@ -13,6 +13,8 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/text.h"
+#include "acme-server/crypto/der.h"
+#include "acme-server/crypto/der_reader.h"
 #include "acme-server/crypto/digest.h"
 #include "acme-server/crypto/signer.h"
 #include "acme-server/net/unix_stream.h"
@@ -33,10 +35,11 @@ constexpr std::size_t kRefusalShown = 300;
 
 // RFC 5280 sections 4.1 and 5.1: a TBSCertList begins with its version, a plain INTEGER.
 SignerOperation operation_for(ByteView tbs) {
-  if (tbs.size() < 2) return SignerOperation::sign_certificate;
-  const std::size_t head = tbs[1] < 0x80 ? 2U : 2U + (tbs[1] & 0x7FU);
-  return tbs.size() > head && tbs[head] == 0x02 ? SignerOperation::sign_crl
-                                                : SignerOperation::sign_certificate;
+  namespace der = crypto::der;
+  const auto whole = der::Reader(tbs).next(der::kSequence);
+  return whole && der::Reader(whole->content).next_is(der::kInteger)
+             ? SignerOperation::sign_crl
+             : SignerOperation::sign_certificate;
 }
 
 }  // namespace
