@@ -69,6 +69,22 @@ std::vector<Identifier> sorted(std::vector<Identifier> identifiers) {
   return identifiers;
 }
 
+// Where a page begins in the order of lists, the newest first: below this time and id.
+struct Place {
+  std::int64_t time = std::numeric_limits<std::int64_t>::max();
+  CertificateId id;
+};
+
+// The beginning when there is no `after`; nothing when there is no such certificate.
+std::optional<Place> place_of(sql::Connection& connection,
+                              const std::optional<CertificateId>& after) {
+  if (!after) return Place{};
+  const std::vector<sql::Row> rows =
+      connection.query("SELECT issued_at FROM certificates WHERE id = $1", params(*after));
+  if (rows.empty()) return std::nullopt;
+  return Place{.time = rows.front().integer(0), .id = *after};
+}
+
 }  // namespace
 
 void Certificates::insert(const CertificateRecord& certificate) {
@@ -207,21 +223,12 @@ void Certificates::revoked(const IssuerId& issuer, std::string_view crl_url, Ins
 
 CertificatePage Certificates::search(const CertificateFilter& filter,
                                      const std::optional<CertificateId>& after, std::size_t limit) {
-  std::int64_t before_time = std::numeric_limits<std::int64_t>::max();
-  CertificateId before;
-  if (after) {
-    const std::vector<sql::Row> place =
-        connection_.query("SELECT issued_at FROM certificates WHERE id = $1", params(*after));
-    if (place.empty()) {
-      return {};
-    }
-    before_time = place.front().integer(0);
-    before = *after;
-  }
+  const std::optional<Place> before = place_of(connection_, after);
+  if (!before) return {};
   const std::vector<sql::Row> end = connection_.query(
       "SELECT issued_at, id FROM certificates WHERE (issued_at, id) < ($1, $2) "
       "ORDER BY issued_at DESC, id DESC LIMIT 1 OFFSET $3",
-      params(before_time, before, kSlice - 1));
+      params(before->time, before->id, kSlice - 1));
   const std::int64_t end_time =
       end.empty() ? std::numeric_limits<std::int64_t>::min() : end.front().integer(0);
   const CertificateId end_id(end.empty() ? "" : end.front().text(1));
@@ -236,7 +243,7 @@ CertificatePage Certificates::search(const CertificateFilter& filter,
            "AND ($9 = '' OR EXISTS (SELECT 1 FROM certificate_identifiers AS named "
            "WHERE named.certificate_id = certificates.id AND named.value = $9)) "
            "ORDER BY issued_at DESC, id DESC LIMIT $10",
-           params(before_time, before, end_time, end_id, filter.account,
+           params(before->time, before->id, end_time, end_id, filter.account,
                   filter.ends_at_or_after ? to_unix(*filter.ends_at_or_after)
                                           : std::numeric_limits<std::int64_t>::min(),
                   filter.ends_before ? to_unix(*filter.ends_before)
@@ -270,24 +277,15 @@ std::vector<CertificateRecord> Certificates::with_serial(std::string_view serial
 
 std::vector<CertificateRecord> Certificates::list(const std::optional<CertificateId>& after,
                                                   std::size_t limit) {
-  std::int64_t before_time = std::numeric_limits<std::int64_t>::max();
-  CertificateId before;
-  if (after) {
-    const std::vector<sql::Row> place =
-        connection_.query("SELECT issued_at FROM certificates WHERE id = $1", params(*after));
-    if (place.empty()) {
-      return {};
-    }
-    before_time = place.front().integer(0);
-    before = *after;
-  }
+  const std::optional<Place> before = place_of(connection_, after);
+  if (!before) return {};
   std::vector<CertificateRecord> certificates;
   for (const sql::Row& row : connection_.query(
            "SELECT id, directory, account_id, order_id, issuance_id, backend, issuer, serial, "
            "spki_sha256, not_before, not_after, crl_url, chain_pem, issued_at, revoked_at, "
            "revocation_reason FROM certificates WHERE (issued_at, id) < ($1, $2) "
            "ORDER BY issued_at DESC, id DESC LIMIT $3",
-           params(before_time, before, limit))) {
+           params(before->time, before->id, limit))) {
     certificates.push_back(certificate_of(connection_, row));
   }
   return certificates;

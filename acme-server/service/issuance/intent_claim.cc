@@ -153,16 +153,23 @@ std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed, cons
   return checks;
 }
 
+// The order, and the job's lease renewed. Nothing when it failed with its account meanwhile, which
+// finishes the job.
+std::optional<Order> order_to_go_on_with(store::Tx& tx, JobRun& run, const Policy& policy,
+                                         const OrderId& id) {
+  run.renew(tx, issuance_lease(policy));
+  std::optional<Order> order = tx.orders().get(id);
+  ACME_CHECK(order.has_value());
+  if (!order->error) return order;
+  run.finish(tx);
+  return std::nullopt;
+}
+
 // Stores what the checks came to, or fails the order.
 std::optional<Ended> store_checks(store::Tx& tx, JobRun& run, const Policy& policy,
                                   const OrderId& id, const std::vector<CaaCheck>& checks) {
-  run.renew(tx, issuance_lease(policy));
-  const std::optional<Order> order = tx.orders().get(id);
-  ACME_CHECK(order.has_value());
-  if (order->error) {  // with its account, meanwhile
-    run.finish(tx);
-    return Ended{};
-  }
+  const std::optional<Order> order = order_to_go_on_with(tx, run, policy, id);
+  if (!order) return Ended{};
   for (const CaaCheck& check : checks) {
     store::AuditEvent event = caa_event(check, "issuance");
     event.order = id;
@@ -211,13 +218,8 @@ Expected<store::Issuance, Problem> prepare_again(Context& context, const Order& 
 std::optional<Ended> store_intent(store::Tx& tx, JobRun& run, const Policy& policy,
                                   const OrderId& id,
                                   const Expected<store::Issuance, Problem>& prepared) {
-  run.renew(tx, issuance_lease(policy));
-  const std::optional<Order> order = tx.orders().get(id);
-  ACME_CHECK(order.has_value());
-  if (order->error) {  // with its account, meanwhile
-    run.finish(tx);
-    return Ended{};
-  }
+  const std::optional<Order> order = order_to_go_on_with(tx, run, policy, id);
+  if (!order) return Ended{};
   std::optional<Problem> problem;
   if (!prepared) {
     problem = prepared.error();
