@@ -13,6 +13,7 @@
 #include "acme-server/http/http_options.h"
 #include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
+#include "acme-server/web/listener_options.h"
 #include "config/config.h"
 
 namespace gatehouse::config {
@@ -68,7 +69,7 @@ bool same(const Part& a, const Part& b) {
 }  // namespace
 
 std::optional<std::string> first_fixed_difference(const Config& a, const Config& b) {
-  const std::array<std::pair<std::string_view, bool>, 21> parts = {{
+  const std::array<std::pair<std::string_view, bool>, 18> parts = {{
       {"base_url", a.web.base_url == b.web.base_url},
       {"public_url", a.public_url == b.public_url},
       {"path", a.web.path == b.web.path && a.web.directories == b.web.directories},
@@ -76,9 +77,6 @@ std::optional<std::string> first_fixed_difference(const Config& a, const Config&
       {"website", a.web.website == b.web.website},
       {"caa_identities", a.web.caa_identities == b.web.caa_identities},
       {"data_directory", a.data_directory == b.data_directory},
-      {"listeners.acme", same(a.acme, b.acme)},
-      {"listeners.public", same(a.public_files, b.public_files)},
-      {"listeners.operations", same(a.operations, b.operations)},
       {"control.socket", a.control_socket == b.control_socket},
       {"store.path", a.store.database == b.store.database},
       {"store.readers", a.store_readers == b.store_readers},
@@ -94,7 +92,13 @@ std::optional<std::string> first_fixed_difference(const Config& a, const Config&
   }};
   const auto changed =
       std::ranges::find(parts, false, [](const auto& part) { return part.second; });
-  return changed == parts.end() ? std::nullopt : std::optional(std::string(changed->first));
+  if (changed != parts.end()) return std::string(changed->first);
+  for (const ConfiguredListeners& listeners : kConfiguredListeners) {
+    if (!same(a.*listeners.list, b.*listeners.list)) {
+      return std::string(web::listener_row(listeners.kind).config_key);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace gatehouse::config

@@ -5,6 +5,7 @@
 // absolute.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "acme-server/service/operations/retention_options.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/store_options.h"
+#include "acme-server/web/listener_options.h"
 #include "acme-server/web/web_options.h"
 
 namespace gatehouse::config {
@@ -68,6 +70,26 @@ struct Config {
 // A setting from the command line: "validators.http01.port=5002". The value is JSON if it reads as
 // JSON, else a string. Throws JsonError when it is not of the form path=value.
 void apply_setting(Json& document, std::string_view setting);
+
+struct ConfiguredListeners {
+  web::ListenerKind kind;
+  std::vector<ListenerConfig> Config::* list;
+};
+
+// The kinds that the config's "listeners" may have.
+inline constexpr std::array<ConfiguredListeners, 3> kConfiguredListeners = {{
+    {web::ListenerKind::acme, &Config::acme},
+    {web::ListenerKind::public_files, &Config::public_files},
+    {web::ListenerKind::operations, &Config::operations},
+}};
+
+// Calls `visit(listener, kind)` for each listener of `config`, which may be const.
+template <class AnyConfig, class Visit>
+void for_each_listener(AnyConfig& config, Visit visit) {
+  for (const ConfiguredListeners& configured : kConfiguredListeners) {
+    for (auto& listener : config.*configured.list) visit(listener, configured.kind);
+  }
+}
 
 // Reads `text` as the config file at `path`, with `settings` applied over it. Throws JsonError
 // whose message begins with the file's name: "gatehouse.json: validators.http01.port: 70000 is not

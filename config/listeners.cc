@@ -11,10 +11,12 @@
 #include <variant>
 #include <vector>
 
+#include "acme-server/base/check.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/url.h"
 #include "acme-server/http/http_options.h"
+#include "acme-server/web/listener_options.h"
 #include "config/config.h"
 #include "config/fields.h"
 
@@ -22,14 +24,16 @@ namespace gatehouse::config {
 
 namespace {
 
+using Kind = web::ListenerKind;
+
 constexpr std::uint16_t kPublicPort = 80;
 constexpr std::uint16_t kOperationsPort = 9402;
+constexpr std::string_view kEverywhere = "::";
+constexpr std::string_view kLoopback = "127.0.0.1";
 constexpr std::size_t kMaxSocketName = 255;  // sd_listen_fds_with_names(3)
 constexpr std::size_t kMaxListeners = 16;    // of one kind: addresses of one machine, not a farm
 
 constexpr std::string_view kControlSocket = "control.sock";  // in the data directory
-
-enum class Kind { acme, public_files, operations };
 
 std::string describe(const ListenerConfig& config) {
   const http::Listener& listener = config.listener;
@@ -92,7 +96,6 @@ void read_address(const JsonObject& object, const Config& config, std::uint16_t 
 
 void read_certificate(const JsonObject& object, const Config& config, Kind kind,
                       ListenerConfig& listener) {
-  listener.certificate = kind == Kind::acme ? CertificateSource::own : CertificateSource::none;
   const Json* tls = object.find("tls");
   if (tls != nullptr && tls->is_object()) {
     const JsonObject files = object.object("tls");
@@ -121,8 +124,37 @@ void read_certificate(const JsonObject& object, const Config& config, Kind kind,
   }
 }
 
-void read_kind(const JsonObject& listeners, std::string_view name, Kind kind,
-               std::uint16_t default_port, Config& config, std::vector<ListenerConfig>& target) {
+// Where a kind listens when the config does not say.
+http::TcpAddress default_address(Kind kind, const Config& config) {
+  switch (kind) {
+    case Kind::acme: {
+      const auto base = parse_url(config.web.base_url);
+      return {.address = std::string(kEverywhere),
+              .port = base ? base->effective_port() : std::uint16_t{443}};
+    }
+    case Kind::public_files:
+      return {.address = std::string(kEverywhere), .port = kPublicPort};
+    case Kind::operations:
+    case Kind::control:
+      return {.address = std::string(kLoopback), .port = kOperationsPort};
+  }
+  ACME_CHECK(false);
+  return {};
+}
+
+ListenerConfig make_listener(Kind kind, std::size_t index, const Config& config) {
+  ListenerConfig listener;
+  listener.listener.name = std::string(web::listener_row(kind).name) + "." + std::to_string(index);
+  if (kind == Kind::acme) {
+    listener.certificate = CertificateSource::own;
+    listener.listener.origins = {config.web.base_url};
+  }
+  return listener;
+}
+
+void read_kind(const JsonObject& listeners, Kind kind, Config& config,
+               std::vector<ListenerConfig>& target) {
+  const std::string_view name = web::listener_row(kind).name;
   const Json* array = listeners.optional_array(name);
   if (array == nullptr) return;
   if (array->size() > kMaxListeners) {
@@ -132,31 +164,20 @@ void read_kind(const JsonObject& listeners, std::string_view name, Kind kind,
   for (std::size_t i = 0; i < array->size(); ++i) {
     const JsonObject object((*array)[i], listeners.path_of(name) + "[" + std::to_string(i) + "]");
     object.only({"address", "port", "ipv6_only", "unix", "mode", "systemd", "descriptor", "tls"});
-    ListenerConfig listener;
-    listener.listener.name = std::string(name) + "." + std::to_string(i);
-    read_address(object, config, default_port, listener);
+    ListenerConfig listener = make_listener(kind, i, config);
+    read_address(object, config, default_address(kind, config).port, listener);
     read_certificate(object, config, kind, listener);
-    if (kind == Kind::acme) listener.listener.origins = {config.web.base_url};
     target.push_back(std::move(listener));
   }
 }
 
 void refuse_doubles(const Config& config) {
   std::set<std::string> seen = {config.control_socket};
-  for (const auto* kind : {&config.acme, &config.public_files, &config.operations}) {
-    for (const ListenerConfig& listener : *kind) {
-      if (!seen.insert(describe(listener)).second) {
-        throw JsonError("listeners: two of them on " + describe(listener));
-      }
+  for_each_listener(config, [&](const ListenerConfig& listener, Kind) {
+    if (!seen.insert(describe(listener)).second) {
+      throw JsonError("listeners: two of them on " + describe(listener));
     }
-  }
-}
-
-ListenerConfig default_listener(std::string name, std::string address, std::uint16_t port) {
-  ListenerConfig listener;
-  listener.listener.name = std::move(name);
-  listener.listener.address = http::TcpAddress{.address = std::move(address), .port = port};
-  return listener;
+  });
 }
 
 }  // namespace
@@ -166,19 +187,15 @@ std::string resolve_path(const Config& config, const std::string& path) {
 }
 
 void read_listeners(const JsonObject& root, Config& config) {
-  const auto base = parse_url(config.web.base_url);
-  const std::uint16_t acme_port = base ? base->effective_port() : std::uint16_t{443};
-  config.acme = {default_listener("acme.0", "::", acme_port)};
-  config.acme.front().certificate = CertificateSource::own;
-  config.acme.front().listener.origins = {config.web.base_url};
-  config.public_files = {default_listener("public.0", "::", kPublicPort)};
-  config.operations = {default_listener("operations.0", "127.0.0.1", kOperationsPort)};
-  if (const auto listeners = root.optional_object("listeners")) {
-    listeners->only({"acme", "public", "operations"});
-    read_kind(*listeners, "acme", Kind::acme, acme_port, config, config.acme);
-    read_kind(*listeners, "public", Kind::public_files, kPublicPort, config, config.public_files);
-    read_kind(*listeners, "operations", Kind::operations, kOperationsPort, config,
-              config.operations);
+  const std::optional<JsonObject> listeners = root.optional_object("listeners");
+  if (listeners) {
+    listeners->only({web::kAcmeListener, web::kPublicListener, web::kOperationsListener});
+  }
+  for (const ConfiguredListeners& configured : kConfiguredListeners) {
+    std::vector<ListenerConfig>& list = config.*configured.list;
+    list = {make_listener(configured.kind, 0, config)};
+    list.front().listener.address = default_address(configured.kind, config);
+    if (listeners) read_kind(*listeners, configured.kind, config, list);
   }
   if (config.acme.empty()) throw JsonError("listeners.acme: at least one is needed");
   refuse_doubles(config);

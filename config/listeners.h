@@ -8,7 +8,7 @@
 
 namespace gatehouse::config {
 
-// Fills config.acme, .public_files and .operations from `root`'s "listeners", or with their
+// Fills the lists of kConfiguredListeners from `root`'s "listeners", or with their
 // defaults: HTTPS on port 443 (or base_url's) with a certificate of our own, plain HTTP on port 80
 // for public files, loopback 9402 for operations. Throws JsonError: plain ACME off loopback, two
 // listeners on one address, unknown fields.

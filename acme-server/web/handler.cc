@@ -1,5 +1,6 @@
 #include "acme-server/web/handler.h"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "acme-server/web/admin/ops.h"
 #include "acme-server/web/hosts.h"
 #include "acme-server/web/links.h"
+#include "acme-server/web/listener_options.h"
 #include "acme-server/web/problem_json.h"
 #include "acme-server/web/public.h"
 #include "acme-server/web/responses.h"
@@ -59,15 +61,14 @@ Handler::Handler(const WebOptions& options, service::Context& context, service::
       auth_(api_),
       router_(acme_routes(api_, auth_)),
       patterns_(router_.patterns()),
-      unrouted_(make_tally(kAcmeListener, "none")),
-      public_(make_tally(kPublicListener, "file")),
-      operations_(make_tally(kOperationsListener, "page")),
-      control_(make_tally(kControlListener, "command")),
       admin_(context, process, readiness_),
       operator_auth_(admin_, std::move(process.operators)),
       commands_(admin_routes(operator_auth_)),
       command_patterns_(commands_.patterns()),
       hosts_(std::make_shared<const Hosts>(options)) {
+  for (const ListenerRow& row : kListeners) {
+    unrouted_.push_back(make_tally(row.name, row.unrouted));
+  }
   for (const std::string& pattern : patterns_) {
     tallies_.push_back(make_tally(kAcmeListener, pattern));
   }
@@ -133,25 +134,31 @@ std::string Handler::client_of(const http::Request& request) const {
 }
 
 http::Response Handler::answer(const http::Request& request, Trace& trace) {
-  if (request.listener == kAcmeListener) {
-    return answer_acme(request, trace);
-  }
+  using Answer = http::Response (Handler::*)(const http::Request&, Trace&);
+  // In the order of kListeners.
+  constexpr std::array<Answer, kListeners.size()> kAnswers = {
+      &Handler::answer_acme, &Handler::answer_public, &Handler::answer_operations,
+      &Handler::answer_control};
+  const ListenerRow* const listener = find_listener(request.listener);
   try {
-    if (request.listener == kPublicListener) {
-      return serve_public(files_, request, context_.clock.now());
+    if (listener == nullptr) {
+      reject(
+          {.type = ProblemType::unspecified, .detail = "Nothing is served here.", .status = 404});
     }
-    if (request.listener == kOperationsListener) {
-      Stops stops;
-      for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
-      return serve_operations(context_.metrics, readiness_, stops, request);
-    }
-    if (request.listener == kControlListener) {
-      return answer_control(request, trace);
-    }
-    reject({.type = ProblemType::unspecified, .detail = "Nothing is served here.", .status = 404});
+    return (this->*kAnswers.at(static_cast<std::size_t>(listener->kind)))(request, trace);
   } catch (...) {
     return problem(problem_in_flight(context_.log, context_.entropy, request), trace);
   }
+}
+
+http::Response Handler::answer_public(const http::Request& request, Trace& /*trace*/) {
+  return serve_public(files_, request, context_.clock.now());
+}
+
+http::Response Handler::answer_operations(const http::Request& request, Trace& /*trace*/) {
+  Stops stops;
+  for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
+  return serve_operations(context_.metrics, readiness_, stops, request);
 }
 
 http::Response Handler::answer_control(const http::Request& request, Trace& trace) {
@@ -277,16 +284,9 @@ http::Response Handler::busy(const http::Request& request) {
 }
 
 const Handler::Tally& Handler::tally_of(const http::Request& request, const Trace& trace) const {
-  if (request.listener == kPublicListener) {
-    return public_;
-  }
-  if (request.listener == kOperationsListener) {
-    return operations_;
-  }
-  if (request.listener == kControlListener) {
-    return control_;
-  }
-  return trace.route == Router::kNoRoute ? unrouted_ : tallies_[trace.route];
+  if (trace.route != Router::kNoRoute) return tallies_[trace.route];
+  const ListenerRow* const listener = find_listener(request.listener);
+  return unrouted_.at(listener == nullptr ? 0 : static_cast<std::size_t>(listener->kind));
 }
 
 }  // namespace gatehouse::web

@@ -20,15 +20,11 @@
 #include "acme-server/web/admin/ops.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/hosts.h"
+#include "acme-server/web/listener_options.h"  // IWYU pragma: export
 #include "acme-server/web/router.h"
 #include "acme-server/web/web_options.h"
 
 namespace gatehouse::web {
-
-// The names of listeners that handle() knows; kControlListener is another.
-inline constexpr std::string_view kAcmeListener = "acme";
-inline constexpr std::string_view kPublicListener = "public";
-inline constexpr std::string_view kOperationsListener = "operations";
 
 // Safe from any thread; blocks on the database. `context` and `files` outlive it.
 class Handler {
@@ -68,6 +64,8 @@ class Handler {
   std::string client_of(const http::Request& request) const;
   Tally make_tally(std::string_view listener, std::string_view route);
   http::Response answer(const http::Request& request, Trace& trace);
+  http::Response answer_public(const http::Request& request, Trace& trace);
+  http::Response answer_operations(const http::Request& request, Trace& trace);
   http::Response answer_control(const http::Request& request, Trace& trace);
   http::Response answer_acme(const http::Request& request, Trace& trace);
   http::Response run_acme(const http::Request& request, Trace& trace, DirectoryId& directory);
@@ -84,8 +82,8 @@ class Handler {
   RequestAuth auth_;
   Router router_;
   std::vector<std::string> patterns_;
-  std::vector<Tally> tallies_;  // of routes, by their number
-  Tally unrouted_, public_, operations_, control_;
+  std::vector<Tally> tallies_;   // of routes, by their number
+  std::vector<Tally> unrouted_;  // of each kind of listener, in the order of kListeners
   Admin admin_;
   OperatorAuth operator_auth_;
   Router commands_;

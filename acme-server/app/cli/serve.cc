@@ -91,13 +91,11 @@ sigset_t block_signals() {
 
 // Listeners that go by the service manager's names get its sockets.
 void take_sockets(config::Config& config, ServiceManager& manager) {
-  for (auto* kind : {&config.acme, &config.public_files, &config.operations}) {
-    for (config::ListenerConfig& listener : *kind) {
-      if (listener.socket_name.empty()) continue;
-      listener.listener.address =
-          http::InheritedSocket{.descriptor = manager.take_socket(listener.socket_name)};
-    }
-  }
+  config::for_each_listener(config, [&](config::ListenerConfig& listener, auto) {
+    if (listener.socket_name.empty()) return;
+    listener.listener.address =
+        http::InheritedSocket{.descriptor = manager.take_socket(listener.socket_name)};
+  });
 }
 
 // Waits for a signal, and tells a watchdog meanwhile that the server lives: only while it does.

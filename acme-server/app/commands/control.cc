@@ -28,6 +28,7 @@
 #include "acme-server/net/socket_dialer.h"
 #include "acme-server/store/sql/lock_file.h"
 #include "acme-server/web/admin/admin.h"
+#include "acme-server/web/listener_options.h"
 #include "config/config.h"
 
 namespace gatehouse::app {

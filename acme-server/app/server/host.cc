@@ -40,6 +40,7 @@
 #include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/socket_dialer.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
+#include "acme-server/web/listener_options.h"
 #include "config/config.h"
 
 namespace gatehouse::app {
@@ -60,7 +61,7 @@ constexpr std::size_t kControlThreads = 2;  // one long command does not keep th
 
 struct Route {
   http::Handler handler;
-  std::string kind;  // "acme", "public", "operations", "control"
+  web::ListenerKind kind;
 };
 
 // A Server with what is its alone.
@@ -85,13 +86,11 @@ struct Identities {
   std::map<std::size_t, service::TlsIdentity> latest;
 };
 
-// For the processes of root and of our own user; anybody else is closed at accept.
 http::Listener control_listener(const Instance& instance) {
-  return {.name = instance.listener_name("control"),
+  return {.name = std::string(web::kControlListener),
           .address = http::UnixAddress{.path = instance.config.control_socket, .mode = 0600},
           .tls = {},
-          .origins = {},
-          .uids = operator_uids()};
+          .origins = {}};
 }
 
 http::TlsOptions tls_of(const service::TlsIdentity& identity) {
@@ -109,7 +108,8 @@ struct Host::Impl {
   void add_server(config::Config config, std::size_t number, const Options& options);
   std::vector<http::Listener> listeners();
   void check_dnssec(Instance& instance);
-  void add_route(const Instance& instance, const std::string& name, const std::string& kind);
+  http::Listener open_to_its_callers(const Instance& instance, http::Listener listener,
+                                     web::ListenerKind kind);
   void dispatch(http::Request request, http::Respond respond) const;
   void renew_own(std::size_t number, const service::TlsIdentity& identity);
   void hand_over(std::size_t number, const service::TlsIdentity& identity);
@@ -220,46 +220,43 @@ void Host::Impl::check_dnssec(Instance& instance) {
   });
 }
 
-void Host::Impl::add_route(const Instance& instance, const std::string& name,
-                           const std::string& kind) {
-  routes[name] = {.handler = instance.server->handler(), .kind = kind};
+// The listener under its name in the engine, with its route, for those that its kind is for: where
+// that is operators, anybody else is closed at accept.
+http::Listener Host::Impl::open_to_its_callers(const Instance& instance, http::Listener listener,
+                                               web::ListenerKind kind) {
+  listener.name = instance.listener_name(listener.name);
+  if (web::listener_row(kind).callers == web::Callers::operators) listener.uids = operator_uids();
+  routes[listener.name] = {.handler = instance.server->handler(), .kind = kind};
+  return listener;
 }
 
 std::vector<http::Listener> Host::Impl::listeners() {
   std::vector<http::Listener> all;
   for (const auto& instance : instances) {
-    const config::Config& config = instance->config;
-    const std::pair<const std::vector<config::ListenerConfig>*, const char*> kinds[] = {
-        {&config.acme, "acme"},
-        {&config.public_files, "public"},
-        {&config.operations, "operations"}};
-    for (const auto& [list, kind] : kinds) {
-      for (const config::ListenerConfig& each : *list) {
-        http::Listener listener = each.listener;
-        listener.name = instance->listener_name(each.listener.name);
-        switch (each.certificate) {
-          case config::CertificateSource::none:
-            break;
-          case config::CertificateSource::own:
-            listener.tls = tls_of(instance->server->own_identity().value());
-            break;
-          case config::CertificateSource::files:
-            listener.tls = read_tls_files(each, clock.now());
-            break;
-        }
-        add_route(*instance, listener.name, kind);
-        all.push_back(std::move(listener));
-      }
-    }
-    all.push_back(control_listener(*instance));
-    add_route(*instance, all.back().name, "control");
+    config::for_each_listener(
+        instance->config, [&](const config::ListenerConfig& each, web::ListenerKind kind) {
+          http::Listener listener = each.listener;
+          switch (each.certificate) {
+            case config::CertificateSource::none:
+              break;
+            case config::CertificateSource::own:
+              listener.tls = tls_of(instance->server->own_identity().value());
+              break;
+            case config::CertificateSource::files:
+              listener.tls = read_tls_files(each, clock.now());
+              break;
+          }
+          all.push_back(open_to_its_callers(*instance, std::move(listener), kind));
+        });
+    all.push_back(
+        open_to_its_callers(*instance, control_listener(*instance), web::ListenerKind::control));
   }
   return all;
 }
 
 void Host::Impl::dispatch(http::Request request, http::Respond respond) const {
   const Route& route = routes.at(request.listener);
-  request.listener = route.kind;
+  request.listener = web::listener_row(route.kind).name;
   route.handler(std::move(request), std::move(respond));
 }
 
@@ -273,12 +270,10 @@ void Host::Impl::renew_own(std::size_t number, const service::TlsIdentity& ident
 
 void Host::Impl::hand_over(std::size_t number, const service::TlsIdentity& identity) {
   const Instance& instance = *instances.at(number);
-  for (const auto* kind : {&instance.config.acme, &instance.config.operations}) {
-    for (const config::ListenerConfig& each : *kind) {
-      if (each.certificate != config::CertificateSource::own) continue;
-      engine->reload_tls(instance.listener_name(each.listener.name), tls_of(identity));
-    }
-  }
+  config::for_each_listener(instance.config, [&](const config::ListenerConfig& each, auto) {
+    if (each.certificate != config::CertificateSource::own) return;
+    engine->reload_tls(instance.listener_name(each.listener.name), tls_of(identity));
+  });
   log.info("listener.certificate", {{"base_url", instance.config.web.base_url}});
 }
 
@@ -311,15 +306,13 @@ bool Host::Impl::reload(Instance& instance) {
       log.error("reload.refused", {{"what", what}, {"why", error.what()}});
     }
   };
-  for (const auto* kind : {&instance.config.acme, &instance.config.operations}) {
-    for (const config::ListenerConfig& each : *kind) {
-      if (each.certificate != config::CertificateSource::files) continue;
-      attempt(each.certificate_file, [&] {
-        engine->reload_tls(instance.listener_name(each.listener.name),
-                           read_tls_files(each, clock.now()));
-      });
-    }
-  }
+  config::for_each_listener(instance.config, [&](const config::ListenerConfig& each, auto) {
+    if (each.certificate != config::CertificateSource::files) return;
+    attempt(each.certificate_file, [&] {
+      engine->reload_tls(instance.listener_name(each.listener.name),
+                         read_tls_files(each, clock.now()));
+    });
+  });
   attempt(instance.config.file, [&] {
     instance.server->reload(config::load_config(instance.config.file, instance.config.settings));
   });

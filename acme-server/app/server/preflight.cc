@@ -141,14 +141,12 @@ void preflight(const config::Config& config, const Clock& clock) {
   check_clock(clock.now());
   check_parts(config);
   check_folders(config);
-  for (const auto* kind : {&config.acme, &config.public_files, &config.operations}) {
-    for (const config::ListenerConfig& listener : *kind) {
-      if (listener.certificate == config::CertificateSource::files) {
-        read_tls_files(listener, clock.now());
-      }
-      check_port(listener.listener);
+  config::for_each_listener(config, [&](const config::ListenerConfig& listener, auto) {
+    if (listener.certificate == config::CertificateSource::files) {
+      read_tls_files(listener, clock.now());
     }
-  }
+    check_port(listener.listener);
+  });
 }
 
 }  // namespace gatehouse::app

@@ -56,6 +56,7 @@
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/handler.h"
 #include "acme-server/web/links.h"
+#include "acme-server/web/listener_options.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/registry.h"
 #include "config/compare.h"
@@ -111,10 +112,11 @@ validators::ValidatorSet make_validators(const config::Config& config, Environme
 }
 
 bool wants_own_certificate(const config::Config& config) {
-  const auto is_own = [](const config::ListenerConfig& listener) {
-    return listener.certificate == config::CertificateSource::own;
-  };
-  return std::ranges::any_of(config.acme, is_own) || std::ranges::any_of(config.operations, is_own);
+  bool wanted = false;
+  config::for_each_listener(config, [&](const config::ListenerConfig& listener, auto) {
+    wanted |= listener.certificate == config::CertificateSource::own;
+  });
+  return wanted;
 }
 
 // The names that clients may call the listeners by: what Host is checked against, and no others.
@@ -316,13 +318,11 @@ std::vector<service::Expiring> Server::Impl::expiring() {
       all.push_back({.what = what, .ends = chain->front().not_after, .warn_before = warn_before});
     }
   };
-  for (const auto* kind : {&config.acme, &config.operations}) {
-    for (const config::ListenerConfig& listener : *kind) {
-      if (listener.certificate != config::CertificateSource::files) continue;
-      add("certificate of listener " + listener.listener.name, read_file(listener.certificate_file),
-          std::chrono::hours(24 * 30));
-    }
-  }
+  config::for_each_listener(config, [&](const config::ListenerConfig& listener, auto) {
+    if (listener.certificate != config::CertificateSource::files) return;
+    add("certificate of listener " + listener.listener.name, read_file(listener.certificate_file),
+        std::chrono::hours(24 * 30));
+  });
   return all;
 }
 
@@ -371,8 +371,9 @@ http::Handler Server::handler() {
   http::Handler handler = [this](http::Request request, http::Respond respond) {
     auto shared = std::make_shared<http::Request>(std::move(request));
     Executors& executors = impl_->environment.executors;
-    Executor& executor =
-        shared->listener == web::kControlListener ? executors.control : executors.requests;
+    const web::ListenerRow* const listener = web::find_listener(shared->listener);
+    const bool of_operators = listener != nullptr && listener->callers == web::Callers::operators;
+    Executor& executor = of_operators ? executors.control : executors.requests;
     const bool posted = executor.try_post([this, shared, respond] {
       http::Response response = impl_->web.handle(*shared);
       crash_point("answer.made");

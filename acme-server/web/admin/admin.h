@@ -23,9 +23,6 @@
 
 namespace gatehouse::web {
 
-// The name of the listener that commands come in by; on any other they are no path at all.
-inline constexpr std::string_view kControlListener = "control";
-
 // The process, as only the application knows it.
 struct ProcessFacts {
   std::string version;   // "0.1.0"

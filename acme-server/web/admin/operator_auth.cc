@@ -8,6 +8,7 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/admin/admin.h"
+#include "acme-server/web/listener_options.h"
 #include "acme-server/web/responses.h"
 #include "acme-server/web/router.h"
 
