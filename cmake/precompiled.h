@@ -13,7 +13,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <span>
@@ -23,3 +22,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+// nlohmann's header, by the one way in.
+#include "../acme-server/base/json.h"

@@ -16,6 +16,8 @@
 #include "acme-server/base/json_text.h"
 #include "acme-server/base/text.h"
 
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace gatehouse {
 namespace {
 

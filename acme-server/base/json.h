@@ -4,12 +4,25 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+// nlohmann's literal "…"_json, which nobody here uses, is an inline function, and each file
+// instantiated a whole parser for it: 0.4 s. As a template it is read and no more. A header that
+// spells it another way is taken as it is.
+// NOLINTNEXTLINE(bugprone-macro-parentheses,bugprone-reserved-identifier): names and parameters
+#define _json(text, length) \
+  _json(text, length);      \
+  template <class = void>   \
+  nlohmann::json unused_json_literal(text, length)
+#include <nlohmann/json.hpp>
+#undef _json
+
+// Instantiated once, in json.cc, for every file that touches a Json.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
 
 namespace gatehouse {
 
