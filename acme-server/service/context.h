@@ -18,6 +18,7 @@
 
 namespace gatehouse::service {
 
+class Completions;
 class IssuanceStops;
 class JobRunner;
 
@@ -38,6 +39,8 @@ struct Context {
   std::function<std::string(const DirectoryId&, const AccountId&)> account_url;
   // Begins jobs right after the COMMIT that wrote them; null: they wait until they are claimed.
   JobRunner* runner = nullptr;
+  // Answers that wait for such a job's run; null: none waits.
+  Completions* completions = nullptr;
   // The backends' too: a leaf that one of them has looked at is neither read nor verified again.
   std::shared_ptr<crypto::ChainChecker> chains = std::make_shared<crypto::ChainChecker>();
 };

@@ -13,6 +13,17 @@
 
 namespace gatehouse::service {
 
+// How long answers wait for the first run of the job that their request began; 0: not at all. A
+// client that need not poll is done sooner.
+struct AnswerWait {
+  std::chrono::milliseconds challenge{1000}, finalize{2000};
+
+  // All answers for one order together, so that a hundred challenges in turn do not add up.
+  std::chrono::milliseconds per_order() const { return challenge + finalize; }
+
+  friend bool operator==(const AnswerWait&, const AnswerWait&) = default;
+};
+
 struct Policy {
   std::map<std::string, Profile> profiles = {{"default", Profile{}}};
   std::string default_profile = "default";
@@ -31,6 +42,7 @@ struct Policy {
   std::size_t max_orders_pending =
       1000;  // per account, unfinished and unexpired: rateLimited beyond
   std::size_t max_validations_running = 100;  // per account
+  AnswerWait answer_wait;
 
   // The named profile, "" being the default one; nullptr when there is none.
   const Profile* profile(const std::string& name) const;

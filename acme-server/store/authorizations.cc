@@ -172,6 +172,16 @@ std::vector<Authorization> Authorizations::of_order(const OrderId& order) {
   return authorizations;
 }
 
+// Ids of orders begin with the time at which they were made.
+std::optional<OrderId> Authorizations::first_order_of(const AuthorizationId& id) {
+  const std::vector<sql::Row> rows = connection_.query(
+      "SELECT order_id FROM order_authorizations WHERE authorization_id = $1 "
+      "ORDER BY order_id LIMIT 1",
+      params(id));
+  if (rows.empty()) return std::nullopt;
+  return OrderId(rows.front().text(0));
+}
+
 std::optional<Authorization> Authorizations::reusable(const AccountId& account,
                                                       const Identifier& identifier,
                                                       const std::string& profile, Instant until) {

@@ -25,6 +25,8 @@ class Authorizations {
 
   // Exactly the order's, in the order's order.
   std::vector<Authorization> of_order(const OrderId& order);
+  // The order that it was made for: the first that relied on it.
+  std::optional<OrderId> first_order_of(const AuthorizationId& id);
 
   // A valid one of the account for this identifier that stays so until `until`, made under
   // `profile`: for reuse. A wildcard identifier needs one made for the wildcard, here and below.

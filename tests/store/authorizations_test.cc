@@ -146,6 +146,8 @@ void order_has_its_authorizations_in_order(TestStore& store) {
     CHECK(tx.authorizations().of_order(first.id) == std::vector{z, a});
     CHECK(tx.authorizations().of_order(second.id) == std::vector{a});
     CHECK(tx.authorizations().of_order(OrderId("none")).empty());
+    CHECK(tx.authorizations().first_order_of(a.id) == first.id);
+    CHECK_FALSE(tx.authorizations().first_order_of(AuthorizationId("none")));
   });
 }
 

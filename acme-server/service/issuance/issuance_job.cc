@@ -178,7 +178,7 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
   const crypto::Certificate leaf = inquiry.chains.parse_chain(issued.chain_pem).value().front();
   CertificateRecord certificate = record_of(inquiry, issued, leaf);
   crash_point("certificate.checked");
-  inquiry.context.store.write_soon([&](store::Tx& tx) {
+  write_outcome(inquiry.context.store, inquiry.run, [&](store::Tx& tx) {
     inquiry.run.finish(tx);
     certificate.issued_at = tx.now();
     tx.certificates().insert(certificate);

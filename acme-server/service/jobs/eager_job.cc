@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "acme-server/base/entropy.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/job_runner.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
@@ -28,7 +30,12 @@ EagerJob::EagerJob(Context& context, store::JobKind kind, std::string subject,
   }
 }
 
-void EagerJob::enqueue(store::Tx& tx, std::any loaded) const {
+Ticket EagerJob::take_ticket(const AccountId& account, std::chrono::milliseconds longest) const {
+  if (!at_once_ || context_.completions == nullptr) return {};
+  return context_.completions->take(id_, account, longest);
+}
+
+bool EagerJob::enqueue(store::Tx& tx, std::any loaded) const {
   if (at_once_) {
     if (auto job = tx.jobs().enqueue_leased(id_, kind_, subject_, tx.job_now(),
                                             tx.job_now() + lease_, lease_token_)) {
@@ -36,12 +43,13 @@ void EagerJob::enqueue(store::Tx& tx, std::any loaded) const {
           [runner = context_.runner, job = std::move(*job), loaded = std::move(loaded)]() mutable {
             runner->begin(std::move(job), std::move(loaded));
           });
-      return;
+      return true;
     }
   } else {
     tx.jobs().enqueue(id_, kind_, subject_, tx.job_now());
   }
   tx.after_commit(context_.wake);
+  return false;
 }
 
 }  // namespace gatehouse::service

@@ -5,7 +5,9 @@
 #include <chrono>
 #include <string>
 
+#include "acme-server/core/ids.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
 
@@ -24,9 +26,14 @@ class EagerJob {
   // Whether the job will begin after the COMMIT: its lane has room, and nothing holds its kind up.
   bool at_once() const { return at_once_; }
 
+  // Before the transaction: a ticket for the run that begins after its COMMIT. Empty when the run
+  // would not begin at once, or Completions::take() has none.
+  Ticket take_ticket(const AccountId& account, std::chrono::milliseconds longest) const;
+
   // In the transaction, once each time that it runs. `loaded` is handed to the run that begins
-  // after the COMMIT: what it would read first.
-  void enqueue(store::Tx& tx, std::any loaded) const;
+  // after the COMMIT: what it would read first. True when there will be one; false when the job
+  // waits for the scheduler, and a ticket would wait for nothing.
+  bool enqueue(store::Tx& tx, std::any loaded) const;
 
  private:
   Context& context_;

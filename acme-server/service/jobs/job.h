@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "acme-server/base/clock.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {
@@ -22,8 +23,8 @@ class LeaseLost : public std::runtime_error {
 // taken the lease.
 class JobRun {
  public:
-  explicit JobRun(store::Job job, std::any loaded = {})
-      : job_(std::move(job)), loaded_(std::move(loaded)) {}
+  explicit JobRun(store::Job job, std::any loaded = {}, const Completions* completions = nullptr)
+      : job_(std::move(job)), loaded_(std::move(loaded)), completions_(completions) {}
 
   const store::Job& job() const { return job_; }
 
@@ -36,6 +37,9 @@ class JobRun {
 
   bool ended() const { return ended_; }
 
+  // Whether a client's answer waits for the end of this run, now.
+  bool is_awaited() const { return completions_ != nullptr && completions_->is_awaited(job_.id); }
+
   void finish(store::Tx& tx);
   void postpone(store::Tx& tx, Instant run_at, std::string_view note);  // run_at by the job clock
   void park(store::Tx& tx, std::string_view why);
@@ -45,8 +49,16 @@ class JobRun {
  private:
   store::Job job_;
   std::any loaded_;
+  const Completions* completions_;
   bool ended_ = false;
 };
+
+// Writes what a run came to: at once when a client waits for it, else with the next COMMIT of
+// others. Returns what `function(store::Tx&)` returns; durable then.
+template <class Function>
+auto write_outcome(store::Store& store, const JobRun& run, Function&& function) {
+  return run.is_awaited() ? store.write(function) : store.write_soon(function);
+}
 
 // A kind of job. run() may block, on its own lane; it throws to be retried with backoff.
 class JobHandler {

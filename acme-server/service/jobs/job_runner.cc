@@ -20,6 +20,7 @@
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
@@ -46,6 +47,8 @@ struct JobRunner::Impl {
   std::size_t claim_and_post(Lane& lane);
   void release(const store::Job& job);
   void execute(Lane& lane, const store::Job& job, std::any loaded);
+  void run(Lane& lane, const store::Job& job, std::any loaded);
+  void complete(const store::Job& job);
   Lane& lane_of(store::JobKind kind);
   void retry(const store::Job& job, const std::string& why);
   Counter counter(store::JobKind kind, const char* result) const;
@@ -116,11 +119,26 @@ void JobRunner::Impl::release(const store::Job& job) {
   context.store.write([&](store::Tx& tx) { tx.jobs().postpone(job, tx.job_now(), job.note); });
 }
 
-// One run, on the lane's thread. Nothing leaves it: tasks do not throw.
+// One run and what follows from its end, on the lane's thread. Nothing leaves it: tasks do not
+// throw.
 void JobRunner::Impl::execute(Lane& lane, const store::Job& job, std::any loaded) {
+  run(lane, job, std::move(loaded));
+  complete(job);
+  if (waiting_for_lane.exchange(false)) {
+    context.wake();  // the lane has room again
+  }
+}
+
+// Tells the answer that waits for `job`, whatever became of the run: the client is shown how things
+// stand now.
+void JobRunner::Impl::complete(const store::Job& job) {
+  if (context.completions != nullptr) context.completions->complete(job.id);
+}
+
+void JobRunner::Impl::run(Lane& lane, const store::Job& job, std::any loaded) {
   const std::string kind(to_string(job.kind));
   try {
-    JobRun run(job, std::move(loaded));
+    JobRun run(job, std::move(loaded), context.completions);
     lane.handler.run(run);
     ACME_CHECK(run.ended());
     crash_point("job.ended");
@@ -140,9 +158,6 @@ void JobRunner::Impl::execute(Lane& lane, const store::Job& job, std::any loaded
                                        {"attempts", job.attempts + 1},
                                        {"error", failure.what()}});
     retry(job, failure.what());
-  }
-  if (waiting_for_lane.exchange(false)) {
-    context.wake();  // the lane has room again
   }
 }
 
@@ -227,6 +242,7 @@ void JobRunner::begin(store::Job job, std::any loaded) {
                                 {"error", failure.what()},
                                 {"next", "it runs when its lease has ended"}});
   }
+  impl_->complete(job);  // there will be no run soon: nothing to wait for
 }
 
 std::size_t JobRunner::run_due_once() {

@@ -19,6 +19,7 @@
 #include "acme-server/service/accounts/account_checks.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/eager_job.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/service/validation/validation_job.h"
@@ -92,14 +93,19 @@ std::optional<ChallengeView> Challenges::get(const Account& account, const Chall
   });
 }
 
-std::optional<ChallengeView> Challenges::respond(const Account& account, const ChallengeId& id) {
+std::optional<ChallengeView> Challenges::respond(const Account& account, const ChallengeId& id,
+                                                 Ticket* ticket) {
   const std::shared_ptr<const Policy> policy = context_.policy.get();
   const EagerJob start(context_, store::JobKind::validate_challenge, id.str(),
                        validation_lease(*policy));
+  Ticket taken;
+  if (ticket != nullptr) taken = start.take_ticket(account.id, policy->answer_wait.challenge);
   bool begun = false;
+  std::optional<OrderId> awaited_for;
   std::optional<ChallengeView> view =
       context_.store.write([&](store::Tx& tx) -> std::optional<ChallengeView> {
         begun = false;
+        awaited_for.reset();
         const std::optional<Authorization> before =
             tx.authorizations().of_challenge(account.id, id);
         if (!before) {
@@ -118,9 +124,11 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
         const Authorization after =
             begun_at(begin_validation(*before, id, tx.now()), id, tx.job_now());
         ACME_CHECK(tx.authorizations().update(*before, after));
-        start.enqueue(tx, ValidationTask{.authorization = after,
-                                         .challenge = *find_challenge(after, id),
-                                         .account = account});
+        const bool runs_at_once =
+            start.enqueue(tx, ValidationTask{.authorization = after,
+                                             .challenge = *find_challenge(after, id),
+                                             .account = account});
+        if (taken && runs_at_once) awaited_for = tx.authorizations().first_order_of(after.id);
         store::AuditEvent event = event_of("authorization.challenge_ready", after, account.id);
         event.details["challenge"] = id.str();
         event.details["type"] = challenge->type;
@@ -134,6 +142,10 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
                                                {"type", view->challenge.type},
                                                {"authorization", view->authorization},
                                                {"account", account.id}});
+  }
+  if (awaited_for) {
+    taken.charge_to(*awaited_for, policy->answer_wait.per_order());
+    *ticket = std::move(taken);
   }
   return view;
 }

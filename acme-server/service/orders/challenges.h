@@ -8,6 +8,7 @@
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/jobs/completions.h"
 
 namespace gatehouse::service {
 
@@ -29,8 +30,10 @@ class Challenges {
 
   // Pending -> processing, with a job. One that is processing or final is returned as it is.
   // Rejects malformed when its authorization is not pending (expired, deactivated), rateLimited
-  // beyond the account's running validations.
-  std::optional<ChallengeView> respond(const Account& account, const ChallengeId& id);
+  // beyond the account's running validations. `ticket`, for a caller whose answer can wait, is the
+  // ticket for the first try when that begins at once; get() then shows what came of it.
+  std::optional<ChallengeView> respond(const Account& account, const ChallengeId& id,
+                                       Ticket* ticket = nullptr);
 
  private:
   Context& context_;

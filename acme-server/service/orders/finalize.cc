@@ -26,6 +26,7 @@
 #include "acme-server/service/issuance/intent_claim.h"
 #include "acme-server/service/issuance/may_sign.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/eager_job.h"
 #include "acme-server/service/orders/order_view.h"
 #include "acme-server/service/orders/orders.h"
@@ -69,6 +70,15 @@ void check_ready(const Loaded& loaded) {
   }
 }
 
+const Profile& profile_of(const Order& order, const Policy& policy) {
+  const Profile* profile = policy.profile(order.profile);
+  if (profile == nullptr) {
+    reject(ProblemType::malformed,
+           "The order's profile " + order.profile + " does not exist any more; make a new order.");
+  }
+  return *profile;
+}
+
 void check_proofs(const Loaded& loaded, const Profile& profile,
                   const validators::ValidatorSet& validators) {
   for (const Authorization& authorization : loaded.authorizations) {
@@ -98,7 +108,7 @@ void check_proofs(const Loaded& loaded, const Profile& profile,
 }  // namespace
 
 std::optional<OrderView> Orders::finalize(const Account& account, const OrderId& id,
-                                          ByteView csr_der) {
+                                          ByteView csr_der, Ticket* ticket) {
   const std::optional<Loaded> before =
       context_.store.read([&](store::Tx& tx) { return load(tx, account.id, id); });
   if (!before) {
@@ -108,18 +118,17 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
   context_.stops.check_can_begin();
   const crypto::Csr csr = check_csr(csr_der, before->order);
   const std::shared_ptr<const Policy> policy = context_.policy.get();
-  const Profile* profile = policy->profile(before->order.profile);
-  if (profile == nullptr) {
-    reject(ProblemType::malformed, "The order's profile " + before->order.profile +
-                                       " does not exist any more; make a new order.");
-  }
-  check_proofs(*before, *profile, context_.validators);
+  const Profile& profile = profile_of(before->order, *policy);
+  check_proofs(*before, profile, context_.validators);
   const store::Issuance issuance =
-      prepare_issuance(context_, before->order, *profile, csr_der, csr.spki);
+      prepare_issuance(context_, before->order, profile, csr_der, csr.spki);
   const Instant now = context_.clock.now();
   const std::string csr_text = base64url_encode(csr_der);
   const EagerJob start(context_, store::JobKind::issue_certificate, id.str(),
                        issuance_lease(*policy));
+  Ticket taken;
+  if (ticket != nullptr) taken = start.take_ticket(account.id, policy->answer_wait.finalize);
+  bool runs_at_once = false;
 
   OrderView view = context_.store.write([&](store::Tx& tx) {
     Order order = before->order;
@@ -150,7 +159,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
       loaded = ClaimedIntent{.order = order, .issuance = stored, .first = true};
     }
     tx.issuances().insert(stored);
-    start.enqueue(tx, std::move(loaded));
+    runs_at_once = start.enqueue(tx, std::move(loaded));
     crash_point("intent.storing");
     return view_of(std::move(order), before->authorizations, tx.now());
   });
@@ -159,6 +168,10 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
                     {{"order", id}, {"account", account.id}, {"serial", issuance.serial}});
   if (view.retry_after) {
     view.retry_after = context_.stops.retry_after(*view.retry_after);
+  }
+  if (taken && runs_at_once) {
+    taken.charge_to(id, policy->answer_wait.per_order());
+    *ticket = std::move(taken);
   }
   return view;
 }

@@ -10,6 +10,7 @@
 #include "acme-server/core/account.h"
 #include "acme-server/core/order.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/jobs/completions.h"
 
 namespace gatehouse::service {
 
@@ -54,8 +55,11 @@ class Orders {
   // reason (the order stays ready), or what the backend refuses outright. CSR names = order names
   // as sets; the key passes the key policy, is no account's, is not blocked; the enabled challenge
   // types still include the one each authorization was proven by. Then fixes the intent (prepare,
-  // outside the transaction) and stores finalization, intent and job together.
-  std::optional<OrderView> finalize(const Account& account, const OrderId& id, ByteView csr_der);
+  // outside the transaction) and stores finalization, intent and job together. `ticket`, for a
+  // caller whose answer can wait, is the ticket for the issuance when that begins at once; get()
+  // then shows what came of it.
+  std::optional<OrderView> finalize(const Account& account, const OrderId& id, ByteView csr_der,
+                                    Ticket* ticket = nullptr);
 
  private:
   Context& context_;

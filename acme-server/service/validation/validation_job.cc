@@ -224,8 +224,9 @@ void ValidationJob::run(JobRun& run) {
   crash_point("validation.begun");
   const Try tried = attempt(context_, *task, *policy);
   crash_point("validation.tried");
-  const std::optional<Challenge> challenge = context_.store.write_soon(
-      [&](store::Tx& tx) { return conclude_in(tx, run, *task, tried, *policy); });
+  const std::optional<Challenge> challenge = write_outcome(context_.store, run, [&](store::Tx& tx) {
+    return conclude_in(tx, run, *task, tried, *policy);
+  });
   crash_point("validation.concluded");
   if (challenge) {
     log_try(context_.log, *task, *challenge);
