@@ -236,6 +236,7 @@ Config read_config(const Json& document, const std::string& path) {
              "account_keys",
              "certificate_keys",
              "validation",
+             "answer_wait",
              "crl",
              "validators",
              "backends",

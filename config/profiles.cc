@@ -177,6 +177,16 @@ void read_validation(const JsonObject& root, service::Policy& policy) {
   }
 }
 
+void read_answer_wait(const JsonObject& root, service::AnswerWait& wait) {
+  const auto object = root.optional_object("answer_wait");
+  if (!object) return;
+  object->only({"challenge", "finalize"});
+  // Clients give up on an answer after half a minute or so, and have more than one to wait for.
+  constexpr seconds kLongest{10};
+  read_duration(*object, "challenge", wait.challenge, seconds(0), kLongest);
+  read_duration(*object, "finalize", wait.finalize, seconds(0), kLongest);
+}
+
 void check_backends(const JsonObject& root, const service::Policy& policy) {
   const auto backends = root.optional_object("backends");
   for (const auto& [name, profile] : policy.profiles) {
@@ -204,6 +214,7 @@ void read_policy(const JsonObject& root, service::Policy& policy) {
   read_key_policy(root, "account_keys", policy.account_keys);
   read_key_policy(root, "certificate_keys", policy.certificate_keys);
   read_validation(root, policy);
+  read_answer_wait(root, policy.answer_wait);
   read_field(root, "terms_of_service", policy.terms_of_service);
   if (!policy.terms_of_service.empty() && !parse_url(policy.terms_of_service)) {
     refuse(root, "terms_of_service", "is not an http or https URL");

@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "acme-server/service/issuance_stops.h"
 #include "acme-server/web/acme/routes.h"
 #include "acme-server/web/admin/ops.h"
+#include "acme-server/web/answer.h"
 #include "acme-server/web/hosts.h"
 #include "acme-server/web/links.h"
 #include "acme-server/web/listener_options.h"
@@ -99,13 +101,47 @@ void Handler::replace_hosts(const WebOptions& options) {
   hosts_.with([&](auto& hosts) { hosts = std::move(next); });
 }
 
-http::Response Handler::handle(const http::Request& request) {
-  const auto began = std::chrono::steady_clock::now();
-  Trace trace;
-  http::Response response = answer(request, trace);
+void Handler::handle(std::shared_ptr<const http::Request> request, http::Respond respond) {
+  Exchange exchange{.request = std::move(request),
+                    .respond = std::move(respond),
+                    .began = std::chrono::steady_clock::now(),
+                    .trace = {.directory = api_.links.default_directory()}};
+  Answer given = answer(*exchange.request, exchange.trace);
+  if (given.ticket) {
+    wait_and_send(std::make_shared<Exchange>(std::move(exchange)), std::move(given));
+  } else {
+    send(exchange, std::move(given.response));
+  }
+}
+
+void Handler::wait_and_send(std::shared_ptr<Exchange> exchange, Answer answer) {
+  const auto now = std::make_shared<http::Response>(std::move(answer.response));
+  std::move(answer.ticket)
+      .wait({.anew =
+                 [this, exchange, now, anew = std::move(answer.anew)] {
+                   try {
+                     *now = anew();
+                   } catch (const std::exception& failure) {
+                     // What the client asked for has been done: it is told so all the same.
+                     context_.log.error("answer.not_read_anew", {{"request", exchange->request->id},
+                                                                 {"route", exchange->trace.pattern},
+                                                                 {"error", failure.what()}});
+                   }
+                   send(*exchange, std::move(*now));
+                 },
+             .ready = [this, exchange, now] { send(*exchange, std::move(*now)); }});
+}
+
+// Completes a response with what is made on sending, counts and logs it, and sends it.
+void Handler::send(Exchange& exchange, http::Response response) {
+  const http::Request& request = *exchange.request;
+  const Trace& trace = exchange.trace;
+  if (request.listener == kAcmeListener) {
+    add_acme_headers(request, trace.directory, trace.pattern != kDirectoryPattern, response);
+  }
   add(response, "X-Content-Type-Options", "nosniff");
 
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - began;
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - exchange.began;
   const Tally& tally = tally_of(request, trace);
   tally.seconds.observe(taken.count());
   (response.status < 400   ? tally.answered
@@ -122,7 +158,7 @@ http::Response Handler::handle(const http::Request& request) {
                                      {"client", client_of(request)},
                                      {"agent", agent_of(request)},
                                      {"request", request.id}});
-  return response;
+  exchange.respond(std::move(response));
 }
 
 // A proxy's word counts where clients come through proxies, never for who commands.
@@ -133,10 +169,10 @@ std::string Handler::client_of(const http::Request& request) const {
   return hosts_.with([](const auto& hosts) { return hosts; })->client_of(request);
 }
 
-http::Response Handler::answer(const http::Request& request, Trace& trace) {
-  using Answer = http::Response (Handler::*)(const http::Request&, Trace&);
+Answer Handler::answer(const http::Request& request, Trace& trace) {
+  using Way = Answer (Handler::*)(const http::Request&, Trace&);
   // In the order of kListeners.
-  constexpr std::array<Answer, kListeners.size()> kAnswers = {
+  constexpr std::array<Way, kListeners.size()> kWays = {
       &Handler::answer_acme, &Handler::answer_public, &Handler::answer_operations,
       &Handler::answer_control};
   const ListenerRow* const listener = find_listener(request.listener);
@@ -145,23 +181,23 @@ http::Response Handler::answer(const http::Request& request, Trace& trace) {
       reject(
           {.type = ProblemType::unspecified, .detail = "Nothing is served here.", .status = 404});
     }
-    return (this->*kAnswers.at(static_cast<std::size_t>(listener->kind)))(request, trace);
+    return (this->*kWays.at(static_cast<std::size_t>(listener->kind)))(request, trace);
   } catch (...) {
     return problem(problem_in_flight(context_.log, context_.entropy, request), trace);
   }
 }
 
-http::Response Handler::answer_public(const http::Request& request, Trace& /*trace*/) {
+Answer Handler::answer_public(const http::Request& request, Trace& /*trace*/) {
   return serve_public(files_, request, context_.clock.now());
 }
 
-http::Response Handler::answer_operations(const http::Request& request, Trace& /*trace*/) {
+Answer Handler::answer_operations(const http::Request& request, Trace& /*trace*/) {
   Stops stops;
   for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
   return serve_operations(context_.metrics, readiness_, stops, request);
 }
 
-http::Response Handler::answer_control(const http::Request& request, Trace& trace) {
+Answer Handler::answer_control(const http::Request& request, Trace& trace) {
   Router::Match match = commands_.match(request.method, request.target);
   if (match.route == Router::kNoRoute) {
     reject({.type = ProblemType::unspecified,
@@ -181,23 +217,20 @@ http::Response Handler::answer_control(const http::Request& request, Trace& trac
       {.request = request, .directory = {}, .parameters = std::move(match.parameters)});
 }
 
-http::Response Handler::answer_acme(const http::Request& request, Trace& trace) {
-  DirectoryId directory = api_.links.default_directory();
-  http::Response response;
+Answer Handler::answer_acme(const http::Request& request, Trace& trace) {
   try {
-    response = run_acme(request, trace, directory);
+    return run_acme(request, trace);
   } catch (...) {
-    response = problem(problem_in_flight(context_.log, context_.entropy, request), trace);
+    http::Response response =
+        problem(problem_in_flight(context_.log, context_.entropy, request), trace);
     if (response.status == 405 && trace.route != Router::kNoRoute) {
       add(response, "Allow", router_.allowed(trace.route) + ", OPTIONS");
     }
+    return response;
   }
-  add_acme_headers(request, directory, trace.pattern != kDirectoryPattern, response);
-  return response;
 }
 
-http::Response Handler::run_acme(const http::Request& request, Trace& trace,
-                                 DirectoryId& directory) {
+Answer Handler::run_acme(const http::Request& request, Trace& trace) {
   const std::shared_ptr<const Hosts> hosts = hosts_.with([](const auto& h) { return h; });
   if (!hosts->answer_to(request)) {
     reject({.type = ProblemType::malformed,
@@ -206,7 +239,7 @@ http::Response Handler::run_acme(const http::Request& request, Trace& trace,
   }
   const std::optional<Links::Place> place = api_.links.place_of(request.target);
   if (place) {
-    directory = place->directory;
+    trace.directory = place->directory;
   }
   Router::Match match = place ? router_.match(request.method, place->path) : Router::Match{};
   if (match.route == Router::kNoRoute) {
@@ -226,8 +259,9 @@ http::Response Handler::run_acme(const http::Request& request, Trace& trace,
             .detail = "This resource does not take that method; most are read by POST-as-GET.",
             .status = 405});
   }
-  return (*match.endpoint)(
-      {.request = request, .directory = directory, .parameters = std::move(match.parameters)});
+  return (*match.endpoint)({.request = request,
+                            .directory = trace.directory,
+                            .parameters = std::move(match.parameters)});
 }
 
 // RFC 8555 section 6.1: a server that wants to be used from browsers supports CORS.
@@ -269,7 +303,7 @@ void Handler::add_acme_headers(const http::Request& request, const DirectoryId& 
 }
 
 http::Response Handler::busy(const http::Request& request) {
-  Trace trace;
+  Trace trace{.directory = api_.links.default_directory()};
   http::Response response = problem({.type = ProblemType::serverInternal,
                                      .detail = "The server is busy. Try again in a few seconds.",
                                      .status = 503,

@@ -1,7 +1,8 @@
-// Handler: the whole application as one plain function from request to response, for every
-// listener.
+// Handler: the whole application as one function from request to response, for every listener.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/metrics.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/service/certificates/certificates.h"
@@ -18,6 +20,7 @@
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/operator_auth.h"
 #include "acme-server/web/admin/ops.h"
+#include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/hosts.h"
 #include "acme-server/web/listener_options.h"  // IWYU pragma: export
@@ -35,9 +38,11 @@ class Handler {
   Handler(const Handler&) = delete;
   Handler& operator=(const Handler&) = delete;
 
-  // Answers anything. What fails inside is logged and answered as a problem; each request is logged
-  // and counted. Throws only when there is no randomness for a nonce or a log id.
-  http::Response handle(const http::Request& request);
+  // Answers anything, by one call of `respond`: before it returns, or later on another thread when
+  // the answer waits for a job (service/jobs/completions.h). What fails inside is logged and
+  // answered as a problem; each request is logged and counted when its answer is sent. Throws only
+  // when there is no randomness for a nonce or a log id.
+  void handle(std::shared_ptr<const http::Request> request, http::Respond respond);
 
   // The answer when nobody has time to handle(): 503 with Retry-After, in the form that fits the
   // listener.
@@ -54,21 +59,32 @@ class Handler {
     Histogram seconds;
   };
 
-  // What becomes known of a request on its way, for its log line.
+  // What becomes known of a request on its way, for its log line and the headers of its answer.
   struct Trace {
+    DirectoryId directory;
     std::size_t route = Router::kNoRoute;
     std::string_view pattern = "none";
-    std::string problem;  // short name of its type; empty: none
+    std::string problem = {};  // short name of its type; empty: none
+  };
+
+  // A request and its way back.
+  struct Exchange {
+    std::shared_ptr<const http::Request> request;
+    http::Respond respond;
+    std::chrono::steady_clock::time_point began;
+    Trace trace;
   };
 
   std::string client_of(const http::Request& request) const;
   Tally make_tally(std::string_view listener, std::string_view route);
-  http::Response answer(const http::Request& request, Trace& trace);
-  http::Response answer_public(const http::Request& request, Trace& trace);
-  http::Response answer_operations(const http::Request& request, Trace& trace);
-  http::Response answer_control(const http::Request& request, Trace& trace);
-  http::Response answer_acme(const http::Request& request, Trace& trace);
-  http::Response run_acme(const http::Request& request, Trace& trace, DirectoryId& directory);
+  Answer answer(const http::Request& request, Trace& trace);
+  Answer answer_public(const http::Request& request, Trace& trace);
+  Answer answer_operations(const http::Request& request, Trace& trace);
+  Answer answer_control(const http::Request& request, Trace& trace);
+  Answer answer_acme(const http::Request& request, Trace& trace);
+  Answer run_acme(const http::Request& request, Trace& trace);
+  void wait_and_send(std::shared_ptr<Exchange> exchange, Answer answer);
+  void send(Exchange& exchange, http::Response response);
   http::Response preflight(std::size_t route) const;
   http::Response problem(const Problem& problem, Trace& trace);
   void add_acme_headers(const http::Request& request, const DirectoryId& directory, bool index,

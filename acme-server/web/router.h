@@ -11,6 +11,7 @@
 
 #include "acme-server/core/ids.h"
 #include "acme-server/http/http.h"
+#include "acme-server/web/answer.h"
 
 namespace gatehouse::web {
 
@@ -25,7 +26,7 @@ struct Call {
   const std::string& parameter(std::string_view name) const;
 };
 
-using Endpoint = std::function<http::Response(const Call&)>;
+using Endpoint = std::function<Answer(const Call&)>;
 
 // An endpoint that anyone may call.
 struct OpenEndpoint {

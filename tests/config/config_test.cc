@@ -67,6 +67,7 @@ TEST_CASE("the example gives every option with its default") {
   CHECK(example.policy.validation_attempts == defaults.policy.validation_attempts);
   CHECK(example.policy.validation_gap == defaults.policy.validation_gap);
   CHECK(example.policy.validation_timeout == defaults.policy.validation_timeout);
+  CHECK(example.policy.answer_wait == defaults.policy.answer_wait);
   CHECK(example.policy.crl_lifetime == defaults.policy.crl_lifetime);
   CHECK(example.policy.crl_interval == defaults.policy.crl_interval);
   CHECK(example.policy.max_contacts == defaults.policy.max_contacts);
@@ -136,6 +137,16 @@ TEST_CASE("the schema names what the example shows") {
   }
 }
 
+TEST_CASE("answers wait 1 s and 2 s unless the file says otherwise, down to not at all") {
+  const service::AnswerWait defaults = parse(with("")).policy.answer_wait;
+  CHECK(defaults.challenge == std::chrono::seconds(1));
+  CHECK(defaults.finalize == std::chrono::seconds(2));
+  CHECK(defaults.per_order() == std::chrono::seconds(3));
+  const auto given = parse(with(R"("answer_wait": {"challenge": "250ms", "finalize": "0s"})"));
+  CHECK(given.policy.answer_wait.challenge == std::chrono::milliseconds(250));
+  CHECK(given.policy.answer_wait.finalize == std::chrono::milliseconds(0));
+}
+
 TEST_CASE("what is wrong is refused with the file, the path and what is allowed") {
   struct Row {
     std::string fields;
@@ -188,6 +199,10 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
       {R"("profiles": {"a": {"validty": "1d"}})", "validity"},
       {R"("account_keys": {"rsa_min_bits": 1024})", "account_keys.rsa_min_bits"},
       {R"("validation": {"attempts": 0})", "validation.attempts"},
+      {R"("answer_wait": {"challenge": "10001ms"})",
+       "answer_wait.challenge: \"10001ms\" is out of range (0s..10s)"},
+      {R"("answer_wait": {"finalize": "11s"})", "answer_wait.finalize"},
+      {R"("answer_wait": {"order": "1s"})", "answer_wait.order"},
       {R"("crl": {"lifetime": "1h", "interval": "2h"})",
        "crl.interval: is not shorter than lifetime"},
       {R"("resolver": {"servers": ["dns.corp.example"]})", "is not an IP address"},

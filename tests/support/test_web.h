@@ -1,9 +1,11 @@
 // TestWeb: the web layer over TestServices, and Client, which signs requests as ACME clients do. No
-// sockets: requests go into Handler::handle() and responses come out.
+// sockets: requests go into Handler::handle() and responses come out, most of them at once.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -86,11 +88,31 @@ class TestWeb final {
     request.target = std::move(path);
     request.body = print_json(body);
     request.peer.uid = uid;
-    return handler.handle(request);
+    return answer_to(std::move(request));
   }
 
-  http::Response send(std::string method, std::string target, std::string body = "",
-                      std::vector<http::Header> headers = {}) {
+  // What the server answers, or nothing yet: an answer may wait for a job.
+  using Pending = std::shared_ptr<std::optional<http::Response>>;
+
+  Pending begin(http::Request request) {
+    auto pending = std::make_shared<std::optional<http::Response>>();
+    handler.handle(std::make_shared<const http::Request>(std::move(request)),
+                   [pending](http::Response response) {
+                     if (pending->has_value()) throw std::logic_error("answered twice");
+                     *pending = std::move(response);
+                   });
+    return pending;
+  }
+
+  // The answer to a request that waits for nothing.
+  http::Response answer_to(http::Request request) {
+    const Pending pending = begin(std::move(request));
+    if (!pending->has_value()) throw std::logic_error("the answer waits for a job");
+    return **pending;
+  }
+
+  static http::Request acme_request(std::string method, std::string target, std::string body = "",
+                                    std::vector<http::Header> headers = {}) {
     http::Request request;
     request.listener = web::kAcmeListener;
     request.method = std::move(method);
@@ -100,10 +122,21 @@ class TestWeb final {
       request.headers.push_back({.name = "Host", .value = "acme.test"});
     }
     request.body = std::move(body);
-    return handler.handle(request);
+    return request;
+  }
+
+  http::Response send(std::string method, std::string target, std::string body = "",
+                      std::vector<http::Header> headers = {}) {
+    return answer_to(
+        acme_request(std::move(method), std::move(target), std::move(body), std::move(headers)));
   }
 
   // A POST of `body` to a URL of ours.
+  Pending begin_post(std::string_view url, std::string body) {
+    return begin(acme_request("POST", std::string(url.substr(kBaseUrl.size())), std::move(body),
+                              {{.name = "Content-Type", .value = "application/jose+json"}}));
+  }
+
   http::Response post(std::string_view url, std::string body) {
     return send("POST", std::string(url.substr(kBaseUrl.size())), std::move(body),
                 {{.name = "Content-Type", .value = "application/jose+json"}});
@@ -177,6 +210,12 @@ class Client final {
   }
 
   http::Response get(std::string_view to) { return post(to, std::string_view()); }
+
+  // A request whose answer may wait for a job.
+  TestWeb::Pending begin(std::string_view to, const Json& payload) {
+    return web_.begin_post(
+        to, sign_flattened(key, print_json(header_with_kid(to)), print_json(payload)));
+  }
 
   http::Response post_with_jwk(std::string_view to, const Json& payload) {
     return web_.post(to, sign_flattened(key, print_json(header_with_jwk(to)), print_json(payload)));

@@ -230,7 +230,7 @@ TEST_CASE("each request is one line in the log, without nonce, key or payload") 
                       .value = "cli\x01"
                                "ent"},
                      {.name = "X-Forwarded-For", .value = "198.51.100.1"}};
-  web.handler.handle(request);
+  web.answer_to(request);
   REQUIRE(lines.size() == 1);
   const Json event = parse_json(lines[0]);
   CHECK(event["event"] == "http.request");
@@ -289,7 +289,7 @@ TEST_CASE("a path of one listener is nothing on another") {
     request.method = "GET";
     request.target = target;
     request.headers = {{.name = "Host", .value = "acme.test"}};
-    return web.handler.handle(request).status;
+    return web.answer_to(request).status;
   };
   for (const char* target : {"/directory", "/root.pem", "/healthz", "/readyz", "/metrics"}) {
     int found = 0;

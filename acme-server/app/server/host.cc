@@ -50,6 +50,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLongestSleep{1000};
+constexpr milliseconds kTick{10};  // how exactly the wait of an answer is kept
 // Of the questions whether resolvers validate DNSSEC, all in all.
 constexpr milliseconds kDnssecWait{5000};
 // What a lane takes beyond what runs: the runner claims no more jobs than there are idle threads,
@@ -115,6 +116,7 @@ struct Host::Impl {
   void hand_over(std::size_t number, const service::TlsIdentity& identity);
   void schedule(const std::stop_token& stop);
   void wake();
+  void tick(const std::stop_token& stop);
   bool reload(Instance& instance);
   bool stop();
 
@@ -133,6 +135,8 @@ struct Host::Impl {
   Guarded<Identities> identities;
   Guarded<bool> woken;
   std::jthread scheduler;
+  Guarded<bool> answers_wait;
+  std::jthread ticker;
   std::atomic<std::chrono::steady_clock::time_point> last_round = std::chrono::steady_clock::now();
   std::optional<bool> stopped;  // what the first stop() returned
 };
@@ -187,6 +191,10 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
   instance.server->on_own_identity(
       [this, number](const service::TlsIdentity& identity) { renew_own(number, identity); });
   instance.server->on_wake([this] { wake(); });
+  instance.server->on_waiting_answers([this] {
+    answers_wait.with([](bool& flag) { flag = true; });
+    answers_wait.notify_one();
+  });
 }
 
 // RFC 8657 section 5.6: who honours its parameters in CAA records "MUST perform CAA validation
@@ -294,6 +302,19 @@ void Host::Impl::schedule(const std::stop_token& stop) {
   }
 }
 
+// Watches over all Servers' waiting answers; sleeps while there are none.
+void Host::Impl::tick(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::size_t waiting = 0;
+    for (const auto& instance : instances) waiting += instance->server->tick_waiting_answers();
+    if (waiting > 0) {
+      std::this_thread::sleep_for(kTick);
+      continue;
+    }
+    answers_wait.wait([](const bool& flag) { return flag; }, [](bool& flag) { flag = false; });
+  }
+}
+
 // Each part stands for itself: a bad certificate file does not keep a good policy out.
 bool Host::Impl::reload(Instance& instance) {
   bool good = true;
@@ -322,6 +343,14 @@ bool Host::Impl::reload(Instance& instance) {
 bool Host::Impl::stop() {
   if (stopped) return *stopped;
   crash_point("stop.begun");
+  // Before the engine waits for the requests in flight: what waits is answered as it is ready.
+  for (const auto& instance : instances) instance->server->stop_waiting();
+  if (ticker.joinable()) {
+    ticker.request_stop();
+    answers_wait.with([](bool& flag) { flag = true; });
+    answers_wait.notify_one();
+    ticker.join();
+  }
   const bool drained = engine->drain_and_stop();
   crash_point("stop.drained");
   if (scheduler.joinable()) {
@@ -371,6 +400,8 @@ std::vector<std::string> Host::start() {
     for (const auto& [number, identity] : held.latest) impl_->hand_over(number, identity);
   });
   crash_point("start.listening");
+  impl_->ticker =
+      std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->tick(stop); });
   impl_->scheduler =
       std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->schedule(stop); });
   for (const auto& instance : impl_->instances) {

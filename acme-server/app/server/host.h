@@ -13,8 +13,9 @@
 
 namespace gatehouse::app {
 
-// Runs Servers until it is told to stop. Stop order: listeners drain, scheduler, request crew and
-// lanes run dry, each Server (last group committed, store closed), pools joined.
+// Runs Servers until it is told to stop. Stop order: waiting answers go out as they are, listeners
+// drain, scheduler, request crew and lanes run dry, each Server (last group committed, store
+// closed), pools joined.
 class Host {
  public:
   struct Options {

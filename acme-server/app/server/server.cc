@@ -41,6 +41,7 @@
 #include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/job_runner.h"
 #include "acme-server/service/operations/clock_watch.h"
 #include "acme-server/service/operations/disk_watch.h"
@@ -184,6 +185,8 @@ struct Server::Impl {
   service::JobRunner runner;
   web::Handler web;
   std::atomic<bool> prepared = false;
+  // The last: what waits is answered while everything else still stands.
+  service::Completions completions;
 };
 
 Server::Impl::Impl(config::Config given, Environment& given_environment)
@@ -243,7 +246,8 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
            .started = environment.clock.now(),
            .operators = operator_uids(),
            .backup = [this](const std::string& to) { sql::backup(config.store, to); },
-           .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}) {
+           .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}),
+      completions(environment.executors.requests, environment.metrics) {
   check_profiles(config.policy, validators, config.backends);
   make_private_folder(config.data_directory);
   if (wants_own_certificate(config)) {
@@ -262,6 +266,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
 
 void Server::Impl::add_jobs() {
   context.runner = &runner;
+  context.completions = &completions;
   runner.add(validation, environment.executors.validation);
   // Before issuance, so that with inline lanes its order is issued in the same step.
   if (own_certificate) runner.add(*own_certificate, environment.executors.maintenance);
@@ -369,15 +374,16 @@ Server::~Server() = default;
 http::Handler Server::handler() {
   // The request is parsed by then; everything about it, the database too, is another thread's work.
   http::Handler handler = [this](http::Request request, http::Respond respond) {
-    auto shared = std::make_shared<http::Request>(std::move(request));
+    const auto shared = std::make_shared<const http::Request>(std::move(request));
     Executors& executors = impl_->environment.executors;
     const web::ListenerRow* const listener = web::find_listener(shared->listener);
     const bool of_operators = listener != nullptr && listener->callers == web::Callers::operators;
     Executor& executor = of_operators ? executors.control : executors.requests;
     const bool posted = executor.try_post([this, shared, respond] {
-      http::Response response = impl_->web.handle(*shared);
-      crash_point("answer.made");
-      respond(std::move(response));
+      impl_->web.handle(shared, [respond](http::Response response) {
+        crash_point("answer.made");
+        respond(std::move(response));
+      });
     });
     if (!posted) respond(impl_->web.busy(*shared));
   };
@@ -414,6 +420,18 @@ std::chrono::milliseconds Server::until_next_job() {
 
 void Server::on_wake(std::function<void()> wake) {
   impl_->wake.with([&](Impl::Wake& state) { state.listener = std::move(wake); });
+}
+
+std::size_t Server::tick_waiting_answers() {
+  return impl_->completions.tick();
+}
+
+void Server::on_waiting_answers(std::function<void()> waiting) {
+  impl_->completions.on_waiting(std::move(waiting));
+}
+
+void Server::stop_waiting() {
+  impl_->completions.close();
 }
 
 void Server::reload(const config::Config& config) {

@@ -53,6 +53,14 @@ class Server {
   // Called, from any thread, when a job may be due earlier than until_next_job() said.
   void on_wake(std::function<void()> wake);
 
+  // Answers that wait for a job (service/jobs/completions.h). While there are any, Host calls the
+  // first every few milliseconds: it sends those that have waited long enough and returns how many
+  // go on waiting. `waiting` is called, from any thread, when the first one begins to wait; it does
+  // not block. stop_waiting() sends them all as they are ready, and none waits any more.
+  std::size_t tick_waiting_answers();
+  void on_waiting_answers(std::function<void()> waiting);
+  void stop_waiting();
+
   // Swaps the policy (profiles, key policies, limits, host lists) for `config`'s, whose other parts
   // must not have changed. Throws, and changes nothing, when one has, naming it, or when it is not
   // usable.

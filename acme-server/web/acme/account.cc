@@ -80,7 +80,7 @@ http::Response show_account(Api& api, const PostAsGet& proof) {
 // "termsOfServiceAgreed" field (see Section 7.3.3), the "status" field (except as allowed by
 // Section 7.3.6), or any other fields it does not recognize." What 7.3.3 allows is to agree, once
 // the terms have changed.
-http::Response update_account(Api& api, const SignedByAccount& proof) {
+Answer update_account(Api& api, const SignedByAccount& proof) {
   check_own(AccountId(proof.parameter("account")), proof.account());
 
   struct Update {

@@ -48,7 +48,7 @@ http::Response show_authorization(Api& api, const PostAsGet& proof) {
   return authorization_response(api, *authorization);
 }
 
-http::Response deactivate_authorization(Api& api, const SignedByAccount& proof) {
+Answer deactivate_authorization(Api& api, const SignedByAccount& proof) {
   const bool wanted = read_payload(proof.payload(), [](const JsonObject& object) {
     const Json* const status = object.find("status");
     return status != nullptr && *status == "deactivated";

@@ -8,6 +8,7 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/acme/request_auth.h"
+#include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
 
 namespace gatehouse::web {
@@ -21,32 +22,32 @@ http::Response read_nonce(Api& api, const PostAsGet& proof);
 // account.cc
 http::Response create_account(Api& api, const SignedByKey& proof);
 http::Response show_account(Api& api, const PostAsGet& proof);
-http::Response update_account(Api& api, const SignedByAccount& proof);
+Answer update_account(Api& api, const SignedByAccount& proof);
 http::Response list_orders(Api& api, const PostAsGet& proof);
 http::Response list_more_orders(Api& api, const PostAsGet& proof);
 
 // key_change.cc
-http::Response change_key(Api& api, const SignedByAccount& proof);
+Answer change_key(Api& api, const SignedByAccount& proof);
 
 // order.cc
-http::Response create_order(Api& api, const SignedByAccount& proof);
+Answer create_order(Api& api, const SignedByAccount& proof);
 http::Response show_order(Api& api, const PostAsGet& proof);
-http::Response finalize_order(Api& api, const SignedByAccount& proof);
+Answer finalize_order(Api& api, const SignedByAccount& proof);
 
 // authorization.cc
 http::Response show_authorization(Api& api, const PostAsGet& proof);
-http::Response deactivate_authorization(Api& api, const SignedByAccount& proof);
+Answer deactivate_authorization(Api& api, const SignedByAccount& proof);
 
 // challenge.cc
 http::Response show_challenge(Api& api, const PostAsGet& proof);
-http::Response respond_to_challenge(Api& api, const SignedByAccount& proof);
+Answer respond_to_challenge(Api& api, const SignedByAccount& proof);
 
 // certificate.cc
 http::Response download_certificate(Api& api, const PostAsGet& proof);
 http::Response download_alternate(Api& api, const PostAsGet& proof);
 
 // revocation.cc
-http::Response revoke_by_account(Api& api, const SignedByAccount& proof);
+Answer revoke_by_account(Api& api, const SignedByAccount& proof);
 http::Response revoke_by_key(Api& api, const SignedByKey& proof);
 
 // For what the account has not, whether or not another account has it: 404 either way.

@@ -80,7 +80,7 @@ Claim read_claim(const std::string& payload) {
 
 }  // namespace
 
-http::Response change_key(Api& api, const SignedByAccount& proof) {
+Answer change_key(Api& api, const SignedByAccount& proof) {
   const Account& account = proof.account();
   const Inner inner = open_inner(api, proof);
   const Claim claim = read_claim(inner.payload);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/bytes.h"
@@ -13,10 +14,12 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/crypto/csr.h"
 #include "acme-server/http/http.h"
+#include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/orders/orders.h"
 #include "acme-server/web/acme/endpoints.h"
 #include "acme-server/web/acme/request_auth.h"
 #include "acme-server/web/acme/resource_json.h"
+#include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/payload.h"
 #include "acme-server/web/problem_json.h"
@@ -71,7 +74,7 @@ http::Response order_response(const Api& api, int status, const service::OrderVi
 
 }  // namespace
 
-http::Response create_order(Api& api, const SignedByAccount& proof) {
+Answer create_order(Api& api, const SignedByAccount& proof) {
   const auto request = read_payload(proof.payload(), read_new_order);
   return order_response(api, 201, api.orders.create(proof.account(), request));
 }
@@ -84,17 +87,28 @@ http::Response show_order(Api& api, const PostAsGet& proof) {
   return order_response(api, 200, *view);
 }
 
-http::Response finalize_order(Api& api, const SignedByAccount& proof) {
+Answer finalize_order(Api& api, const SignedByAccount& proof) {
   const OrderId id(proof.parameter("order"));
   const Bytes csr = read_payload(proof.payload(), [](const JsonObject& object) {
     return base64url_field(object, "csr", crypto::kMaxCsrBytes);
   });
   try {
-    const auto view = api.orders.finalize(proof.account(), id, csr);
+    service::Ticket ticket;
+    const auto view = api.orders.finalize(proof.account(), id, csr, &ticket);
     if (!view) {
       reject_unknown("order");
     }
-    return order_response(api, 200, *view);
+    http::Response now = order_response(api, 200, *view);
+    if (!ticket) {
+      return now;
+    }
+    // RFC 8555 section 7.4: "If a request to finalize an order is successful, the server will
+    // return a 200 (OK) with an updated order object. The status of the order will indicate what
+    // action the client should take": any status, "valid" among them.
+    const auto anew = [&api, account = proof.account(), id] {
+      return order_response(api, 200, api.orders.get(account, id).value());
+    };
+    return {std::move(now), std::move(ticket), anew};
   } catch (const RequestRejected& rejected) {
     // A client whose first try was answered into the void learns here where to look
     // (docs/choices.md).

@@ -21,6 +21,7 @@
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/acme/key_cache.h"
+#include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/router.h"
 
@@ -230,7 +231,7 @@ ProvenEndpoint RequestAuth::reading(ForReader handler) {
 }
 
 ProvenEndpoint RequestAuth::by_either(ForAccount account_handler, ForKey key_handler) {
-  return ProvenEndpoint([this, account_handler, key_handler](const Call& call) {
+  return ProvenEndpoint([this, account_handler, key_handler](const Call& call) -> Answer {
     crypto::Jws jws = open_envelope(call);
     if (jws.kid) {
       return account_handler(api_, prove_account(call, std::move(jws)));
@@ -241,7 +242,7 @@ ProvenEndpoint RequestAuth::by_either(ForAccount account_handler, ForKey key_han
 }
 
 ProvenEndpoint RequestAuth::reading_or_by_account(ForReader reader, ForAccount handler) {
-  return ProvenEndpoint([this, reader, handler](const Call& call) {
+  return ProvenEndpoint([this, reader, handler](const Call& call) -> Answer {
     SignedByAccount proof = prove_account(call, open_envelope(call));
     return proof.payload().empty() ? reader(api_, to_reader(call, std::move(proof)))
                                    : handler(api_, proof);

@@ -15,6 +15,7 @@
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/acme/key_cache.h"
+#include "acme-server/web/answer.h"
 #include "acme-server/web/router.h"
 
 namespace gatehouse::web {
@@ -98,7 +99,8 @@ class RequestAuth {
  public:
   explicit RequestAuth(Api& api) : api_(api) {}
 
-  using ForAccount = http::Response (*)(Api&, const SignedByAccount&);
+  // What an account changes may begin a job, and its answer wait for that.
+  using ForAccount = Answer (*)(Api&, const SignedByAccount&);
   using ForKey = http::Response (*)(Api&, const SignedByKey&);
   using ForReader = http::Response (*)(Api&, const PostAsGet&);
 

@@ -47,10 +47,10 @@ Request read_request(const JsonObject& object) {
 
 }  // namespace
 
-http::Response revoke_by_account(Api& api, const SignedByAccount& proof) {
+Answer revoke_by_account(Api& api, const SignedByAccount& proof) {
   const Request request = read_payload(proof.payload(), read_request);
   api.revocation.by_account(proof.account(), request.certificate, request.reason);
-  return {};
+  return http::Response{};
 }
 
 http::Response revoke_by_key(Api& api, const SignedByKey& proof) {

@@ -20,7 +20,7 @@ http::Response ask(TestWeb& web, std::string listener, std::string method, std::
   request.headers = {{.name = "Host", .value = "acme.test"}};
   request.body = "{}";
   request.peer.uid = kOperator;
-  return web.handler.handle(request);
+  return web.answer_to(request);
 }
 
 std::vector<std::string> commands() {

@@ -4,12 +4,12 @@
 namespace gatehouse::web {
 
 #ifdef WRONG
-http::Response handle(Api&, const Call&) {
-  return {};
+Answer handle(Api&, const Call&) {
+  return http::Response{};
 }
 #else
-http::Response handle(Api&, const SignedByAccount&) {
-  return {};
+Answer handle(Api&, const SignedByAccount&) {
+  return http::Response{};
 }
 #endif
 

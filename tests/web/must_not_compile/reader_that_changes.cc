@@ -9,7 +9,7 @@ using Held = PostAsGet;
 using Held = SignedByAccount;
 #endif
 
-http::Response change(Api& api, const Held& proof) {
+Answer change(Api& api, const Held& proof) {
   return deactivate_authorization(api, proof);
 }
 
