@@ -1,5 +1,7 @@
 #include "acme-server/service/certificates/revocation.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/base/text.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/identifier.h"
@@ -29,6 +32,11 @@
 namespace gatehouse::service {
 namespace {
 
+// What an account may say that shows no more than control of the names: that the certificate should
+// go, not what became of its key or of its subject. Relying parties and blocklists act on such a
+// claim, so it is left to the issuing account and to the key.
+constexpr std::array kReasonsOfThirdParties = {0, 4, 5};
+
 // RFC 8555 section 7.6: a server that does not take a reason "MUST return an error … and the
 // problem document detail SHOULD indicate which reasonCodes are allowed".
 int check_reason(std::optional<std::int64_t> reason) {
@@ -37,6 +45,24 @@ int check_reason(std::optional<std::int64_t> reason) {
   reject(ProblemType::badRevocationReason, "Reason " + std::to_string(code) +
                                                " is not accepted; allowed are " +
                                                list_revocation_reasons(Revoked::end_entity) + ".");
+}
+
+std::optional<Problem> why_not_for_third_party(int code) {
+  if (std::ranges::find(kReasonsOfThirdParties, code) != kReasonsOfThirdParties.end()) {
+    return std::nullopt;
+  }
+  std::vector<std::string> allowed;
+  for (const int known : kReasonsOfThirdParties) {
+    allowed.push_back(std::to_string(known) + " (" +
+                      std::string(revocation_reason_name(known).value()) + ")");
+  }
+  return Problem{
+      .type = ProblemType::badRevocationReason,
+      .detail = "Reason " + std::to_string(code) +
+                " is not accepted from an account that did not get the certificate; allowed are " +
+                join(allowed, ", ") +
+                ". Sign the request with the certificate's key or the issuing account to give "
+                "another."};
 }
 
 crypto::Certificate parse(ByteView der) {
@@ -73,9 +99,9 @@ Problem unauthorized(std::string detail) {
 }
 
 // RFC 8555 section 7.6: "The account that issued the certificate" or "An account that holds
-// authorizations for all of the identifiers in the certificate".
+// authorizations for all of the identifiers in the certificate", which may give fewer reasons.
 std::optional<Problem> why_account_may_not(store::Tx& tx, const Account& asked,
-                                           const CertificateRecord& certificate) {
+                                           const CertificateRecord& certificate, int reason) {
   const auto account = tx.accounts().of(asked.directory, asked.id);
   if (!account || account->status != AccountStatus::valid) {
     return unauthorized("The account is not valid any more.");
@@ -89,7 +115,7 @@ std::optional<Problem> why_account_may_not(store::Tx& tx, const Account& asked,
           identifier.value + "\"; get one, or sign the request with the certificate's own key.");
     }
   }
-  return std::nullopt;
+  return why_not_for_third_party(reason);
 }
 
 // Enqueues the CRL that `certificate` points to. False when its issuer's CRLs are ours to make but
@@ -117,13 +143,14 @@ bool enqueue_crl(store::Tx& tx, const backends::BackendSet& backends,
 void Revocation::by_account(const Account& account, ByteView certificate_der,
                             std::optional<std::int64_t> reason) {
   const crypto::Certificate certificate = parse(certificate_der);
+  const int code = check_reason(reason);
   revoke({.actor = account.id,
-          .reason = check_reason(reason),
+          .reason = code,
           .block_key = false,  // holding an account proves nothing about who else has the key
           .find = [&](store::Tx& tx) { return find_ours(tx, context_.backends, certificate); },
           .why_not =
               [&](store::Tx& tx, const CertificateRecord& record) {
-                return why_account_may_not(tx, account, record);
+                return why_account_may_not(tx, account, record, code);
               }});
 }
 

@@ -23,7 +23,8 @@ class Revocation {
 
   // Each returns when the revocation is durable and the CRL's job is enqueued. Rejects: malformed
   // (not a certificate of ours, byte for byte; expired), alreadyRevoked, badRevocationReason
-  // (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403).
+  // (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403). An account that did not get the
+  // certificate may say 0, 4 or 5: it proves nothing about the key or its holder.
   void by_account(const Account& account, ByteView certificate_der,
                   std::optional<std::int64_t> reason);
   // The key is blocked server-wide when the reason is keyCompromise (1).

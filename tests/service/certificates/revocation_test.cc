@@ -194,6 +194,38 @@ TEST_CASE("an account may not revoke another's certificate without all of its au
   }
 }
 
+TEST_CASE("a third party with all authorizations sets no reason but 0, 4 and 5") {
+  for (const int reason : {0, 1, 3, 4, 5, 9}) {
+    CAPTURE(reason);
+    Fixture f;
+    const Held held = f.issue(f.account, {"a.test"}, f.key);
+    const Account other = f.services.new_account();
+    f.services.ready_order(other, {"a.test"});
+    const auto revoke = [&] { f.revocation.by_account(other, held.leaf.der, reason); };
+    if (reason == 0 || reason == 4 || reason == 5) {
+      revoke();
+      CHECK(f.get(held.record.id).revocation.value().reason == reason);
+      continue;
+    }
+    const Problem problem = rejection_of(revoke);
+    CHECK(problem.type == ProblemType::badRevocationReason);
+    CHECK(problem.detail.find("0 (unspecified), 4 (superseded), 5 (cessationOfOperation)") !=
+          std::string::npos);
+    CHECK(problem.detail.find("1 (keyCompromise)") == std::string::npos);
+    CHECK_FALSE(f.get(held.record.id).revocation);
+    f.revocation.by_account(f.account, held.leaf.der, reason);  // the issuing account may
+    CHECK(f.get(held.record.id).revocation.value().reason == reason);
+  }
+}
+
+TEST_CASE("an account without authorizations is told that, not which reasons there are") {
+  Fixture f;
+  const Held held = f.issue(f.account, {"a.test"}, f.key);
+  const Account other = f.services.new_account();
+  const Problem problem = rejection_of([&] { f.revocation.by_account(other, held.leaf.der, 1); });
+  CHECK(problem.type == ProblemType::unauthorized);
+}
+
 TEST_CASE("a deactivated account revokes nothing") {
   Fixture f;
   const Held held = f.issue(f.account, {"a.test"}, f.key);
