@@ -218,6 +218,15 @@ CaaResult unknown(const CaaRequest& request, const std::string& at, const net::D
           .trail = {"CAA " + at + ": " + error.detail}};
 }
 
+CaaResult too_deep(const CaaRequest& request, std::size_t labels) {
+  const std::string count = std::to_string(labels) + " labels";
+  return {.problem = refusal(request, "the name",
+                             "has " + count + ", and this CA looks for CAA records at " +
+                                 std::to_string(kMaxCaaLabels) +
+                                 " at most. Order a name with fewer labels."),
+          .trail = {"CAA not asked for: " + count}};
+}
+
 // The name above `name`; empty above the last label.
 std::string parent_of(const std::string& name) {
   const std::size_t dot = name.find('.');
@@ -242,6 +251,7 @@ CaaResult Caa::check(const CaaRequest& request, Deadline deadline) {
   for (std::string at = request.identifier.value; !at.empty(); at = parent_of(at)) {
     walk.push_back({.name = at, .type = net::RecordType::CAA, .deadline = deadline});
   }
+  if (walk.size() > kMaxCaaLabels) return too_deep(request, walk.size());
   std::vector<std::string> trail;
   std::size_t climbed = 0;
   std::optional<CaaResult> result;

@@ -2,6 +2,7 @@
 // RFC 8657, which are always honoured: to pass over them would permit more than was said.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "acme-server/net/egress.h"
 
 namespace gatehouse::validators {
+
+// The most labels of a name whose records are asked for: each label is a question to the resolver.
+// Names in use have under ten; 127 fit into a DNS name.
+inline constexpr std::size_t kMaxCaaLabels = 20;
 
 struct CaaRequest {
   Identifier identifier;  // a dns one, without "*."
@@ -24,9 +29,9 @@ struct CaaRequest {
 };
 
 struct CaaResult {
-  // None: this CA may issue. Type caa: a record forbids it; the sentence names where the record
-  // stands and what to add. Type dns: nobody can tell, which counts as forbidden (RFC 8659
-  // section 3); a later try may say otherwise.
+  // None: this CA may issue. Type caa: a record forbids it (the sentence names where the record
+  // stands and what to add), or the name has more labels than kMaxCaaLabels. Type dns: nobody can
+  // tell, which counts as forbidden (RFC 8659 section 3); a later try may say otherwise.
   std::optional<Problem> problem;
   std::vector<std::string> trail;  // for the audit log: what was asked, what was found
 };
@@ -42,7 +47,8 @@ class Caa {
   // Climbs from the name to its parent, up to the last label; the first that has records decides,
   // and none at all permits. All are asked for at once, but what stands above the first records
   // counts for nothing, nor does its failure. CNAME and DNAME are followed by the resolver, the
-  // walk goes on from the name itself. Blocks; safe to call from many threads.
+  // walk goes on from the name itself. A name with more than kMaxCaaLabels labels is refused
+  // without a question. Blocks; safe to call from many threads.
   CaaResult check(const CaaRequest& request, Deadline deadline);
 
  private:

@@ -392,6 +392,32 @@ TEST_CASE("a CA without a name for CAA is permitted by no record, and says whom 
   CHECK(result.problem->detail.find("caa_identities") != std::string::npos);
 }
 
+TEST_CASE("a name with more than 20 labels fails in words, and nothing is asked for") {
+  const auto name_of = [](int labels) {
+    std::string name = "test";
+    for (int i = 1; i < labels; ++i) name.insert(0, "l" + std::to_string(i) + ".");
+    return name;
+  };
+  World deep;
+  deep.request.identifier.value = name_of(21);
+  for (const bool wildcard : {false, true}) {
+    const CaaResult result = deep.check(wildcard);
+    REQUIRE(result.problem);
+    CHECK(result.problem->type == ProblemType::caa);  // no later try says otherwise
+    CHECK(result.problem->detail ==
+          "CAA for " + std::string(wildcard ? "*." : "") + name_of(21) +
+              ": the name has 21 labels, and this CA looks for CAA records at 20 at most. Order a "
+              "name with fewer labels.");
+    CHECK(result.trail == Texts{"CAA not asked for: 21 labels"});
+  }
+  CHECK(deep.resolver.questions().empty());
+
+  World allowed;
+  allowed.request.identifier.value = name_of(20);
+  CHECK_FALSE(allowed.check().problem);
+  CHECK(allowed.resolver.questions().size() == 20);
+}
+
 TEST_CASE("a deadline that has passed is no permission") {
   struct Silent final : net::Resolver {
     Expected<net::DnsAnswer, DnsError> query(const std::string&, RecordType,
