@@ -284,7 +284,15 @@ std::vector<IpAddress> embedded_ipv4(const IpAddress& address) {
                           static_cast<std::uint8_t>(~client.octets[2]),
                           static_cast<std::uint8_t>(~client.octets[3]))};
   }
+  if (is_isatap(address)) return {v4_at(address, {12, 13, 14, 15})};
   return {};
+}
+
+bool is_isatap(const IpAddress& address) {
+  constexpr unsigned kUniversalOrGroup = 0x03;
+  const auto& octets = address.octets;
+  return address.v6 && (octets[8] & ~kUniversalOrGroup) == 0 && octets[9] == 0 &&
+         octets[10] == 0x5e && octets[11] == 0xfe;
 }
 
 }  // namespace gatehouse

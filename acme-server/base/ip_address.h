@@ -58,8 +58,13 @@ struct IpPrefix {
 // The IPv4 addresses that an IPv6 one may end up at: IPv4-mapped (::ffff:0:0/96), IPv4-compatible
 // (::/96), translated
 // (::ffff:0:0:0/96), NAT64 (64:ff9b::/96, and 64:ff9b:1::/48 in each layout of RFC 6052), 6to4
-// (2002::/16), Teredo (2001::/32: its server, and its client, whose bits are inverted). Nothing for
-// an IPv4 address.
+// (2002::/16), Teredo (2001::/32: its server, and its client, whose bits are inverted), ISATAP
+// below any other prefix. Nothing for an IPv4 address.
 std::vector<IpAddress> embedded_ipv4(const IpAddress& address);
+
+// True for an IPv6 address whose interface identifier is ISATAP's: 0:5efe and an IPv4 address, with
+// the universal and group bits in any state (RFC 5214 section 6.1). A router with an ISATAP
+// interface sends such a packet to that IPv4 address.
+bool is_isatap(const IpAddress& address);
 
 }  // namespace gatehouse

@@ -69,6 +69,10 @@ constexpr Range kMetadata[] = {
     {"fd20:ce::254", "Google Cloud"},
 };
 
+// An ISATAP address is told by the interface identifier behind its prefix of 64 bits, so it is a
+// range of 96 bits below every prefix.
+constexpr int kIsatapLength = 96;
+
 struct ParsedRange {
   IpPrefix prefix;
   std::string_view what;
@@ -111,16 +115,20 @@ std::optional<std::string> AddressPolicy::why_denied(const IpAddress& address) c
 
   const int allowed = longest(profile_.allowed, address);
   const int denied = longest(profile_.denied, address);
-  const ParsedRange* special = nullptr;
+  int special = -1;
+  std::string_view what;
   for (const ParsedRange& range : denied_ranges()) {
-    if (range.prefix.contains(address) &&
-        (special == nullptr || range.prefix.length > special->prefix.length)) {
-      special = &range;
+    if (range.prefix.contains(address) && range.prefix.length > special) {
+      special = range.prefix.length;
+      what = range.what;
     }
   }
+  if (is_isatap(address) && special < kIsatapLength) {
+    special = kIsatapLength;
+    what = "an ISATAP address";
+  }
   if (denied >= 0 && denied >= allowed) return text + " is denied by the profile";
-  if (special != nullptr && special->prefix.length > allowed)
-    return text + " is " + std::string(special->what);
+  if (special > allowed) return text + " is " + std::string(what);
 
   for (const IpAddress& inner : embedded_ipv4(address)) {
     if (const auto why = why_denied(inner)) return text + " carries an IPv4 address, and " + *why;

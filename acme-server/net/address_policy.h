@@ -21,7 +21,8 @@ struct AddressPolicyOptions {
 
 // Made for an internal CA: what is not denied is allowed, private ranges (RFC 1918, RFC 4193, RFC
 // 6598) too. Built in, denied: loopback, link-local, multicast, unspecified, broadcast,
-// documentation, benchmarking, reserved and the prefixes that carry an IPv4 address. The longest
+// documentation, benchmarking, reserved, the prefixes that carry an IPv4 address, and ISATAP below
+// any prefix, which counts as a rule of 96 bits. The longest
 // prefix that holds an address decides, as in a routing table; of equals, a profile's denial comes
 // before its allowance and that before what is built in. So "0.0.0.0/0" allows no loopback,
 // "127.0.0.0/8" does. Cloud metadata services stay denied whatever a profile says.

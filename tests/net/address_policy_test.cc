@@ -69,6 +69,32 @@ TEST_CASE("public and private addresses next to the special ones may be connecte
   }
 }
 
+TEST_CASE("an ISATAP address is refused below any prefix (RFC 5214 section 6.1)") {
+  const AddressPolicy policy;
+  for (const std::string_view text :
+       {"2606:4700::5efe:8.8.8.8", "2606:4700::200:5efe:8.8.8.8", "fd00::5efe:10.0.0.1",
+        "fd00:1:2:3:200:5efe:10.0.0.1", "2606:4700::100:5efe:8.8.8.8",
+        "2606:4700::300:5efe:8.8.8.8"}) {
+    CAPTURE(text);
+    const auto why = policy.why_denied(IpAddress::parse(text).value());
+    CHECK(why.value_or("").ends_with("is an ISATAP address"));
+  }
+  CHECK(allows(policy, "2606:4700::400:5efe:808:808"));
+  CHECK(allows(policy, "2606:4700::5eff:808:808"));
+  CHECK(allows(policy, "2606:4700::5efe"));
+}
+
+TEST_CASE("a profile opens ISATAP by a prefix that holds the interface identifier") {
+  const AddressPolicy wide({.allowed = testing::prefixes({"fd00:1::/64"}), .denied = {}});
+  CHECK(allows(wide, "fd00:1::1"));
+  CHECK_FALSE(allows(wide, "fd00:1::5efe:10.0.0.1"));
+  const AddressPolicy exact({.allowed = testing::prefixes({"fd00:1::5efe:0:0/96"}),
+                             .denied = testing::prefixes({"10.9.0.0/16"})});
+  CHECK(allows(exact, "fd00:1::5efe:10.0.0.1"));
+  CHECK_FALSE(allows(exact, "fd00:1::5efe:10.9.0.1"));
+  CHECK_FALSE(allows(exact, "fd00:1::5efe:127.0.0.1"));
+}
+
 TEST_CASE("the reason names the address and what it is") {
   const AddressPolicy policy(
       {.allowed = testing::prefixes({"2002::/16"}), .denied = testing::prefixes({"10.9.0.0/16"})});
