@@ -53,16 +53,20 @@ ASN1_ITEM_TEMPLATE(Extensions) =
   ASN1_EX_TEMPLATE_TYPE(ASN1_TFLG_SEQUENCE_OF, 0, Extensions, Extension)
 static_ASN1_ITEM_TEMPLATE_END(Extensions)
 
+// Attributes and their values are read as sequences, the values under a set's tag, so that they stay
+// in the order they came in: DER sorts the members of a SET OF (X.690 section 11.6), some clients do
+// not, and nothing depends on it. What a request says is copied nowhere.
 ASN1_SEQUENCE(Attribute) = {
   ASN1_SIMPLE(Attribute, id, ASN1_OBJECT),
-  ASN1_SET_OF(Attribute, values, ASN1_ANY)
+  ASN1_EX_TYPE(ASN1_TFLG_SEQUENCE_OF | ASN1_TFLG_IMPTAG | ASN1_TFLG_UNIVERSAL, V_ASN1_SET,
+               Attribute, values, ASN1_ANY)
 } static_ASN1_SEQUENCE_END(Attribute)
 
 ASN1_SEQUENCE(CertificationRequestInfo) = {
   ASN1_SIMPLE(CertificationRequestInfo, version, ASN1_INTEGER),
   ASN1_SIMPLE(CertificationRequestInfo, subject, Name),
   ASN1_SIMPLE(CertificationRequestInfo, key, SubjectPublicKeyInfo),
-  ASN1_IMP_SET_OF_OPT(CertificationRequestInfo, attributes, Attribute, 0)
+  ASN1_IMP_SEQUENCE_OF_OPT(CertificationRequestInfo, attributes, Attribute, 0)
 } static_ASN1_SEQUENCE_END(CertificationRequestInfo)
 
 ASN1_SEQUENCE(CertificationRequest) = {

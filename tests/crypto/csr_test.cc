@@ -116,6 +116,25 @@ TEST_CASE("what else a request asks for is neither copied nor refused") {
   CHECK(csr->dns_names == std::vector<std::string>{"a.test"});
 }
 
+TEST_CASE("attributes are read in any order: clients do not sort them, and it says nothing") {
+  CsrParts parts;
+  const Bytes request = extension_request(alternative_names(dns_name("a.test")));
+  const auto challenge = [](const Bytes& values) {
+    return der::sequence({der::oid("1.2.840.113549.1.9.7"), der::element(der::kSet, values)});
+  };
+  const Bytes a = der::utf8("a");
+  const Bytes b = der::utf8("b");
+  for (const Bytes& attributes : {challenge(a) + request, request + challenge(a),
+                                  challenge(a + b) + request, challenge(b + a) + request}) {
+    parts.attributes = attributes;
+    const Bytes whole = parts.csr();
+    const auto csr = parse_csr(whole);
+    REQUIRE(csr);
+    CHECK(csr->dns_names == std::vector<std::string>{"a.test"});
+    CHECK(csr->der == whole);
+  }
+}
+
 TEST_CASE("must-staple is seen") {
   CsrParts parts;
   const auto with_features = [&](const Bytes& features) {
