@@ -20,9 +20,10 @@ struct TlsOptions {
   std::size_t max_handshake = std::size_t{64} * 1024;
 };
 
-// TLS 1.2 or later. The peer's certificate is not verified: a site that asks for a certificate has
-// none yet, or an old one. So what is read over this stream proves no more than over plain TCP;
-// tls-alpn-01 looks at the certificate itself.
+// TLS 1.2 or later, with what the validators of large CAs offer, RSA before ECDSA. The peer's
+// certificate is not verified: a site that asks for a certificate has none yet, or an old one. So
+// what is read over this stream proves no more than over plain TCP; tls-alpn-01 looks at the
+// certificate itself.
 class TlsStream final : public Stream {
  public:
   // Shakes hands over `transport`. Throws std::runtime_error when OpenSSL itself fails.

@@ -21,6 +21,9 @@ namespace gatehouse::testing {
 struct TlsAlpnPeerOptions {
   std::vector<Bytes> certificates = {};  // DER; the first has the key, the rest is the chain
   TestKey key = TestKey::fixed(TestKey::Kind::p256);
+  // A second certificate for a key of another kind, and OpenSSL's choice between the two.
+  Bytes other_certificate = {};  // DER; empty: none
+  TestKey other_key = TestKey::fixed(TestKey::Kind::p384);
   // What it chooses, offered or not; "": it does not know ALPN; "!": it ends the handshake with the
   // alert no_application_protocol.
   std::string alpn = "acme-tls/1";
@@ -61,6 +64,12 @@ class TlsAlpnPeer {
     }
     if (!options_.certificates.empty())
       check(SSL_CTX_use_PrivateKey(context, options_.key.handle()) == 1);
+    if (!options_.other_certificate.empty()) {
+      check(SSL_CTX_use_certificate_ASN1(context,
+                                         static_cast<int>(options_.other_certificate.size()),
+                                         options_.other_certificate.data()) == 1);
+      check(SSL_CTX_use_PrivateKey(context, options_.other_key.handle()) == 1);
+    }
     SSL_CTX_set_alpn_select_cb(context, &choose, this);
     SSL_CTX_set_tlsext_servername_callback(context, &note_name);
     SSL_CTX_set_tlsext_servername_arg(context, this);

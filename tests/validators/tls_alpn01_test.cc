@@ -119,6 +119,28 @@ TEST_CASE("every key and version of TLS that is good enough proves the name") {
   }
 }
 
+TEST_CASE("of a server's two keys the RSA one is asked for, as large CAs do") {
+  // As Apache's mod_md has it: one certificate for the challenge, with an RSA key, beside the
+  // site's own one with an ECDSA key.
+  for (const Kind other : {Kind::p256, Kind::p384}) {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+      CAPTURE(static_cast<int>(other));
+      CAPTURE(version);
+      ChallengeCertificate site = good(other);
+      site.extensions = {testing::san_of({testing::general_name(0x82, "a.test")})};
+      const auto outcome = meet({.certificates = {good(Kind::rsa2048).der()},
+                                 .key = TestKey::fixed(Kind::rsa2048),
+                                 .other_certificate = site.der(),
+                                 .other_key = TestKey::fixed(other),
+                                 .min_version = version,
+                                 .max_version = version})
+                               .outcome;
+      INFO(detail_of(outcome));
+      CHECK_FALSE(outcome.problem);
+    }
+  }
+}
+
 TEST_CASE("what the RFC leaves open about the certificate is open") {
   const struct {
     std::string_view what;
