@@ -15,7 +15,7 @@ done
 step "man page, completion, units"
 man -w gatehouse >/dev/null || fail "no man page"
 bash -n /usr/share/bash-completion/completions/gatehouse
-for unit in gatehouse.service gatehouse.socket gatehouse-public.socket; do
+for unit in gatehouse.service gatehouse.socket gatehouse-public.socket gatehouse-signer.service; do
   [ -e "/lib/systemd/system/$unit" ] || fail "$unit is not installed"
 done
 

@@ -12,6 +12,7 @@ mkdir -p "$stage/files/usr/bin" "$stage/files/usr/share/bash-completion/completi
 cp -r packaging/debian "$stage/debian"
 cp packaging/systemd/gatehouse.service packaging/systemd/gatehouse.socket "$stage/debian/"
 cp packaging/systemd/gatehouse-public.socket "$stage/debian/gatehouse.gatehouse-public.socket"
+cp packaging/systemd/gatehouse-signer.service "$stage/debian/gatehouse.gatehouse-signer.service"
 install -m 0755 "$binary" "$stage/files/usr/bin/gatehouse"
 "$binary" man >"$stage/files/gatehouse.8"
 "$binary" completion bash >"$stage/files/usr/share/bash-completion/completions/gatehouse"

@@ -143,13 +143,14 @@ std::uint32_t UnixStream::peer_uid() const {
   return peer.uid;
 }
 
-UnixListener::UnixListener(std::string path) : path_(std::move(path)) {
+UnixListener::UnixListener(std::string path, Access access) : path_(std::move(path)) {
   const sockaddr_un address = address_of(path_);
   remove_dead(path_, address);
   descriptor_ = new_socket(path_, 0);
   // Between bind() and listen() nobody can connect, so the mode is in force before it matters.
   if (::bind(descriptor_, raw(address), sizeof(address)) != 0 ||
-      ::chmod(path_.c_str(), 0600) != 0 || ::listen(descriptor_, kBacklog) != 0) {
+      ::chmod(path_.c_str(), access == Access::owner ? 0600 : 0660) != 0 ||
+      ::listen(descriptor_, kBacklog) != 0) {
     const int error = errno;
     ::close(descriptor_);
     fail(path_, error);

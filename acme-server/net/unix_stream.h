@@ -50,12 +50,14 @@ class UnixStream final {
   int descriptor_;
 };
 
-// A socket in the file system, mode 0600, to be connected to. Goes with its object.
+// A socket in the file system to be connected to. Goes with its object.
 class UnixListener final {
  public:
+  enum class Access { owner, owner_and_group };  // modes 0600, 0660
+
   // Takes the place of a socket that nobody listens at any more. Throws UnixStreamError: it is in
   // use, something else is there, the folder is missing.
-  explicit UnixListener(std::string path);
+  explicit UnixListener(std::string path, Access access = Access::owner);
   ~UnixListener();
   UnixListener(const UnixListener&) = delete;
   UnixListener& operator=(const UnixListener&) = delete;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxPath = 4096;       // PATH_MAX
 constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un
+constexpr std::size_t kMaxUserName = 256;    // LOGIN_NAME_MAX
 constexpr std::size_t kMaxPrevious = 16;     // issuers live for years
 constexpr std::size_t kMaxAlternates = 8;
 
@@ -24,7 +25,7 @@ std::string path_in(const JsonObject& object, std::string_view name) {
 std::optional<SignerOptions> signer_in(const JsonObject& options) {
   const auto object = options.optional_object("signer");
   if (!object) return std::nullopt;
-  object->only({"socket", "spawn"});
+  object->only({"socket", "spawn", "server_user"});
   SignerOptions signer;
   signer.spawn = object->optional_bool("spawn").value_or(false);
   if (const auto socket = object->optional_string("socket", kMaxSocketPath))
@@ -33,6 +34,12 @@ std::optional<SignerOptions> signer_in(const JsonObject& options) {
     throw JsonError(options.path_of("signer") +
                     ": give \"socket\", where the signer listens, or \"spawn\": true, and the "
                     "server starts one");
+  }
+  signer.server_user = object->optional_string("server_user", kMaxUserName).value_or("");
+  if (signer.spawn && !signer.server_user.empty()) {
+    throw JsonError(object->path_of("server_user") +
+                    ": a signer that the server starts has the server's user; leave this out, or "
+                    "start the signer yourself and give \"socket\"");
   }
   return signer;
 }

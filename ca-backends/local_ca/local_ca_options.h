@@ -16,6 +16,9 @@ inline constexpr int kMaxCrlShards = 256;
 struct SignerOptions {
   std::string socket;  // where it listens; empty with `spawn`
   bool spawn = false;  // the server starts it, and again when it dies
+  // The user that the server runs as, where the signer has a user of its own: the signer answers
+  // this one and its own. Empty: its own alone.
+  std::string server_user = {};
 
   friend bool operator==(const SignerOptions&, const SignerOptions&) = default;
 };

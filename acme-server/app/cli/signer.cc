@@ -1,11 +1,14 @@
 // `gatehouse signer`: the issuing keys in a process of their own.
+#include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -34,8 +37,8 @@ constexpr const char* kFooter =
     "  Reads the keys of one local backend, its issuer's and those of \"previous\", and signs "
     "with\n"
     "  them what a server asks for over a unix socket (mode 0600, this process's own user alone):\n"
-    "  leaves and CRLs of these issuers, which it looks at itself. It has no network, starts no\n"
-    "  program and leaves no core file.\n"
+    "  leaves and CRLs of these issuers, which it looks at itself. It has no network, opens no\n"
+    "  file, starts no program and leaves no core file.\n"
     "\n"
     "  The server's config says where it is: backends.NAME.signer.socket. Either may be started\n"
     "  first, and either be started again while the other runs. With backends.NAME.signer.spawn "
@@ -55,13 +58,28 @@ struct Arguments {
   int parent = 0;
 };
 
-void serve(const net::UnixListener& listener, const backends::SignerService& service, Log& log) {
-  const std::uint32_t own = ::geteuid();
+// Whom the signer answers. Throws std::runtime_error when there is no such user.
+std::vector<std::uint32_t> users_of(const backends::SignerOptions& options,
+                                    const std::string& backend) {
+  std::vector<std::uint32_t> users = {::geteuid()};
+  if (options.server_user.empty()) return users;
+  const passwd* entry = ::getpwnam(options.server_user.c_str());  // no thread runs yet
+  if (entry == nullptr) {
+    throw std::runtime_error("backends." + backend +
+                             ".signer.server_user: this machine has no user \"" +
+                             options.server_user + "\"");
+  }
+  users.push_back(entry->pw_uid);
+  return users;
+}
+
+void serve(const net::UnixListener& listener, const backends::SignerService& service,
+           const std::vector<std::uint32_t>& users, Log& log) {
   std::atomic<std::size_t> connections{0};
   for (;;) {
     net::UnixStream stream = listener.accept();
     const std::uint32_t uid = stream.peer_uid();
-    if (uid != own || connections >= kMaxConnections) {
+    if (std::ranges::find(users, uid) == users.end() || connections >= kMaxConnections) {
       log.warning("signer.refused", {{"uid", uid}, {"connections", connections.load()}});
       continue;
     }
@@ -94,11 +112,14 @@ int run(const Arguments& arguments) {
   OsEntropy entropy;
   const backends::SignerService service(
       backends::read_signer_keys(options, key_context(config, clock, entropy, log)));
-  const net::UnixListener listener(socket);
+  const std::vector<std::uint32_t> users = users_of(*options.signer, arguments.backend);
+  const net::UnixListener listener(socket, options.signer->server_user.empty()
+                                               ? net::UnixListener::Access::owner
+                                               : net::UnixListener::Access::owner_and_group);
   enter_signer_sandbox();
   log.info("signer.ready",
            {{"socket", socket}, {"backend", arguments.backend}, {"pid", ::getpid()}});
-  serve(listener, service, log);
+  serve(listener, service, users, log);
   return kFailed;
 }
 

@@ -7,10 +7,17 @@ namespace gatehouse::app {
 // 0: nobody's child. No core file, no debugger. Throws when the parent is another already.
 void die_with_parent(int parent);
 
-// For good, for all threads to come: no new privileges; no sockets but unix ones, and none of those
-// bound, connected or listened at; no program started, no other process looked into, no file opened
-// for writing. A network namespace of its own where that is allowed. Throws when the kernel
-// refuses.
+// For good, for this thread and all it starts: no file is opened, read, changed or listed by its
+// path, by the kernel's Landlock. False when the kernel has none. Needs PR_SET_NO_NEW_PRIVS. Throws
+// when the kernel refuses.
+bool give_up_files();
+
+// For good, for all threads of the process: it may take connections at the sockets that it listens
+// at, read, write and close what is open, start threads, compute and end. Every other system call
+// is EPERM: no new socket, no file opened or changed, no program or process started, signalled or
+// looked into, no memory made executable. No new privileges; a network namespace of its own where
+// that is allowed; give_up_files() where the kernel can. A call of another architecture's table
+// ends the process. Builds with a sanitizer let it read files. Throws when the kernel refuses.
 void enter_signer_sandbox();
 
 }  // namespace gatehouse::app

@@ -87,6 +87,39 @@ TEST_CASE("orders wait while the signer is dead, and each gets one certificate a
   CHECK(certificates.size() == orders.size());
 }
 
+namespace {
+
+// Whether the signer at `socket` keeps a connection of user `uid` open: 0 it does not, 1 it does.
+int answers_user(const std::string& socket, ::uid_t uid) {
+  const pid_t stranger = ::fork();
+  if (stranger == 0) {
+    if (::setgroups(0, nullptr) != 0 || ::setgid(uid) != 0 || ::setuid(uid) != 0) ::_exit(2);
+    try {
+      const net::UnixStream stream = net::UnixStream::connect(socket);
+      // An operation that there is not: it is answered, with a refusal.
+      const Bytes nonsense = {0, 0, 0, 1, 99};
+      stream.write(nonsense, Deadline::in(std::chrono::seconds(10)));
+      std::uint8_t octet = 0;
+      stream.read({&octet, 1}, Deadline::in(std::chrono::seconds(10)));
+    } catch (const net::UnixStreamError& error) {
+      const std::string what = error.what();
+      const bool turned_away = what.find("closed") != std::string::npos ||
+                               what.find("reset") != std::string::npos ||
+                               what.find("Broken pipe") != std::string::npos;
+      ::_exit(turned_away ? 0 : 3);
+    }
+    ::_exit(1);
+  }
+  int status = 0;
+  ::waitpid(stranger, &status, 0);
+  return WEXITSTATUS(status);
+}
+
+constexpr ::uid_t kNobody = 65534;
+constexpr ::uid_t kDaemon = 1;
+
+}  // namespace
+
 TEST_CASE("the signer answers no other user") {
   if (::geteuid() != 0) {
     not_run("it needs root, to be somebody else than the signer");
@@ -99,25 +132,38 @@ TEST_CASE("the signer answers no other user") {
   // As if somebody had opened the way to it.
   REQUIRE(::chmod(f.socket().c_str(), 0666) == 0);
   REQUIRE(::chmod(f.server.folder.path().c_str(), 0711) == 0);
-  const pid_t stranger = ::fork();
-  if (stranger == 0) {
-    constexpr ::uid_t kNobody = 65534;
-    if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) {
-      ::_exit(2);
-    }
-    try {
-      const net::UnixStream stream = net::UnixStream::connect(f.socket());
-      std::uint8_t octet = 0;
-      stream.read({&octet, 1}, Deadline::in(std::chrono::seconds(10)));
-    } catch (const net::UnixStreamError& error) {
-      ::_exit(std::string(error.what()).find("closed") != std::string::npos ? 0 : 3);
-    }
-    ::_exit(4);
-  }
-  int status = 0;
-  ::waitpid(stranger, &status, 0);
-  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(answers_user(f.socket(), kNobody) == 0);
   CHECK(signer.prints("signer.refused"));
+}
+
+TEST_CASE("a signer with a user of its own answers the server's too, by a socket for its group") {
+  if (::geteuid() != 0) return;  // nobody else to be
+  Fixture f;
+  f.use({{"socket", "signer.sock"}, {"server_user", "daemon"}});
+  Program signer(f.arguments());
+  REQUIRE(signer.prints("signer.ready"));
+  struct stat found{};
+  REQUIRE(::stat(f.socket().c_str(), &found) == 0);
+  CHECK((found.st_mode & 0777U) == 0660U);
+  REQUIRE(::chmod(f.socket().c_str(), 0666) == 0);
+  REQUIRE(::chmod(f.server.folder.path().c_str(), 0711) == 0);
+  CHECK(answers_user(f.socket(), kDaemon) == 1);
+  CHECK(answers_user(f.socket(), kNobody) == 0);
+}
+
+TEST_CASE("a server_user that there is not, or of a signer that is spawned, is refused") {
+  Fixture f;
+  f.use({{"socket", "signer.sock"}, {"server_user", "no-such-user"}});
+  Program unknown(f.arguments());
+  CHECK(unknown.wait() == 2);
+  CHECK(unknown.printed().find(
+            "backends.local.signer.server_user: this machine has no user \"no-such-user\"") !=
+        std::string::npos);
+  f.use({{"spawn", true}, {"server_user", "daemon"}});
+  Program spawned(f.arguments());
+  CHECK(spawned.wait() == 2);
+  CHECK(spawned.printed().find("backends.local.signer.server_user: a signer that the server") !=
+        std::string::npos);
 }
 
 TEST_CASE("a signer that cannot be is refused with the reason") {
