@@ -238,6 +238,13 @@ std::string parent_of(const std::string& name) {
 CaaResult judge_caa(const CaaRequest& request, const std::string& at, const net::DnsAnswer& found) {
   ACME_CHECK(!request.account_urls.empty());
   CaaResult result{.problem = judge(request, at, found.caa), .trail = {}};
+  // Whoever set the CNAME chose whose records these are: perhaps a name's that our resolver knows
+  // and the internet does not. So they are not shown.
+  if (result.problem && !found.aliases.empty()) {
+    result.problem = refusal(request, at,
+                             "leads by CNAME to CAA records that do not permit this CA. Look at "
+                             "the records where it leads to, or set CAA records without a CNAME.");
+  }
   std::string line = "CAA " + sanitize(at, kMaxDnsNameLength) + ": " + print(found.caa);
   if (!found.aliases.empty()) line += ", by CNAME of " + sanitize(found.aliases.back(), 253);
   if (found.authenticated) line += " (DNSSEC)";

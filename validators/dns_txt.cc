@@ -60,6 +60,18 @@ std::string samples_of(const std::vector<std::string>& texts) {
   return list;
 }
 
+// Behind a CNAME record stand the records of a name that whoever set it chose: perhaps one that our
+// resolver knows and the internet does not. Their number is told, not their text.
+std::string records_of(const net::DnsAnswer& answer) {
+  const std::size_t count = answer.texts.size();
+  if (!answer.aliases.empty()) {
+    return (count == 1 ? "a TXT record" : std::to_string(count) + " TXT records") +
+           std::string(" with other text");
+  }
+  return (count == 1 ? "the TXT record " : std::to_string(count) + " TXT records, ") +
+         samples_of(answer.texts);
+}
+
 std::string trail_line(const std::string& name,
                        const Expected<net::DnsAnswer, net::DnsError>& answer) {
   const auto& aliases = answer ? answer->aliases : answer.error().aliases;
@@ -115,13 +127,10 @@ Problem txt_problem(const net::DnsError& error, const TxtQuestion& question) {
 
 Problem txt_problem(const net::DnsAnswer& answer, const TxtQuestion& question,
                     const std::string& hint) {
-  const std::size_t count = answer.texts.size();
-  return problem_of(
-      ProblemType::unauthorized, question,
-      place_of(question, answer.aliases) + " has " +
-          (count == 1 ? "the TXT record " : std::to_string(count) + " TXT records, ") +
-          samples_of(answer.texts) + ", but \"" + question.expected + "\" was expected",
-      hint + publish(question, answer.aliases));
+  return problem_of(ProblemType::unauthorized, question,
+                    place_of(question, answer.aliases) + " has " + records_of(answer) + ", but \"" +
+                        question.expected + "\" was expected",
+                    hint + publish(question, answer.aliases));
 }
 
 }  // namespace gatehouse::validators

@@ -43,8 +43,16 @@ std::string_view trim_end(std::string_view body) {
   return body.substr(0, last == std::string_view::npos ? 0 : last + 1);
 }
 
-// Where the answer came from: the last URL, the address, and how we got there.
+// Where the answer came from: the last URL, the address, and how we got there. Where a server may
+// not be quoted, the URL that we began with: redirects are quotes.
 std::string source_of(const net::HttpAnswer& answer) {
+  if (!answer.may_be_told) {
+    const Url& first = answer.redirects.empty() ? answer.url : answer.redirects.front();
+    return sanitize(first.to_string(), kUrlSample) +
+           (answer.redirects.empty()
+                ? " at " + answer.endpoint.to_string()
+                : ", redirected in the end to " + answer.endpoint.to_string() + ",");
+  }
   std::string text =
       sanitize(answer.url.to_string(), kUrlSample) + " at " + answer.endpoint.to_string();
   if (answer.redirects.empty()) return text;
@@ -53,8 +61,16 @@ std::string source_of(const net::HttpAnswer& answer) {
   return text + " (redirected from " + join(chain, ", then ") + ")";
 }
 
-std::string sample_of(const net::HttpResponse& response) {
+// Who asks for a certificate decides whom we fetch from (an address record, a redirect), so the
+// words of an internal server are not theirs to read.
+std::string sample_of(const net::HttpAnswer& answer) {
+  const net::HttpResponse& response = answer.response;
   if (response.body.empty()) return "nothing";
+  if (!answer.may_be_told) {
+    return (response.body_cut ? "more than " : "") +
+           std::to_string(std::min(response.body.size(), kMaxBody)) +
+           " octets (shown for public addresses alone)";
+  }
   return "\"" + sanitize(response.body, kSample) + "\"";
 }
 
@@ -68,12 +84,12 @@ std::optional<Problem> judge(const net::HttpAnswer& answer, const ValidationRequ
   if (response.status != 200) {
     return Problem{.type = ProblemType::unauthorized,
                    .detail = begin + "with status " + std::to_string(response.status) + " and " +
-                             sample_of(response) +
+                             sample_of(answer) +
                              ". Serve the key authorization there with status 200."};
   }
   if (response.body_cut || trim_end(response.body) != request.key_authorization) {
     return Problem{.type = ProblemType::unauthorized,
-                   .detail = begin + sample_of(response) + ", but the key authorization \"" +
+                   .detail = begin + sample_of(answer) + ", but the key authorization \"" +
                              request.key_authorization + "\" was expected."};
   }
   return std::nullopt;

@@ -41,6 +41,8 @@ struct Call {
   std::string identifier;
   std::string server_name;  // SNI
   std::string where;        // "192.0.2.1:443"
+  // The server is_global(): what it says may be told to the client, who chose whom we ask.
+  bool may_be_told = true;
 };
 
 Problem problem_of(ProblemType type, const Call& call, const std::string& what,
@@ -81,6 +83,11 @@ crypto::AcmeCertificateTerms terms_of(const ValidationRequest& request) {
   return terms;
 }
 
+std::string name_of(const Call& call, const std::string& protocol) {
+  if (protocol.empty()) return "no protocol";
+  return call.may_be_told ? "\"" + sanitize(protocol, kSample) + "\"" : "another protocol";
+}
+
 // What is wrong with whom we have shaken hands with, or nothing.
 std::optional<Problem> judge(const Call& call, const net::TlsStream& tls, const Bytes& certificate,
                              const crypto::AcmeCertificateTerms& terms) {
@@ -88,21 +95,23 @@ std::optional<Problem> judge(const Call& call, const net::TlsStream& tls, const 
   // that the server selected" it. A server that did not may have the certificate by accident.
   const std::string chosen = tls.negotiated_alpn();
   if (chosen != kProtocol) {
-    return problem_of(
-        ProblemType::unauthorized, call,
-        "chose " + (chosen.empty() ? "no protocol" : "\"" + sanitize(chosen, kSample) + "\"") +
-            " in the TLS handshake (ALPN), where " + std::string(kProtocol) +
-            " was the only one offered",
-        answer_handshakes(call));
+    return problem_of(ProblemType::unauthorized, call,
+                      "chose " + name_of(call, chosen) + " in the TLS handshake (ALPN), where " +
+                          std::string(kProtocol) + " was the only one offered",
+                      answer_handshakes(call));
   }
   if (certificate.empty())
     return problem_of(ProblemType::unauthorized, call, "showed no certificate",
                       answer_handshakes(call));
   const auto complaint = crypto::why_not_acme_certificate(certificate, terms);
   if (!complaint) return std::nullopt;
-  return problem_of(ProblemType::unauthorized, call,
-                    "answered for " + std::string(kProtocol) + ", but " + *complaint,
-                    "Show the certificate that the ACME client made for this challenge");
+  return problem_of(
+      ProblemType::unauthorized, call,
+      "answered for " + std::string(kProtocol) + ", but " +
+          (call.may_be_told ? *complaint
+                            : "the certificate is not the one for this challenge (what it holds "
+                              "is shown for public addresses alone)"),
+      "Show the certificate that the ACME client made for this challenge");
 }
 
 std::string trail_line(const Call& call, const net::TlsStream& tls, const Bytes& certificate) {
@@ -153,7 +162,8 @@ ValidationOutcome TlsAlpn01::validate(const ValidationRequest& request, Deadline
 
   const Call call{.identifier = request.identifier.value,
                   .server_name = terms.address ? reverse_name_of(*terms.address) : terms.dns_name,
-                  .where = connection->endpoint.to_string()};
+                  .where = connection->endpoint.to_string(),
+                  .may_be_told = net::is_global(connection->endpoint.address)};
   // Nothing is sent over the stream: RFC 8737 section 4 has it closed after the handshake.
   const auto tls = net::TlsStream::connect(std::move(connection->stream),
                                            {.server_name = call.server_name,

@@ -56,6 +56,13 @@ constexpr Range kDenied[] = {
     {"ff00::/8", "a multicast address"},
 };
 
+// Allowed, since an internal CA is for them, but nobody else's to look into.
+constexpr Range kPrivate[] = {
+    {"10.0.0.0/8", "a private address"},    {"100.64.0.0/10", "a private address"},
+    {"172.16.0.0/12", "a private address"}, {"192.168.0.0/16", "a private address"},
+    {"fc00::/7", "a private address"},
+};
+
 // They hand credentials of the machine to whoever asks from it. No profile gets at them.
 constexpr Range kMetadata[] = {
     {"169.254.169.254", "AWS, Azure, Google Cloud, OpenStack"},
@@ -96,6 +103,11 @@ const std::vector<ParsedRange>& metadata_services() {
   return kParsed;
 }
 
+const std::vector<ParsedRange>& private_ranges() {
+  static const std::vector<ParsedRange> kParsed = parse_all(kPrivate);
+  return kParsed;
+}
+
 // The length of the longest of `prefixes` that holds `address`, or -1.
 int longest(const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
   int best = -1;
@@ -106,6 +118,14 @@ int longest(const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
 }
 
 }  // namespace
+
+bool is_global(const IpAddress& address) {
+  const auto is_private = [](const IpAddress& one) {
+    return std::ranges::any_of(
+        private_ranges(), [&](const ParsedRange& range) { return range.prefix.contains(one); });
+  };
+  return !AddressPolicy().why_denied(address) && !is_private(address);
+}
 
 std::optional<std::string> AddressPolicy::why_denied(const IpAddress& address) const {
   const std::string text = address.to_string();

@@ -19,6 +19,12 @@ struct AddressPolicyOptions {
   friend bool operator==(const AddressPolicyOptions&, const AddressPolicyOptions&) = default;
 };
 
+// Whether anybody on the internet can reach `address`: it is neither private (RFC 1918, RFC 4193,
+// RFC 6598) nor denied by what is built in, and carries no IPv4 address that is. What another
+// address says is not told to clients, who may have chosen whom validation asks: by a redirect, by
+// an address record.
+bool is_global(const IpAddress& address);
+
 // Made for an internal CA: what is not denied is allowed, private ranges (RFC 1918, RFC 4193, RFC
 // 6598) too. Built in, denied: loopback, link-local, multicast, unspecified, broadcast,
 // documentation, benchmarking, reserved, the prefixes that carry an IPv4 address, and ISATAP below

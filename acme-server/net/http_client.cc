@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
+#include "acme-server/net/address_policy.h"
 #include "acme-server/net/dialer.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/net/http_response.h"
@@ -31,6 +33,8 @@ constexpr std::size_t kUrlSample = 200;  // of a URL in a sentence
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
+
+constexpr std::string_view kHidden = "what it says is shown for public addresses alone";
 
 NetworkError io_failure(const Endpoint& endpoint, const IoError& error) {
   const auto kind =
@@ -65,29 +69,48 @@ std::optional<NetworkError> start_tls(Connection& connection, const Url& url, De
 }
 
 Expected<HttpResponse, NetworkError> exchange(Connection& connection, const std::string& request,
-                                              std::size_t max_body, Deadline deadline) {
+                                              std::size_t max_body, Deadline deadline,
+                                              Trail& trail) {
+  const auto failed = [&](const IoError& error) {
+    NetworkError failure = io_failure(connection.endpoint, error);
+    trail.push_back("failed: " + failure.detail);
+    return Unexpected{std::move(failure)};
+  };
   if (const auto error = connection.stream->write(as_bytes(request), deadline)) {
-    return Unexpected{io_failure(connection.endpoint, *error)};
+    return failed(*error);
   }
   HttpResponseParser parser(max_body);
   auto state = HttpResponseParser::State::more;
   while (state == HttpResponseParser::State::more) {
     std::array<std::uint8_t, kReadChunk> chunk{};
     const auto count = connection.stream->read(chunk, deadline);
-    if (!count) return Unexpected{io_failure(connection.endpoint, count.error())};
+    if (!count) return failed(count.error());
     state = *count == 0 ? parser.finish() : parser.feed(as_text(ByteView(chunk).first(*count)));
   }
   if (state == HttpResponseParser::State::failed) {
-    return Unexpected{
-        NetworkError{.kind = NetworkError::Kind::response,
-                     .detail = connection.endpoint.to_string() + " " + parser.failure()}};
+    trail.push_back("failed: " + connection.endpoint.to_string() + " " + parser.failure());
+    const std::string what =
+        is_global(connection.endpoint.address)
+            ? parser.failure()
+            : "did not answer as an HTTP/1.1 server does (" + std::string(kHidden) + ")";
+    return Unexpected{NetworkError{.kind = NetworkError::Kind::response,
+                                   .detail = connection.endpoint.to_string() + " " + what}};
   }
+  trail.push_back("status " + std::to_string(parser.response().status));
   return parser.response();
 }
 
 Unexpected<NetworkError> refuse_redirect(const Url& from, const std::string& why) {
   return {{.kind = NetworkError::Kind::redirect,
            .detail = sanitize(from.to_string(), kUrlSample) + " redirects " + why}};
+}
+
+// What is said of a failure behind a server whose words are not told: where it went from there is
+// one of them.
+NetworkError without_details(NetworkError error, const Url& first) {
+  error.detail = sanitize(first.to_string(), kUrlSample) +
+                 " led to a redirect that could not be followed (" + std::string(kHidden) + ")";
+  return error;
 }
 
 // Where `answer` sends us, if validation may go there.
@@ -135,31 +158,38 @@ Expected<HttpAnswer, NetworkError> HttpClient::fetch(const HttpGet& request, con
     if (auto error = start_tls(*connection, url, deadline, trail))
       return Unexpected{std::move(*error)};
   }
-  auto response = exchange(*connection, request_text(request, url), request.max_body, deadline);
-  if (!response) {
-    trail.push_back("failed: " + response.error().detail);
-    return Unexpected{response.error()};
-  }
-  trail.push_back("status " + std::to_string(response->status));
+  auto response =
+      exchange(*connection, request_text(request, url), request.max_body, deadline, trail);
+  if (!response) return Unexpected{response.error()};
   return HttpAnswer{.response = std::move(*response),
                     .url = url,
                     .endpoint = connection->endpoint,
-                    .redirects = {}};
+                    .redirects = {},
+                    .may_be_told = is_global(connection->endpoint.address)};
 }
 
 Expected<HttpAnswer, NetworkError> HttpClient::get(const HttpGet& request, Deadline deadline,
                                                    Trail& trail) {
   std::vector<Url> visited = {request.url};
+  bool may_be_told = true;  // all that redirected us so far
   while (true) {
     auto answer = fetch(request, visited.back(), deadline, trail);
-    if (!answer) return Unexpected{in_context(answer.error(), visited)};
+    if (!answer) {
+      return Unexpected{may_be_told ? in_context(answer.error(), visited)
+                                    : without_details(answer.error(), request.url)};
+    }
+    may_be_told = may_be_told && answer->may_be_told;
     if (!is_redirect(answer->response.status)) {
       visited.pop_back();
       answer->redirects = std::move(visited);
+      answer->may_be_told = may_be_told;
       return answer;
     }
     const auto next = next_url(request, *answer, visited);
-    if (!next) return Unexpected{next.error()};
+    if (!next) {
+      trail.push_back("failed: " + next.error().detail);
+      return Unexpected{may_be_told ? next.error() : without_details(next.error(), request.url)};
+    }
     visited.push_back(*next);
   }
 }

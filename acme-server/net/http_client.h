@@ -29,6 +29,9 @@ struct HttpAnswer {
   Url url;                     // where it came from in the end
   Endpoint endpoint;           // who gave it
   std::vector<Url> redirects;  // the URLs before `url`, in order
+  // Every server on the way, this one included, is_global(): what they said may be told to clients.
+  // Else their URLs and content may not, but status and length.
+  bool may_be_told = true;
 };
 
 // Stateless: safe to call from many threads. No proxy, no cookies, no credentials, no connection
@@ -40,7 +43,9 @@ class HttpClient {
 
   // Follows 301, 302, 303, 307 and 308 to http and https URLs on the ports allowed. Certificates of
   // https hops are not verified (a site may be here to replace an expired one), TLS 1.2 is the
-  // least. An answer of any other status is an answer. Adds to `trail` what was done.
+  // least. An answer of any other status is an answer. Adds to `trail` what was done, for
+  // operators; an error is for clients as well, and shows nothing that an address said which is not
+  // global.
   Expected<HttpAnswer, NetworkError> get(const HttpGet& request, Deadline deadline, Trail& trail);
 
  private:

@@ -95,6 +95,40 @@ TEST_CASE("a profile opens ISATAP by a prefix that holds the interface identifie
   CHECK_FALSE(allows(exact, "fd00:1::5efe:127.0.0.1"));
 }
 
+TEST_CASE("an address is global when anybody can reach it, in every form that it has") {
+  for (const std::string_view text :
+       {"8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.255.255",
+        "172.32.0.0", "192.167.0.1", "192.169.0.1", "2606:4700::1111", "2003::1"}) {
+    CAPTURE(text);
+    CHECK(is_global(IpAddress::parse(text).value()));
+  }
+  for (const std::string_view text : {"10.0.0.0",
+                                      "10.255.255.255",
+                                      "100.64.0.0",
+                                      "100.127.255.255",
+                                      "172.16.0.0",
+                                      "172.31.255.255",
+                                      "192.168.0.0",
+                                      "192.168.255.255",
+                                      "fc00::",
+                                      "fdff:ffff::1",
+                                      "127.0.0.1",
+                                      "::1",
+                                      "169.254.169.254",
+                                      "fe80::1",
+                                      "fec0::1",
+                                      "::ffff:10.0.0.1",
+                                      "64:ff9b::8.8.8.8",
+                                      "2002:808:808::1",
+                                      "2606:4700::5efe:8.8.8.8",
+                                      "203.0.113.1",
+                                      "0.0.0.0",
+                                      "224.0.0.1"}) {
+    CAPTURE(text);
+    CHECK_FALSE(is_global(IpAddress::parse(text).value()));
+  }
+}
+
 TEST_CASE("the reason names the address and what it is") {
   const AddressPolicy policy(
       {.allowed = testing::prefixes({"2002::/16"}), .denied = testing::prefixes({"10.9.0.0/16"})});

@@ -12,7 +12,7 @@ namespace {
 using Texts = std::vector<std::string>;
 using Kind = NetworkError::Kind;
 
-// a.test is 10.0.0.1, b.test 10.0.0.2; evil.test is loopback.
+// a.test is 9.9.9.1, b.test 9.9.9.2; evil.test is loopback.
 struct World {
   testing::FakeResolver resolver;
   testing::FakeDialer dialer;
@@ -21,8 +21,8 @@ struct World {
   Trail trail;
 
   World() {
-    resolver.add_address("a.test", "10.0.0.1");
-    resolver.add_address("b.test", "10.0.0.2");
+    resolver.add_address("a.test", "9.9.9.1");
+    resolver.add_address("b.test", "9.9.9.2");
     resolver.add_address("evil.test", "127.0.0.1");
     for (const std::string endpoint :
          {"127.0.0.1:80", "127.0.0.1:443", "[::1]:80", "169.254.169.254:80"}) {
@@ -93,12 +93,12 @@ TEST_CASE("redirects lead nowhere but to http and https on known ports") {
   for (const auto& row : rows) {
     World world;
     CAPTURE(row.location);
-    world.dialer.redirect("10.0.0.1:80", row.location);
+    world.dialer.redirect("9.9.9.1:80", row.location);
     const auto answer = world.get("http://a.test/x");
     REQUIRE_FALSE(answer);
     CAPTURE(answer.error().detail);
     CHECK(answer.error().kind == row.kind);
-    CHECK(world.dialer.dialled() == Texts{"10.0.0.1:80"});
+    CHECK(world.dialer.dialled() == Texts{"9.9.9.1:80"});
     CHECK(answer.error().detail.find("secret") == std::string::npos);
   }
 }
@@ -108,7 +108,7 @@ TEST_CASE("a denied hop is denied at every place in a chain") {
     World world;
     CAPTURE(hops);
     std::size_t served = 0;
-    world.dialer.answer("10.0.0.1:80", [&](const std::string&) {
+    world.dialer.answer("9.9.9.1:80", [&](const std::string&) {
       const std::string next =
           served++ == hops ? "http://evil.test/" : "/" + std::to_string(served);
       return "HTTP/1.1 307 Go\r\nLocation: " + next + "\r\nContent-Length: 0\r\n\r\n";
@@ -116,7 +116,7 @@ TEST_CASE("a denied hop is denied at every place in a chain") {
     const auto answer = world.get("http://a.test/x");
     REQUIRE_FALSE(answer);
     CHECK(answer.error().kind == Kind::denied);
-    CHECK(world.dialer.dialled() == Texts(hops + 1, "10.0.0.1:80"));
+    CHECK(world.dialer.dialled() == Texts(hops + 1, "9.9.9.1:80"));
   }
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("ten redirects are followed, eleven are not") {
   for (const std::size_t redirects : {kMaxRedirects, kMaxRedirects + 1}) {
     World world;
     std::size_t served = 0;
-    world.dialer.answer("10.0.0.1:80", [&](const std::string&) -> std::string {
+    world.dialer.answer("9.9.9.1:80", [&](const std::string&) -> std::string {
       if (served == redirects) return "HTTP/1.1 200 OK\r\n\r\nthere";
       return "HTTP/1.1 301 Moved\r\nLocation: /" + std::to_string(++served) + "\r\n\r\n";
     });
@@ -145,22 +145,22 @@ TEST_CASE("ten redirects are followed, eleven are not") {
 
 TEST_CASE("a circle of redirects is noticed when it closes") {
   World world;
-  world.dialer.redirect("10.0.0.1:80", "http://b.test/y");
-  world.dialer.redirect("10.0.0.2:80", "http://a.test/x#fragment");
+  world.dialer.redirect("9.9.9.1:80", "http://b.test/y");
+  world.dialer.redirect("9.9.9.2:80", "http://a.test/x#fragment");
   const auto answer = world.get("http://a.test/x");
   REQUIRE_FALSE(answer);
   CHECK(answer.error().kind == Kind::redirect);
   CHECK(answer.error().detail ==
         "http://b.test/y redirects in a circle: to \"http://a.test/x#fragment\" again");
-  CHECK(world.dialer.dialled() == Texts{"10.0.0.1:80", "10.0.0.2:80"});
+  CHECK(world.dialer.dialled() == Texts{"9.9.9.1:80", "9.9.9.2:80"});
 }
 
 TEST_CASE("only the redirects of RFC 9110 that keep a GET are followed") {
   for (const int status : {301, 302, 303, 307, 308, 300, 304, 305, 306, 309, 200, 201, 401, 503}) {
     World world;
     CAPTURE(status);
-    world.dialer.redirect("10.0.0.1:80", "http://b.test/y", status);
-    world.dialer.answer_http("10.0.0.2:80", "there");
+    world.dialer.redirect("9.9.9.1:80", "http://b.test/y", status);
+    world.dialer.answer_http("9.9.9.2:80", "there");
     const auto answer = world.get("http://a.test/x");
     REQUIRE(answer);
     const bool followed =
@@ -172,7 +172,7 @@ TEST_CASE("only the redirects of RFC 9110 that keep a GET are followed") {
 
 TEST_CASE("a redirect without a target is refused") {
   World world;
-  world.dialer.answer("10.0.0.1:80", "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
+  world.dialer.answer("9.9.9.1:80", "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
   const auto answer = world.get("http://a.test/x");
   REQUIRE_FALSE(answer);
   CHECK(answer.error().detail ==
@@ -181,17 +181,17 @@ TEST_CASE("a redirect without a target is refused") {
 
 TEST_CASE("a redirect may lead to a configured port") {
   World world;
-  world.dialer.redirect("10.0.0.1:5002", "http://b.test:8080/y");
-  world.dialer.answer_http("10.0.0.2:8080", "there");
+  world.dialer.redirect("9.9.9.1:5002", "http://b.test:8080/y");
+  world.dialer.answer_http("9.9.9.2:8080", "there");
   CHECK_FALSE(world.get("http://a.test:5002/x", {5002}));
   const auto answer = world.get("http://a.test:5002/x", {5002, 8080});
   REQUIRE(answer);
-  CHECK(answer->endpoint.to_string() == "10.0.0.2:8080");
+  CHECK(answer->endpoint.to_string() == "9.9.9.2:8080");
 }
 
 TEST_CASE("the request is a plain GET that keeps nothing open") {
   World world;
-  world.dialer.answer_http("10.0.0.1:80", "x");
+  world.dialer.answer_http("9.9.9.1:80", "x");
   world.dialer.answer_http("[fd00::1]:5002", "x");
   REQUIRE(world.get("http://a.test/x?y=1"));
   REQUIRE(world.get("http://[fd00::1]:5002/x"));
@@ -205,13 +205,13 @@ TEST_CASE("the request is a plain GET that keeps nothing open") {
 TEST_CASE("an answer may arrive octet by octet") {
   World world;
   world.dialer.read_at_most(1);
-  world.dialer.answer_http("10.0.0.1:80", "hello");
+  world.dialer.answer_http("9.9.9.1:80", "hello");
   CHECK(world.get("http://a.test/x").value().response.body == "hello");
 }
 
 TEST_CASE("failures name the address, what it did and where in the chain it was") {
   World world;
-  world.dialer.redirect("10.0.0.1:80", "http://b.test/y");
+  world.dialer.redirect("9.9.9.1:80", "http://b.test/y");
 
   const struct {
     std::string response;
@@ -222,23 +222,23 @@ TEST_CASE("failures name the address, what it did and where in the chain it was"
       {"",
        {.kind = IoError::Kind::timeout, .detail = "sent nothing more in time"},
        Kind::connection,
-       "10.0.0.2:80 sent nothing more in time (at http://b.test/y, redirected from "
+       "9.9.9.2:80 sent nothing more in time (at http://b.test/y, redirected from "
        "http://a.test/x)"},
       {"HTTP/1.1 200 OK\r\n",
        {.kind = IoError::Kind::reset, .detail = "broke the connection off"},
        Kind::connection,
-       "10.0.0.2:80 broke the connection off (at http://b.test/y, redirected from "
+       "9.9.9.2:80 broke the connection off (at http://b.test/y, redirected from "
        "http://a.test/x)"},
       {"220 smtp ready\r\n",
        {},
        Kind::response,
-       "10.0.0.2:80 answered with \"220 smtp ready\", which is not an HTTP/1.1 status line (at "
+       "9.9.9.2:80 answered with \"220 smtp ready\", which is not an HTTP/1.1 status line (at "
        "http://b.test/y, "
        "redirected from http://a.test/x)"},
   };
 
   for (const auto& row : rows) {
-    world.dialer.break_off("10.0.0.2:80", row.error, row.response);
+    world.dialer.break_off("9.9.9.2:80", row.error, row.response);
     const auto answer = world.get("http://a.test/x");
     REQUIRE_FALSE(answer);
     CHECK(answer.error().kind == row.kind);

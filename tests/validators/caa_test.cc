@@ -310,6 +310,29 @@ TEST_CASE("a trail tells of CNAMEs and of what DNSSEC proved") {
         "CAA www.team.corp.test: 0 issue \"ca.test\", by CNAME of host.cloud.test (DNSSEC)");
 }
 
+TEST_CASE("records behind a CNAME forbid without being shown") {
+  World world;
+  world.resolver.add_alias(kName, "internal.test");
+  for (const CaaRecord& secret :
+       {issue("secret.test"), record(128, "secret", "x"), issue("secret;;")}) {
+    world.resolver.script("internal.test", [&](RecordType) {
+      return testing::FakeResolver::Answer(net::DnsAnswer{.aliases = {"internal.test"},
+                                                          .addresses = {},
+                                                          .texts = {},
+                                                          .caa = {secret},
+                                                          .authenticated = false});
+    });
+    const CaaResult result = world.check();
+    REQUIRE(result.problem);
+    CHECK(result.problem->type == ProblemType::caa);
+    CHECK(
+        result.problem->detail ==
+        "CAA for www.team.corp.test: www.team.corp.test leads by CNAME to CAA records that do not "
+        "permit this CA. Look at the records where it leads to, or set CAA records without a "
+        "CNAME.");
+  }
+}
+
 TEST_CASE("a refusal names the name, where the record stands, the record and what to add") {
   struct Row {
     Records records;

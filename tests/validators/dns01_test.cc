@@ -220,6 +220,19 @@ TEST_CASE("of what was found a few short escaped samples are shown") {
   CHECK(problem.detail.size() < 1000);
 }
 
+TEST_CASE("records behind a CNAME are counted, not shown: their name was chosen by who set it") {
+  World world;
+  world.resolver.add_alias(kName, "internal.test");
+  world.resolver.add_text("internal.test", "secret");
+  for (const std::string count : {"a TXT record", "2 TXT records"}) {
+    const Problem problem = world.failure();
+    CHECK(contains(problem.detail, "(a CNAME to internal.test) has " + count +
+                                       " with other text, but \"" + kDigest + "\" was expected"));
+    CHECK_FALSE(contains(problem.detail, "secret"));
+    world.resolver.add_text("internal.test", "secret too");
+  }
+}
+
 TEST_CASE("a name in a CNAME record is shown escaped") {
   World world;
   world.resolver.add_alias(kName, "\x1b[31m.test\n");

@@ -136,12 +136,13 @@ TEST_CASE("the body is judged by what it is, in any framing") {
 
 TEST_CASE("a wrong answer is shown as a short escaped sample, with where it came from") {
   World world;
-  world.dialer.answer("10.0.0.1:80", "HTTP/1.1 404 Not Found\r\n\r\n<h1>\x01\xff\"no\"</h1>" +
-                                         std::string(400, 'z'));
-  const Problem problem = world.failure(dns("a.test"));
+  world.resolver.add_address("public.test", "9.9.9.9");
+  world.dialer.answer("9.9.9.9:80", "HTTP/1.1 404 Not Found\r\n\r\n<h1>\x01\xff\"no\"</h1>" +
+                                        std::string(400, 'z'));
+  const Problem problem = world.failure(dns("public.test"));
   CHECK(problem.detail.starts_with(
-      "http-01 for a.test: http://a.test" + kPath +
-      " at 10.0.0.1:80 answered with status 404 and \"<h1>\\x01\\xff\\\"no"));
+      "http-01 for public.test: http://public.test" + kPath +
+      " at 9.9.9.9:80 answered with status 404 and \"<h1>\\x01\\xff\\\"no"));
   CHECK(problem.detail.find(std::string(101, 'z')) == std::string::npos);
 }
 
@@ -192,15 +193,15 @@ TEST_CASE("failures have the type that says where to look, and name what was tri
   world.resolver.fail("bogus.test", net::RecordType::A, net::DnsError::Kind::servfail);
   world.resolver.fail("bogus.test", net::RecordType::AAAA, net::DnsError::Kind::servfail);
   world.resolver.add_address("local.test", "127.0.0.1");
-  world.resolver.add_address("smtp.test", "10.0.0.3");
-  world.dialer.answer("10.0.0.3:80", "220 smtp\r\n");
-  world.resolver.add_address("loop.test", "10.0.0.4");
-  world.dialer.redirect("10.0.0.4:80", "http://loop.test" + kPath);
-  world.resolver.add_address("tls.test", "10.0.0.5");
-  world.dialer.redirect("10.0.0.5:80", "https://tls.test/");
-  world.dialer.answer("10.0.0.5:443", "HTTP/1.1 400 Bad Request\r\n\r\n");
-  world.resolver.add_address("odd.test", "10.0.0.6");
-  world.dialer.redirect("10.0.0.6:80", "http://0x7f.1/");
+  world.resolver.add_address("smtp.test", "9.9.9.3");
+  world.dialer.answer("9.9.9.3:80", "220 smtp\r\n");
+  world.resolver.add_address("loop.test", "9.9.9.4");
+  world.dialer.redirect("9.9.9.4:80", "http://loop.test" + kPath);
+  world.resolver.add_address("tls.test", "9.9.9.5");
+  world.dialer.redirect("9.9.9.5:80", "https://tls.test/");
+  world.dialer.answer("9.9.9.5:443", "HTTP/1.1 400 Bad Request\r\n\r\n");
+  world.resolver.add_address("odd.test", "9.9.9.6");
+  world.dialer.redirect("9.9.9.6:80", "http://0x7f.1/");
 
   const struct {
     Identifier identifier;
@@ -214,9 +215,9 @@ TEST_CASE("failures have the type that says where to look, and name what was tri
       {dns("a.test"), ProblemType::connection, "10.0.0.1:80 refused the connection"},
       {dns("six.test"), ProblemType::connection,
        "[fd00::1]:80 refused the connection, and 10.0.0.2:80 refused the connection"},
-      {dns("smtp.test"), ProblemType::incorrectResponse, "10.0.0.3:80 answered with \"220 smtp\""},
+      {dns("smtp.test"), ProblemType::incorrectResponse, "9.9.9.3:80 answered with \"220 smtp\""},
       {dns("loop.test"), ProblemType::incorrectResponse, "redirects in a circle"},
-      {dns("tls.test"), ProblemType::tls, "10.0.0.5:443"},
+      {dns("tls.test"), ProblemType::tls, "9.9.9.5:443"},
       {dns("odd.test"), ProblemType::incorrectResponse,
        "\"0x7f.1\" is neither a DNS name nor an IP address"},
   };
@@ -230,6 +231,69 @@ TEST_CASE("failures have the type that says where to look, and name what was tri
     CHECK(problem.detail.find(row.part) != std::string::npos);
     CHECK(problem.detail.ends_with("."));
   }
+}
+
+TEST_CASE("nothing that a private address says is shown to the client, who may have led us there") {
+  const std::string kSecret = "secret-content";
+  const std::string kBig = kSecret + std::string(1000, 'x');
+
+  struct Row {
+    std::string what;
+    std::string private_answer;
+    std::string said;  // instead
+  };
+
+  const Row rows[] = {
+      {"a page", ok(kSecret), "14 octets (shown for public addresses alone), but the key"},
+      {"a long page", ok(kBig), "more than 512 octets (shown for public addresses alone)"},
+      {"an error page", "HTTP/1.1 500 secret-reason\r\nContent-Length: 14\r\n\r\n" + kSecret,
+       "with status 500 and 14 octets (shown for public addresses alone)."},
+      {"a banner", "220 " + kSecret + " ESMTP\r\n", "did not answer as an HTTP/1.1 server does"},
+      {"a header", "HTTP/1.1 200 OK\r\nsecret-content \x01: x\r\n\r\n",
+       "did not answer as an HTTP/1.1 server does"},
+      {"a redirect in a circle",
+       "HTTP/1.1 302 X\r\nLocation: /secret-content\r\nContent-Length: 0\r\n\r\n",
+       "a redirect that could not be followed"},
+      {"a redirect to a name that is not there",
+       "HTTP/1.1 302 X\r\nLocation: http://secret-content.test/\r\nContent-Length: 0\r\n\r\n",
+       "a redirect that could not be followed"},
+      {"a redirect to a port that is none of ours",
+       "HTTP/1.1 302 X\r\nLocation: http://a.test:22/secret-content\r\nContent-Length: 0\r\n\r\n",
+       "a redirect that could not be followed"},
+      {"a redirect to no URL", "HTTP/1.1 302 X\r\nLocation: secret-content://\r\n\r\n",
+       "a redirect that could not be followed"},
+      {"a redirect to a public page",
+       "HTTP/1.1 302 X\r\nLocation: http://public.test/secret-content\r\nContent-Length: 0\r\n\r\n",
+       "4 octets (shown for public addresses alone)"},
+  };
+  for (const Row& row : rows) {
+    for (const bool redirected : {false, true}) {
+      CAPTURE(row.what);
+      CAPTURE(redirected);
+      World world;
+      world.resolver.add_address("evil.test", "9.9.9.9");
+      world.resolver.add_address("public.test", "9.9.9.8");
+      world.dialer.redirect("9.9.9.9:80", "http://a.test/");
+      world.dialer.answer("9.9.9.8:80", ok("page"));
+      world.dialer.answer("10.0.0.1:80", row.private_answer);
+      const Problem problem = world.failure(dns(redirected ? "evil.test" : "a.test"));
+      CAPTURE(problem.detail);
+      CHECK(problem.detail.find(row.said) != std::string::npos);
+      CHECK(problem.detail.find("secret") == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a public server's words are shown, to the last redirect") {
+  World world;
+  world.resolver.add_address("one.test", "9.9.9.1");
+  world.resolver.add_address("two.test", "9.9.9.2");
+  world.dialer.redirect("9.9.9.1:80", "http://two.test/there");
+  world.dialer.answer("9.9.9.2:80", ok("hello"));
+  CHECK(world.failure(dns("one.test"))
+            .detail.starts_with("http-01 for one.test: http://two.test/there at 9.9.9.2:80 "
+                                "(redirected from http://one.test" +
+                                kPath + ") answered \"hello\", but the key authorization"));
 }
 
 TEST_CASE("nothing of a denied address is shown") {

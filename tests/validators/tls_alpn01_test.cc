@@ -34,12 +34,31 @@ const Identifier kName = {IdentifierType::dns, "a.test"};
 const net::AddressPolicyOptions kLoopback = {.allowed = testing::prefixes({"127.0.0.1"}),
                                              .denied = {}};
 
+// The address of the name, which is public; its servers are on loopback.
+constexpr std::string_view kPublic = "9.9.9.9";
+
+class Rerouter final : public net::Dialer {
+ public:
+  Expected<std::unique_ptr<net::Stream>, net::DialError> dial(const net::Endpoint& endpoint,
+                                                              Deadline deadline) override {
+    net::Endpoint to = endpoint;
+    if (to.address == IpAddress::parse(kPublic)) to.address = IpAddress::v4(127, 0, 0, 1);
+    return sockets_.dial(to, deadline);
+  }
+
+ private:
+  net::SocketDialer sockets_;
+};
+
 struct World {
   testing::FakeResolver resolver;
-  net::SocketDialer dialer;
+  Rerouter dialer;
   net::Egress egress{resolver, dialer};
 
-  World() { resolver.add_address("a.test", "127.0.0.1"); }
+  World() {
+    resolver.add_address("a.test", kPublic);
+    resolver.add_address("private.test", "127.0.0.1");
+  }
 
   ValidationOutcome validate(std::uint16_t port, const Identifier& identifier = kName,
                              std::chrono::seconds timeout = std::chrono::seconds(20),
@@ -91,7 +110,7 @@ void check_problem(const ValidationOutcome& outcome, ProblemType type, const std
   REQUIRE(outcome.problem);
   CAPTURE(outcome.problem->detail);
   CHECK(outcome.problem->type == type);
-  CHECK(outcome.problem->detail.starts_with("tls-alpn-01 for a.test: 127.0.0.1:"));
+  CHECK(outcome.problem->detail.starts_with("tls-alpn-01 for a.test: 9.9.9.9:"));
   CHECK(outcome.problem->detail.ends_with("."));
   CHECK(outcome.problem->detail.find(part) != std::string::npos);
 }
@@ -381,6 +400,23 @@ TEST_CASE("certificates that prove nothing") {
   }
 }
 
+TEST_CASE("what a private address shows in a handshake is not told to the client") {
+  ChallengeCertificate other = good();
+  other.extensions[0] = testing::san_of({testing::general_name(0x82, "secret.corp.test")});
+  ChallengeCertificate issued = good();
+  issued.issuer = crypto::make_name("secret issuer", "");
+  for (const ChallengeCertificate& certificate : {other, issued}) {
+    TlsAlpnPeer peer({.certificates = {certificate.der()}});
+    World world;
+    LoopbackServer server([&](int fd) { peer.serve(fd); });
+    const auto outcome = world.validate(server.port(), {IdentifierType::dns, "private.test"});
+    const std::string detail = detail_of(outcome);
+    CAPTURE(detail);
+    CHECK(detail.find("the certificate is not the one for this challenge") != std::string::npos);
+    CHECK(detail.find("secret") == std::string::npos);
+  }
+}
+
 TEST_CASE("servers that do not speak acme-tls/1") {
   const Bytes der = good().der();
   for (const std::string alpn : {"", "http/1.1", "h2", "acme-tls/2", "acme-tls/1.0", "ACME-TLS/1",
@@ -457,7 +493,8 @@ TEST_CASE("the gate holds: nothing reaches a listener that no profile allows") {
   int connections = 0;
   {
     LoopbackServer server([&](int) { ++connections; });
-    const auto named = world.validate(server.port(), kName, std::chrono::seconds(5), {});
+    const auto named = world.validate(server.port(), {IdentifierType::dns, "private.test"},
+                                      std::chrono::seconds(5), {});
     REQUIRE(named.problem);
     CHECK(named.problem->type == ProblemType::dns);
     const auto addressed = world.validate(server.port(), {IdentifierType::ip, "127.0.0.1"},
