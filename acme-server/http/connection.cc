@@ -23,6 +23,7 @@ namespace {
 using Status = Transport::Status;
 
 constexpr std::size_t kReadPiece = 16 * 1024;   // a TLS record
+constexpr std::size_t kReadsPerTurn = 16;       // read() calls, however little each brings
 constexpr std::size_t kJoinBody = 16 * 1024;    // up to here header and body go out as one
 constexpr std::size_t kWritePiece = 64 * 1024;  // one write()
 constexpr std::size_t kWriteTurn =
@@ -114,7 +115,13 @@ void Connection::guarded(const Work& work) noexcept {
   }
 }
 
+// Lets the other connections of this loop have their turn, and goes on with `step`.
+void Connection::yield(Step step) {
+  loop_->post([self = shared_from_this(), turn = ++wait_turn_, step] { self->run(step, turn); });
+}
+
 void Connection::wait(Status wanted, Step step) {
+  if (wanted == Status::yields) return yield(step);
   const auto task = [&](Step next) {
     return [self = shared_from_this(), turn = wait_turn_, next] { self->run(next, turn); };
   };
@@ -205,13 +212,31 @@ void Connection::leave_handshake() {
 
 void Connection::shake_hands() {
   const auto status = transport_->handshake();
-  if (status == Status::wants_read || status == Status::wants_write) {
-    return wait(status, &Connection::shake_hands);
+  switch (status) {
+    case Status::done:
+      leave_handshake();
+      transport_->describe(peer_);
+      return await_request();
+    case Status::yields:
+    case Status::wants_read:
+    case Status::wants_write:
+      return wait(status, &Connection::shake_hands);
+    case Status::excessive:
+      return end_excess();
+    case Status::plain_http:
+    case Status::ended:
+    case Status::broken:
+      return close();
   }
-  if (status != Status::done) return close();
-  leave_handshake();
-  transport_->describe(peer_);
-  await_request();
+}
+
+// The peer sent many TLS records and no data: a client that means to be served never does.
+void Connection::end_excess() {
+  shared_->tallies.refused.add();
+  shared_->log.info("http.connection_ended", {{"listener", site_.name},
+                                              {"client", peer_.address},
+                                              {"why", "too many TLS records without data"}});
+  close();
 }
 
 void Connection::await_request() {
@@ -229,7 +254,8 @@ void Connection::await_request() {
 
 void Connection::read() {
   if (!reader_) reader_ = new_reader({});
-  while (!advance()) {
+  for (std::size_t reads = 0; !advance(); ++reads) {
+    if (reads == kReadsPerTurn) return yield(&Connection::read);
     std::array<char, kReadPiece> piece;
     const auto [status, bytes] = transport_->read(piece);
     switch (status) {
@@ -240,10 +266,14 @@ void Connection::read() {
         }
         reader_->append({piece.data(), bytes});
         break;
+      case Status::yields:
       case Status::wants_read:
       case Status::wants_write:
         if (reader_->empty()) reader_.reset();  // an idle connection keeps no buffer
         return wait(status, &Connection::read);
+      case Status::excessive:
+        return end_excess();
+      case Status::plain_http:
       case Status::ended:
       case Status::broken:
         return close();
@@ -276,6 +306,7 @@ bool Connection::advance() {
 
 void Connection::handle() {
   phase_ = Phase::handling;
+  transport_->request_complete();
   no_deadline();  // how long the answer takes is the application's matter
   RequestHead head = reader_->take_head();
   context_ = {
@@ -368,9 +399,13 @@ void Connection::write() {
           expire_in(shared_->limits.write);
         }
         break;
+      case Status::yields:
       case Status::wants_read:
       case Status::wants_write:
         return wait(status, &Connection::write);
+      case Status::excessive:
+        return end_excess();
+      case Status::plain_http:
       case Status::ended:
       case Status::broken:
         return close();

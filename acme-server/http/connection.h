@@ -148,6 +148,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   template <class Work>
   void guarded(const Work& work) noexcept;
   void wait(Transport::Status wanted, Step step);
+  void yield(Step step);
   void expire_in(std::chrono::milliseconds span);
   void no_deadline();
   void set_alarm(std::chrono::milliseconds span);
@@ -157,6 +158,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void begin();
   void shake_hands();
   void leave_handshake();
+  void end_excess();
   void await_request();
   void read();
   bool advance();

@@ -95,10 +95,11 @@ class Client {
       throw std::runtime_error(std::string("cannot connect: ") + std::strerror(errno));
   }
 
-  // False when the handshake fails. `session` to resume.
-  bool start_tls(SSL_CTX* context, const char* name = "server.test",
-                 SSL_SESSION* session = nullptr) {
+  // False when the handshake fails. `session` to resume; `app_data` as SSL_set_app_data() takes it.
+  bool start_tls(SSL_CTX* context, const char* name = "server.test", SSL_SESSION* session = nullptr,
+                 void* app_data = nullptr) {
     ssl_.reset(SSL_new(context));
+    SSL_set_app_data(ssl_.get(), app_data);
     SSL_set_fd(ssl_.get(), socket_);
     SSL_set_tlsext_host_name(ssl_.get(), name);
     if (session) SSL_set_session(ssl_.get(), session);

@@ -106,14 +106,15 @@ inline const TlsIdentity& server_identity() {
 
 struct Served {
   explicit Served(http::Handler handler, const http::Limits& limits = {},
-                  std::vector<http::Listener> listeners = {plain_listener()})
+                  std::vector<http::Listener> listeners = {plain_listener()},
+                  std::size_t threads = 2)
       : log({.format = Log::Format::json,
              .level = LogLevel::debug,
              .sink =
                  [this](LogLevel, std::string_view line) {
                    lines.with([&](auto& all) { all.emplace_back(line); });
                  }}),
-        engine({.limits = limits, .threads = 2}, clock, log, metrics),
+        engine({.limits = limits, .threads = threads}, clock, log, metrics),
         addresses(engine.start(std::move(listeners), std::move(handler))) {}
 
   Client connect(std::size_t listener = 0) const { return Client::to(addresses.at(listener)); }
