@@ -21,6 +21,7 @@
 #include <variant>
 
 #include "acme-server/base/match.h"
+#include "acme-server/base/resource_exhaustion.h"
 #include "acme-server/http/engine.h"
 #include "acme-server/http/http_options.h"
 
@@ -240,9 +241,7 @@ Accepted accept_next(int listening) {
     const int number = accept4(listening, from.raw(), &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (number < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) return {AcceptStatus::none_waiting, {}, {}};
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        return {AcceptStatus::exhausted, {}, {}};
-      }
+      if (is_resource_exhaustion(errno)) return {AcceptStatus::exhausted, {}, {}};
       if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK || errno == EOPNOTSUPP) {
         return {AcceptStatus::none_waiting, {}, {}};  // no longer a listening socket: it was closed
       }

@@ -2,6 +2,9 @@
 
 #include <ares.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +16,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <sstream>
@@ -27,6 +31,7 @@
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/guarded.h"
+#include "acme-server/base/resource_exhaustion.h"
 #include "acme-server/base/text.h"
 #include "acme-server/net/dialer.h"
 #include "acme-server/net/dns_message.h"
@@ -48,19 +53,49 @@ constexpr std::size_t kFlagsAt = 3;
 constexpr unsigned char kAuthenticData = 0x20;
 constexpr int kSoa = 6;  // the type, by IANA's number
 
-using Channel = std::unique_ptr<ares_channeldata, decltype(&ares_destroy)>;
+// c-ares' sockets, made by us: c-ares says of a socket that it did not get what it says of a server
+// that it did not reach. The data is an int, the errno of the last socket that was not to be had.
+const ares_socket_functions kSocketFunctions = {
+    .asocket = [](int family, int type, int protocol, void* error) -> ares_socket_t {
+      const int made = ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+      if (made < 0) *static_cast<int*>(error) = errno;
+      return made;
+    },
+    .aclose = [](ares_socket_t socket, void*) { return ::close(socket); },
+    .aconnect = [](ares_socket_t socket, const sockaddr* to, ares_socklen_t size,
+                   void*) { return ::connect(socket, to, size); },
+    .arecvfrom = [](ares_socket_t socket, void* out, std::size_t size, int flags, sockaddr* from,
+                    ares_socklen_t* from_size, void*) -> ares_ssize_t {
+      return ::recvfrom(socket, out, size, flags, from, from_size);
+    },
+    .asendv = [](ares_socket_t socket, const iovec* pieces, int count, void*) -> ares_ssize_t {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(pieces);  // sendmsg() does not write to it
+      message.msg_iovlen = static_cast<std::size_t>(count);
+      return ::sendmsg(socket, &message, MSG_NOSIGNAL);
+    },
+};
+
+struct Channel {
+  std::unique_ptr<int> socket_error;  // of kSocketFunctions; where it is while the channel lives
+  std::unique_ptr<ares_channeldata, decltype(&ares_destroy)> handle{nullptr, &ares_destroy};
+
+  ares_channeldata* get() const { return handle.get(); }
+};
 
 // Channels that are ready, as many as lookups that ran at once.
 constexpr std::size_t kKeptChannels = 64;
 
 Channel open_channel(ares_options& options, int mask) {
-  ares_channel channel = nullptr;
-  const int status = ares_init_options(&channel, &options, mask);
+  ares_channel handle = nullptr;
+  const int status = ares_init_options(&handle, &options, mask);
   if (status != ARES_SUCCESS) {
     throw std::runtime_error(std::string("the DNS library does not start: ") +
                              ares_strerror(status));
   }
-  return {channel, &ares_destroy};
+  Channel channel{.socket_error = std::make_unique<int>(0), .handle = {handle, &ares_destroy}};
+  ares_set_socket_functions(handle, &kSocketFunctions, channel.socket_error.get());
+  return channel;
 }
 
 void use_server(ares_channeldata* channel, const Endpoint& server) {
@@ -80,7 +115,10 @@ void use_server(ares_channeldata* channel, const Endpoint& server) {
 // Without any, the one on this machine, as everybody has it. An address with a zone is passed over.
 std::vector<Endpoint> system_servers(const std::string& path) {
   std::vector<Endpoint> servers;
+  errno = 0;
   std::ifstream file(path);
+  // What cannot be opened for want of descriptors is not a file that names no servers.
+  if (!file) throw_if_resource_exhaustion(errno, "open " + path);
   std::string line;
   while (servers.size() < kMaxServers && std::getline(file, line)) {
     std::istringstream words(line);
@@ -253,12 +291,12 @@ struct CaresResolver::Channels {
   Channel take(const Endpoint& server, DnsTransport transport) {
     Channel taken = idle.with([&](std::vector<Idle>& all) -> Channel {
       const auto found = std::ranges::find(all, server, &Idle::server);
-      if (found == all.end()) return {nullptr, &ares_destroy};
+      if (found == all.end()) return {};
       Channel channel = std::move(found->channel);
       all.erase(found);
       return channel;
     });
-    return taken ? std::move(taken) : new_channel(server, transport);
+    return taken.handle ? std::move(taken) : new_channel(server, transport);
   }
 
   void keep(const Endpoint& server, Channel channel) {
@@ -372,6 +410,7 @@ std::optional<std::string> CaresResolver::why_not_validating(const std::string& 
 void CaresResolver::ask(const Endpoint& server, std::span<Inquiry> inquiries,
                         const std::function<bool(Inquiry&)>& settled) {
   Channel channel = channels_->take(server, options_.transport);  // its end may call back
+  *channel.socket_error = 0;
 
   // c-ares before 1.19.1 draws its ids from a weak generator (CVE-2023-31147): they come from us.
   std::vector<std::uint8_t> ids(2 * inquiries.size());
@@ -389,6 +428,10 @@ void CaresResolver::ask(const Endpoint& server, std::span<Inquiry> inquiries,
     for (Inquiry& inquiry : inquiries) {
       if (inquiry.settled) continue;
       const auto left = inquiry.deadline.remaining();
+      if (inquiry.done && inquiry.status != ARES_SUCCESS) {
+        if (inquiry.status == ARES_ENOMEM) throw std::bad_alloc();
+        throw_if_resource_exhaustion(*channel.socket_error, "ask the DNS server");
+      }
       if (inquiry.done || left.count() == 0 || !waits) {
         inquiry.settled = true;
         enough = settled(inquiry) || enough;

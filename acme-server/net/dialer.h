@@ -49,7 +49,9 @@ class Stream {
   virtual std::optional<IoError> write(ByteView bytes, Deadline deadline) = 0;
 };
 
-// Safe to call from many threads. Blocks no longer than until `deadline`.
+// Safe to call from many threads. Blocks no longer than until `deadline`. Throws std::system_error,
+// as its streams do, when this machine lacks descriptors or memory: a DialError is the peer's doing
+// or the network's.
 class Dialer {
  public:
   virtual ~Dialer() = default;

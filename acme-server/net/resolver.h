@@ -64,9 +64,10 @@ struct Question {
   Deadline deadline;
 };
 
-// Safe to call from many threads. Blocks until there is an answer or `deadline`. An answer holds at
-// least one record: none is no_data. Search domains, the hosts file and aliases of the environment
-// are never used.
+// Safe to call from many threads. Throws std::system_error or std::bad_alloc when this machine
+// lacks descriptors or memory: a DnsError is DNS' doing. Blocks until there is an answer or
+// `deadline`. An answer holds at least one record: none is no_data. Search domains, the hosts file
+// and aliases of the environment are never used.
 class Resolver {
  public:
   virtual ~Resolver() = default;

@@ -19,6 +19,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/expected.h"
+#include "acme-server/base/resource_exhaustion.h"
 #include "acme-server/net/dialer.h"
 
 namespace gatehouse::net {
@@ -59,7 +60,9 @@ bool wait_for(const Socket& socket, short events, Deadline deadline) {
   return false;
 }
 
+// Throws when the failure is this machine's: it must not be taken for the peer's.
 IoError io_error(int code) {
+  throw_if_resource_exhaustion(code, "use a socket");
   const bool known = code == ECONNRESET || code == EPIPE;
   return {.kind = IoError::Kind::reset,
           .detail = known ? "broke the connection off"
@@ -133,7 +136,9 @@ SocketAddress socket_address(const Endpoint& endpoint) {
   return address;
 }
 
+// Throws when the failure is this machine's: it must not be taken for the peer's.
 Unexpected<DialError> dial_error(int code) {
+  throw_if_resource_exhaustion(code, "open a connection");
   switch (code) {
     case ECONNREFUSED:
       return {{.kind = DialError::Kind::refused, .detail = "refused the connection"}};

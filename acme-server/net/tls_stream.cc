@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -145,6 +146,10 @@ struct TlsStream::State {
       const int result = step();
       const int want = result > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl.get(), result);
       // Taken now: sending what is left, an alert perhaps, may leave traces of its own.
+      if (want == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE) {
+        ERR_clear_error();
+        throw std::bad_alloc();  // ours, not the peer's
+      }
       const std::string reason = want == SSL_ERROR_SSL ? take_reason() : "";
       if (auto error = flush(deadline)) return Unexpected{*error};
       if (result > 0) return End::done;

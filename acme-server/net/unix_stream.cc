@@ -20,6 +20,7 @@
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/deadline.h"
+#include "acme-server/base/resource_exhaustion.h"
 
 namespace gatehouse::net {
 namespace {
@@ -167,7 +168,7 @@ UnixStream UnixListener::accept() const {
     const int accepted = ::accept4(descriptor_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (accepted >= 0) return UnixStream(accepted);
     if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    if (is_resource_exhaustion(errno)) {
       ::poll(nullptr, 0, 100);  // until one of ours ends
       continue;
     }

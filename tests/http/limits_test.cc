@@ -5,6 +5,7 @@
 
 #include "acme-server/base/json.h"
 #include "tests/http/served.h"
+#include "tests/support/no_descriptors.h"
 
 namespace gatehouse::testing {
 namespace {
@@ -159,18 +160,13 @@ TEST_CASE("above the limit of connections a plain client is told 503") {
 TEST_CASE("out of descriptors, the engine backs off and serves when there are some") {
   Served served(echo);
   std::vector<Client> clients(5);
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  const int next = dup(0);
-  close(next);
-  const rlimit none_left{.rlim_cur = static_cast<rlim_t>(next), .rlim_max = before.rlim_max};
-  REQUIRE(setrlimit(RLIMIT_NOFILE, &none_left) == 0);
+  std::optional<NoDescriptors> none(std::in_place);
   const auto begin = std::chrono::steady_clock::now();
   for (Client& client : clients) client.connect(served.addresses[0]);
   const bool backed_off = eventually([&] { return served.engine.stats().accept_pauses >= 3; });
   const auto took = std::chrono::steady_clock::now() - begin;
   const auto pauses = served.engine.stats().accept_pauses;
-  setrlimit(RLIMIT_NOFILE, &before);
+  none.reset();
   CHECK(backed_off);
   CHECK(pauses <= static_cast<std::uint64_t>(took / milliseconds(100)) + 2);
   CHECK(served.logged("http.accept_exhausted"));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/support/dns_server.h"
+#include "tests/support/no_descriptors.h"
 
 namespace gatehouse::net {
 
@@ -95,6 +96,27 @@ TEST_CASE("a server that is not there is unreachable") {
   const auto answer = resolver.query("a.test", RecordType::A, soon());
   REQUIRE_FALSE(answer);
   CHECK(answer.error().kind == Kind::unreachable);
+}
+
+TEST_CASE("out of descriptors, a question fails as ours and not as the name's") {
+  for (const auto transport : {DnsTransport::udp, DnsTransport::tcp}) {
+    DnsServer server(ten);
+    Client client(server, transport);
+    REQUIRE(client.ask("a.test"));  // its channel is kept for the next
+    {
+      const testing::NoDescriptors none;
+      CHECK_THROWS_AS((void)client.ask("b.test"), std::system_error);
+    }
+    CHECK(client.ask("b.test"));
+  }
+}
+
+TEST_CASE("out of descriptors, a question does not go to servers that nobody named") {
+  OsEntropy entropy;
+  CaresResolver resolver({.servers = {}, .system_config = "/dev/null", .tries = 1}, entropy);
+  const testing::NoDescriptors none;
+  CHECK_THROWS_WITH_AS((void)resolver.query("a.test", RecordType::A, soon()),
+                       doctest::Contains("cannot open /dev/null"), std::system_error);
 }
 
 TEST_CASE("a failure is asked again, NXDOMAIN is final") {

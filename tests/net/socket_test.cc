@@ -10,6 +10,7 @@
 #include "acme-server/net/tls_stream.h"
 #include "tests/support/fake_resolver.h"
 #include "tests/support/loopback_server.h"
+#include "tests/support/no_descriptors.h"
 #include "tests/support/prefixes.h"
 #include "tests/support/tls_peer.h"
 
@@ -54,6 +55,13 @@ TEST_CASE("a port where nobody listens refuses") {
   const auto stream = SocketDialer().dial(Endpoint::parse(bound.endpoint()).value(), soon());
   REQUIRE_FALSE(stream);
   CHECK(stream.error().kind == DialError::Kind::refused);
+}
+
+TEST_CASE("out of descriptors, a dial fails as ours and not as the peer's") {
+  LoopbackServer server([](int) {});
+  const auto to = at(server);
+  const testing::NoDescriptors none;
+  CHECK_THROWS_AS((void)SocketDialer().dial(to, soon()), std::system_error);
 }
 
 TEST_CASE("a peer that stays silent costs no more than the deadline") {
