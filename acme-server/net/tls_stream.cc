@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,9 @@ namespace {
 
 // One TLS record and its overhead.
 constexpr std::size_t kTransportChunk = 17 * 1024;
+// What may come after the handshake besides data: tickets, and 29 octets at most for each record. A
+// peer that sends records without data (KeyUpdates, say) costs us time and itself nothing.
+constexpr std::size_t kMaxOverhead = std::size_t{256} * 1024;
 
 // What our ClientHello offers, in its order: that of Go's crypto/tls, which the large CAs'
 // validators are written with and which sites are tested against. A server with an RSA and an ECDSA
@@ -81,6 +85,7 @@ struct TlsStream::State {
   BIO* outgoing = nullptr;
   std::size_t max_handshake = 0;
   std::size_t received = 0;  // during the handshake
+  std::size_t overhead = 0;  // after it, without the data
 
   void open(const TlsOptions& options) {
     max_handshake = options.max_handshake;
@@ -130,6 +135,10 @@ struct TlsStream::State {
       return Unexpected{IoError{.kind = IoError::Kind::tls,
                                 .detail = "sent more than " + std::to_string(max_handshake) +
                                           " octets in the TLS handshake"}};
+    }
+    if (SSL_is_init_finished(ssl.get()) == 1 && (overhead += *count) > kMaxOverhead) {
+      return Unexpected{
+          IoError{.kind = IoError::Kind::tls, .detail = "sent too many TLS records without data"}};
     }
     std::size_t written = 0;
     require(BIO_write_ex(incoming, chunk.data(), *count, &written) == 1 && written == *count,
@@ -194,7 +203,9 @@ Expected<std::size_t, IoError> TlsStream::read(std::span<std::uint8_t> out, Dead
   const auto end = state_->run(
       [&] { return SSL_read_ex(state_->ssl.get(), out.data(), out.size(), &count); }, deadline);
   if (!end) return Unexpected{end.error()};
-  return *end == State::End::closed ? 0 : count;
+  if (*end == State::End::closed) return 0;
+  state_->overhead -= std::min(state_->overhead, count);
+  return count;
 }
 
 std::optional<IoError> TlsStream::write(ByteView bytes, Deadline deadline) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "acme-server/net/http_client.h"
@@ -185,6 +186,24 @@ TEST_CASE("a peer that does not speak TLS is told from one that does") {
     const auto tls = connect_tls(server, {.server_name = "a.test", .alpn = {}});
     REQUIRE_FALSE(tls);
     CHECK(tls.error().kind != IoError::Kind::timeout);
+  }
+}
+
+TEST_CASE("a peer that sends records without data is read for a while, not up to the deadline") {
+  (void)std::signal(SIGPIPE, SIG_IGN);  // the peer writes to a client that has gone
+  for (const auto& [updates, read] : {std::pair(100, true), std::pair(12'000, false)}) {
+    TlsPeer peer({.alpn = {}, .key_updates = updates});
+    LoopbackServer server([&](int fd) { peer.serve(fd, "hello"); });
+    auto stream = connect_tls(server, {});
+    REQUIRE(stream);
+    REQUIRE_FALSE((*stream)->write(as_bytes("GET / HTTP/1.1\r\n\r\n"), soon()));
+    Bytes out(100);
+    const auto count = (*stream)->read(out, soon());
+    CHECK(count.has_value() == read);
+    if (!count) {
+      CHECK(count.error().kind == IoError::Kind::tls);
+      CHECK(count.error().detail == "sent too many TLS records without data");
+    }
   }
 }
 

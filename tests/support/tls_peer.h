@@ -18,11 +18,13 @@ struct TlsPeerOptions {
   int max_version = TLS1_3_VERSION;
   std::string alpn;      // chosen if the client offers it; none: ALPN is ignored
   bool expired = false;  // the certificate's validity ended long ago
+  int key_updates = 0;   // sent before the answer, each a record without data (TLS 1.3)
 };
 
 class TlsPeer {
  public:
-  explicit TlsPeer(const TlsPeerOptions& options = {}) : alpn_(options.alpn) {
+  explicit TlsPeer(const TlsPeerOptions& options = {})
+      : alpn_(options.alpn), key_updates_(options.key_updates) {
     check(key_ != nullptr && certificate_ != nullptr && context_ != nullptr);
     X509* certificate = certificate_.get();
     X509_set_version(certificate, 2);
@@ -57,6 +59,10 @@ class TlsPeer {
     char c = 0;
     while (request.find("\r\n\r\n") == std::string::npos && SSL_read(ssl.get(), &c, 1) == 1)
       request += c;
+    for (int i = 0; i < key_updates_; ++i) {
+      SSL_key_update(ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+      if (SSL_do_handshake(ssl.get()) != 1) break;
+    }
     SSL_write(ssl.get(), response.data(), static_cast<int>(response.size()));
     SSL_shutdown(ssl.get());
     return request;
@@ -99,6 +105,7 @@ class TlsPeer {
   }
 
   std::string alpn_;
+  int key_updates_;
   std::string server_name_;
   std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key_{EVP_EC_gen("P-256"), &EVP_PKEY_free};
   std::unique_ptr<X509, decltype(&X509_free)> certificate_{X509_new(), &X509_free};
