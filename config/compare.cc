@@ -43,8 +43,8 @@ bool same(const std::vector<ListenerConfig>& a, const std::vector<ListenerConfig
 
 auto parts_of(const http::Limits& limits) {
   return std::tie(limits.header_bytes, limits.header_count, limits.body_bytes, limits.connections,
-                  limits.handshakes, limits.handshake, limits.read, limits.idle, limits.write,
-                  limits.drain);
+                  limits.connections_per_address, limits.handshakes, limits.handshake, limits.read,
+                  limits.idle, limits.write, limits.drain);
 }
 
 auto parts_of(const net::ResolverOptions& resolver) {

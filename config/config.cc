@@ -167,11 +167,13 @@ void read_resolver(const JsonObject& root, net::ResolverOptions& resolver,
 void read_limits(const JsonObject& root, http::Limits& limits) {
   const auto object = root.optional_object("limits");
   if (!object) return;
-  object->only({"header_bytes", "body_bytes", "connections", "handshakes", "handshake", "read",
-                "idle", "write", "drain", "contacts", "pending_orders_per_account"});
+  object->only({"header_bytes", "body_bytes", "connections", "connections_per_address",
+                "handshakes", "handshake", "read", "idle", "write", "drain", "contacts",
+                "pending_orders_per_account"});
   read_number(*object, "header_bytes", limits.header_bytes, 1024, 1024 * 1024);
   read_number(*object, "body_bytes", limits.body_bytes, 4096, 1024 * 1024);
   read_number(*object, "connections", limits.connections, 16, 1'000'000);
+  read_number(*object, "connections_per_address", limits.connections_per_address, 1, 1'000'000);
   read_number(*object, "handshakes", limits.handshakes, 16, 1'000'000);
   read_duration(*object, "handshake", limits.handshake, seconds(1), minutes(5));
   read_duration(*object, "read", limits.read, seconds(1), minutes(5));

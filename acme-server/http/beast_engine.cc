@@ -28,9 +28,11 @@
 #include "acme-server/base/crew.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/guarded.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/http/connection.h"
+#include "acme-server/http/connection_table.h"
 #include "acme-server/http/engine.h"
 #include "acme-server/http/framing.h"
 #include "acme-server/http/http.h"
@@ -98,9 +100,9 @@ class BeastParser final : public MessageParser {
 
 // A listener at work.
 struct ListeningSite {
-  ListeningSite(asio::io_context& io, Listener listener, TlsContext context, ListeningSocket bound)
-      : site(std::move(listener.name), std::move(listener.origins), std::move(listener.uids),
-             std::move(context)),
+  ListeningSite(asio::io_context& io, Listener listener, const Limits& limits, TlsContext context,
+                ListeningSocket bound)
+      : site(std::move(listener), limits, std::move(context)),
         socket(std::move(bound)),
         acceptor(io.get_executor()),
         pause(acceptor.get_executor()) {
@@ -148,6 +150,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   void take_waiting(ListeningSite& listening);
   void admit(Site& site, Accepted accepted);
+  void turn_away(const Site& site, const Accepted& accepted, ConnectionTable::Verdict verdict);
 };
 
 class AsioLoop final : public SocketLoop {
@@ -206,8 +209,8 @@ std::vector<ListenerAddress> Core::open(std::vector<Listener> listeners) {
     TlsContext context = listener.tls ? make_tls_context(listener.name, *listener.tls) : nullptr;
     ListeningSocket socket = open_listener(listener);
     bound.push_back(socket.address());
-    opened.push_back(std::make_unique<ListeningSite>(next_context(), std::move(listener),
-                                                     std::move(context), std::move(socket)));
+    opened.push_back(std::make_unique<ListeningSite>(
+        next_context(), std::move(listener), shared.limits, std::move(context), std::move(socket)));
   }
   sites = std::move(opened);
   return bound;
@@ -253,28 +256,47 @@ void Core::admit(Site& site, Accepted accepted) {
                         {"uid", accepted.peer.uid ? std::to_string(*accepted.peer.uid) : "none"}});
     return;
   }
-  if (site.connections >= shared.limits.connections) {
-    shared.tallies.refused.add();
-    if (site.encrypted) return;  // a handshake for the sake of a refusal is what a flood would like
-    Transport transport(accepted.descriptor.get(), nullptr);
-    const auto wire = to_wire(problem_response(503, "The server has too many connections."),
-                              {.close = true}, shared.clock.now());
-    (void)transport.write(wire->head + *wire->body);
-    transport.finish();
-    return;
+  const ConnectionTable::ClientKey client = site.connections.key_of(accepted.peer);
+  const auto admission = site.connections.admit(client);
+  if (admission.evicted) {
+    shared.tallies.evicted.add();
+    admission.evicted->evict();
   }
+  if (admission.verdict != ConnectionTable::Verdict::admitted) {
+    return turn_away(site, accepted, admission.verdict);
+  }
+  bool kept = false;
   try {
     const auto connection = std::make_shared<Connection>(
         std::shared_ptr<Shared>(shared_from_this(), &shared), site, shared.next_id.fetch_add(1),
-        accepted.descriptor.get(), std::move(accepted.peer));
+        accepted.descriptor.get(), std::move(accepted.peer), client);
     auto loop =
         std::make_unique<AsioLoop>(shared_from_this(), next_context(), accepted.descriptor.get());
     (void)accepted.descriptor.release();
-    connection->admit(std::move(loop));
+    kept = connection->admit(std::move(loop));
   } catch (const std::exception& error) {
     shared.tallies.refused.add();
     shared.log.error("http.connection_failed", {{"listener", site.name}, {"error", error.what()}});
   }
+  if (!kept) site.connections.leave(client);
+}
+
+void Core::turn_away(const Site& site, const Accepted& accepted, ConnectionTable::Verdict verdict) {
+  shared.tallies.refused.add();
+  const bool of_client = verdict == ConnectionTable::Verdict::client_full;
+  shared.log.debug("http.connection_refused",
+                   {{"listener", site.name},
+                    {"client", accepted.peer.address},
+                    {"limit", of_client ? "connections_per_address" : "connections"}});
+  if (site.encrypted) return;  // a handshake for the sake of a refusal is what a flood would like
+  Transport transport(accepted.descriptor.get(), nullptr);
+  const auto wire =
+      to_wire(problem_response(503, of_client ? "Your address has too many connections to this "
+                                                "server open; close some and try again."
+                                              : "The server has too many connections."),
+              {.close = true}, shared.clock.now());
+  (void)transport.write(wire->head + *wire->body);
+  transport.finish();
 }
 
 bool Core::step(asio::io_context& io, Crew::Wait wait) {
@@ -376,6 +398,13 @@ void Engine::reload_tls(const std::string& listener, const TlsOptions& options) 
     return;
   }
   throw std::runtime_error("there is no TLS listener \"" + listener + "\"");
+}
+
+void Engine::set_proxies(const std::string& listener, const std::vector<IpPrefix>& proxies) {
+  for (const auto& listening : impl_->core->sites) {
+    if (listening->site.name == listener) return listening->site.connections.set_proxies(proxies);
+  }
+  throw std::runtime_error("there is no listener \"" + listener + "\"");
 }
 
 bool Engine::drain_and_stop() {

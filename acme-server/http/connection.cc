@@ -59,11 +59,12 @@ class Reply {
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Shared> shared, Site& site, std::uint64_t id, int descriptor,
-                       Peer peer)
+                       Peer peer, ConnectionTable::ClientKey client)
     : shared_(std::move(shared)),
       site_(site),
       id_(id),
       peer_(std::move(peer)),
+      client_(std::move(client)),
       transport_(std::in_place, descriptor, site.tls.with([](TlsContext& tls) { return tls; })) {}
 
 bool Connection::admit(std::unique_ptr<SocketLoop> loop) {
@@ -71,7 +72,6 @@ bool Connection::admit(std::unique_ptr<SocketLoop> loop) {
   const bool kept = shared_->open.with([&](Shared::Open& open) {
     if (open.draining) return false;
     open.all.emplace(id_, shared_from_this());
-    site_.connections.fetch_add(1);
     shared_->tallies.connections.up();
     return true;
   });
@@ -207,7 +207,7 @@ void Connection::begin() {
 void Connection::leave_handshake() {
   shared_->tallies.handshakes.down();
   site_.handshakes.with([&](auto& all) { all.erase(id_); });
-  phase_ = Phase::idle;
+  enter_idle();
 }
 
 void Connection::shake_hands() {
@@ -230,15 +230,6 @@ void Connection::shake_hands() {
   }
 }
 
-// The peer sent many TLS records and no data: a client that means to be served never does.
-void Connection::end_excess() {
-  shared_->tallies.refused.add();
-  shared_->log.info("http.connection_ended", {{"listener", site_.name},
-                                              {"client", peer_.address},
-                                              {"why", "too many TLS records without data"}});
-  close();
-}
-
 void Connection::await_request() {
   if (shared_->draining) return end_if_idle();
   if (reader_) {  // the next request has already begun
@@ -246,7 +237,7 @@ void Connection::await_request() {
     expire_in(shared_->limits.read);
     return read();
   }
-  phase_ = Phase::idle;
+  if (!waiting_) enter_idle();
   expire_in(shared_->limits.idle);
   if (transport_->has_pending()) return read();
   wait(Status::wants_read, &Connection::read);
@@ -261,6 +252,7 @@ void Connection::read() {
     switch (status) {
       case Status::done:
         if (phase_ == Phase::idle) {
+          leave_idle();
           phase_ = Phase::reading;
           expire_in(shared_->limits.read);
         }
@@ -444,12 +436,31 @@ void Connection::end_if_idle() {
   close();
 }
 
+void Connection::end_if_unused() {
+  if (phase_ != Phase::idle) return;
+  if (!transport_->has_waiting()) return end_if_idle();
+  leave_idle();
+  enter_idle();  // it has been used just now
+}
+
+void Connection::enter_idle() {
+  phase_ = Phase::idle;
+  waiting_ = site_.connections.idle(client_, weak_from_this());
+  shared_->tallies.idle.up();
+}
+
+void Connection::leave_idle() {
+  site_.connections.busy(client_, *std::exchange(waiting_, std::nullopt));
+  shared_->tallies.idle.down();
+}
+
 void Connection::close() {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::handshaking) {
     leave_handshake();
     shared_->tallies.failed_handshakes.add();
   }
+  if (waiting_) leave_idle();
   if (std::exchange(awaited_, 0) != 0) shared_->tallies.in_flight.down();
   phase_ = Phase::closed;
   ++wait_turn_;
@@ -459,7 +470,7 @@ void Connection::close() {
   writing_.reset();
   transport_.reset();
   loop_->close();
-  site_.connections.fetch_sub(1);
+  site_.connections.leave(client_);
   shared_->tallies.connections.down();
   // Its last owner may be here: out of the lock before it goes.
   const auto self = shared_->open.with([&](Shared::Open& open) {

@@ -18,6 +18,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/log.h"
+#include "acme-server/http/connection_table.h"
 #include "acme-server/http/http.h"
 #include "acme-server/http/http_options.h"
 #include "acme-server/http/request_reader.h"
@@ -52,20 +53,20 @@ class Connection;
 
 // A listener, as its connections know it.
 struct Site {
-  Site(std::string site_name, std::vector<std::string> site_origins,
-       std::vector<std::uint32_t> site_uids, TlsContext context)
-      : name(std::move(site_name)),
-        origins(std::move(site_origins)),
-        uids(std::move(site_uids)),
+  Site(Listener listener, const Limits& limits, TlsContext context)
+      : name(std::move(listener.name)),
+        origins(std::move(listener.origins)),
+        uids(std::move(listener.uids)),
         encrypted(context != nullptr),
-        tls(std::move(context)) {}
+        tls(std::move(context)),
+        connections(limits, std::move(listener.proxies)) {}
 
   const std::string name;
   const std::vector<std::string> origins;
   const std::vector<std::uint32_t> uids;  // who may connect; empty: anybody
   const bool encrypted;
   Guarded<TlsContext> tls;  // of new connections
-  std::atomic<std::size_t> connections = 0;
+  ConnectionTable connections;
 
   // What the kernel says of the other end, never what it says of itself.
   bool lets_in(const Peer& peer) const {
@@ -107,18 +108,21 @@ struct Shared {
 // weak, so that a late answer finds nobody rather than somebody else.
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
-  // `site` lives as long as `shared`. `descriptor` is the loop's.
+  // `site` lives as long as `shared`, and has admitted `client`. `descriptor` is the loop's.
   Connection(std::shared_ptr<Shared> shared, Site& site, std::uint64_t id, int descriptor,
-             Peer peer);
+             Peer peer, ConnectionTable::ClientKey client);
 
-  // Makes it one of Shared::open and serves it; false when the engine is draining. Once, from any
-  // thread.
+  // Makes it one of Shared::open and serves it; from then on it leaves the site's table itself.
+  // False when the engine is draining. Once, from any thread.
   bool admit(std::unique_ptr<SocketLoop> loop);
 
   // Any thread, once admitted.
   void drain() { post(&Connection::end_if_idle); }  // at once when idle, else after the answer
 
   void abort() { post(&Connection::close); }
+
+  // Ends it for the sake of others, unless a request has come meanwhile.
+  void evict() { post(&Connection::end_if_unused); }
 
   void answer(std::uint64_t request, Response response);  // ignored unless it is what is waited for
 
@@ -169,6 +173,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void write();
   void written();
   void end_if_idle();
+  void end_if_unused();
+  void enter_idle();
+  void leave_idle();
   void linger();
   void close();
   std::unique_ptr<RequestReader> new_reader(std::string first) const;
@@ -177,6 +184,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   Site& site_;
   const std::uint64_t id_;
   Peer peer_;
+  const ConnectionTable::ClientKey client_;
+  std::optional<std::uint64_t> waiting_;  // in Phase::idle: its ticket of the site's table
   std::unique_ptr<SocketLoop> loop_;
   std::optional<Transport>
       transport_;  // none once closed: the descriptor's number may be another's by then

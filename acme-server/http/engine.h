@@ -10,6 +10,7 @@
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crew.h"
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/http/http.h"
@@ -35,10 +36,12 @@ struct ListenerAddress {
 struct Stats {
   std::uint64_t connections = 0;  // open
   std::uint64_t handshakes = 0;   // of them in the TLS handshake
+  std::uint64_t idle = 0;         // of them waiting for a request
   std::uint64_t in_flight =
       0;  // requests handed to the handler whose answer is not yet written or dropped
   std::uint64_t accepted = 0;           // connections
   std::uint64_t refused = 0;            // connections closed for a limit
+  std::uint64_t evicted = 0;            // idle connections closed to make room for others
   std::uint64_t handled = 0;            // requests handed to the handler
   std::uint64_t rejected = 0;           // requests the engine itself answered with 4xx
   std::uint64_t failed_handshakes = 0;  // also those that took too long
@@ -64,6 +67,10 @@ class Engine final {
   // std::runtime_error, and changes nothing, when the pair does not fit or there is no such TLS
   // listener. Any thread.
   void reload_tls(const std::string& listener, const TlsOptions& options);
+
+  // Connections that `listener` accepts from now on are held against these Listener::proxies.
+  // Throws std::runtime_error when there is no such listener. Any thread.
+  void set_proxies(const std::string& listener, const std::vector<IpPrefix>& proxies);
 
   // Stops accepting, closes idle connections, lets requests in flight finish for at most
   // Limits::drain, closes the rest, ends the threads. True when every request in flight got its

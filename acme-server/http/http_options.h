@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "acme-server/base/ip_address.h"
 #include "acme-server/base/secret.h"
 
 namespace gatehouse::http {
@@ -22,6 +23,8 @@ struct Limits {
       std::size_t{64} * 1024;  // above it 413; a JWS with a CSR of many names is a tenth of it
   std::size_t connections =
       20000;  // of one listener, so that a flood on one leaves the others free
+  std::size_t connections_per_address =
+      5000;  // of these; an IPv6 client counts by its /64, a trusted proxy is not counted
   std::size_t handshakes =
       2000;  // TLS handshakes of one listener at a time: above it the oldest gives way
   std::chrono::milliseconds handshake{10'000};  // from accept to the end of the TLS handshake
@@ -72,6 +75,9 @@ struct Listener {
   // Of a unix socket: the users whose processes may connect; others are closed at accept, and
   // logged. Empty: whoever the file's mode lets.
   std::vector<std::uint32_t> uids = {};
+  // Proxies that many clients stand behind: their connections have no limit of their own, and are
+  // not closed for being idle when there are many.
+  std::vector<IpPrefix> proxies = {};
 };
 
 }  // namespace gatehouse::http

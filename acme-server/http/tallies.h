@@ -54,9 +54,12 @@ struct Tallies {
   explicit Tallies(Metrics& metrics)
       : connections(metrics.gauge("gatehouse_http_connections", "Open client connections.")),
         handshakes(metrics.gauge("gatehouse_http_handshakes", "TLS handshakes under way.")),
+        idle(metrics.gauge("gatehouse_http_idle", "Connections that wait for a request.")),
         in_flight(metrics.gauge("gatehouse_http_in_flight", "Requests not yet answered.")),
         accepted(metrics.counter("gatehouse_http_accepted_total", "Connections accepted.")),
         refused(metrics.counter("gatehouse_http_refused_total", "Connections closed for a limit.")),
+        evicted(metrics.counter("gatehouse_http_evicted_total",
+                                "Idle connections closed to make room for others.")),
         handled(metrics.counter("gatehouse_http_handled_total", "Requests handed to the handler.")),
         rejected(metrics.counter("gatehouse_http_rejected_total",
                                  "Requests the HTTP engine itself answered with 4xx.")),
@@ -68,9 +71,11 @@ struct Tallies {
   Stats stats() const {
     return {.connections = connections.value(),
             .handshakes = handshakes.value(),
+            .idle = idle.value(),
             .in_flight = in_flight.value(),
             .accepted = accepted.value(),
             .refused = refused.value(),
+            .evicted = evicted.value(),
             .handled = handled.value(),
             .rejected = rejected.value(),
             .failed_handshakes = failed_handshakes.value(),
@@ -79,9 +84,11 @@ struct Tallies {
 
   Level connections;
   Level handshakes;
+  Level idle;
   Level in_flight;
   Count accepted;
   Count refused;
+  Count evicted;
   Count handled;
   Count rejected;
   Count failed_handshakes;

@@ -339,6 +339,11 @@ bool Transport::has_pending() const {
   return ssl_ && SSL_has_pending(ssl_.get()) == 1;
 }
 
+bool Transport::has_waiting() const {
+  char octet = 0;
+  return has_pending() || recv(descriptor_, &octet, 1, MSG_PEEK) > 0;
+}
+
 void Transport::finish() {
   if (ssl_ && !failed_ && SSL_is_init_finished(ssl_.get())) {
     ERR_clear_error();

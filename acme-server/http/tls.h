@@ -77,6 +77,9 @@ class Transport final {
   // Octets already taken off the socket: a wait for it to be readable could last for ever.
   bool has_pending() const;
 
+  // Octets that have come and were not read.
+  bool has_waiting() const;
+
   // Says that no more will be written: close_notify, then the FIN. What does not fit into the
   // socket's buffer is left out: the answer before it has been written.
   void finish();

@@ -77,6 +77,7 @@ TEST_CASE("the example gives every option with its default") {
   CHECK(example.store_readers == defaults.store_readers);
   CHECK(example.limits.body_bytes == defaults.limits.body_bytes);
   CHECK(example.limits.idle == defaults.limits.idle);
+  CHECK(example.limits.connections_per_address == defaults.limits.connections_per_address);
   CHECK(example.threads.validation == defaults.threads.validation);
   CHECK(example.resolver.timeout == defaults.resolver.timeout);
   CHECK(example.resolver.tries == defaults.resolver.tries);

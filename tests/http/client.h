@@ -71,6 +71,19 @@ class Client {
     return client;
   }
 
+  // From one of the machine's IPv4 addresses: 127.0.0.2, say.
+  static Client from(const char* source, const http::ListenerAddress& address) {
+    Client client;
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    inet_pton(AF_INET, source, &own.sin_addr);
+    if (::bind(client.socket_, reinterpret_cast<const sockaddr*>(&own), sizeof(own)) != 0) {
+      throw std::runtime_error(std::string("cannot bind: ") + std::strerror(errno));
+    }
+    client.connect(address);
+    return client;
+  }
+
   void connect(const http::ListenerAddress& address) {
     int result = -1;
     if (!address.unix_path.empty()) {

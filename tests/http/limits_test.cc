@@ -140,17 +140,26 @@ TEST_CASE("a client that pipelines without reading is read no further") {
 }
 
 TEST_CASE("above the limit of connections a plain client is told 503") {
-  Served served(echo, {.connections = 2}, {plain_listener("one"), plain_listener("two")});
+  Held held;
+  Served served(
+      [&, hold = held.handler()](Request request, Respond respond) {
+        request.target == "/hold" ? hold(request, respond) : echo(request, respond);
+      },
+      {.connections = 2}, {plain_listener("one"), plain_listener("two")});
   auto first = served.connect();
   auto second = served.connect();
-  CHECK(first.ask(kGet).status == 200);
-  CHECK(second.ask(kGet).status == 200);
+  for (Client* busy : {&first, &second}) busy->send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+  auto pending = held.next();
+  const auto other = held.next();
   auto third = served.connect();
   const Answer answer = third.receive();
   CHECK(answer.status == 503);
   CHECK(answer.field("Retry-After") != "<none>");
   CHECK(third.ended());
   CHECK(served.connect(1).ask(kGet).status == 200);  // another listener has its own
+  pending.second(text_response("here"));
+  other.second(text_response("here"));
+  CHECK(first.receive().status == 200);
   first.close();
   CHECK(eventually([&] { return served.engine.stats().connections < 3; }));
   CHECK(served.engine.stats().refused == 1);

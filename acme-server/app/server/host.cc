@@ -244,6 +244,7 @@ std::vector<http::Listener> Host::Impl::listeners() {
     config::for_each_listener(
         instance->config, [&](const config::ListenerConfig& each, web::ListenerKind kind) {
           http::Listener listener = each.listener;
+          listener.proxies = instance->config.web.trusted_proxies;
           switch (each.certificate) {
             case config::CertificateSource::none:
               break;
@@ -335,7 +336,11 @@ bool Host::Impl::reload(Instance& instance) {
     });
   });
   attempt(instance.config.file, [&] {
-    instance.server->reload(config::load_config(instance.config.file, instance.config.settings));
+    const auto fresh = config::load_config(instance.config.file, instance.config.settings);
+    instance.server->reload(fresh);
+    config::for_each_listener(instance.config, [&](const config::ListenerConfig& each, auto) {
+      engine->set_proxies(instance.listener_name(each.listener.name), fresh.web.trusted_proxies);
+    });
   });
   return good;
 }
