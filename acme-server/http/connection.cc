@@ -1,5 +1,6 @@
 #include "acme-server/http/connection.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -8,6 +9,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "acme-server/base/check.h"
@@ -224,10 +226,40 @@ void Connection::shake_hands() {
     case Status::excessive:
       return end_excess();
     case Status::plain_http:
+      return answer_plain_http();
     case Status::ended:
     case Status::broken:
       return close();
   }
+}
+
+// Answers in kind: to who sent it, a TLS alert would be noise.
+void Connection::answer_plain_http() {
+  leave_handshake();
+  leave_idle();
+  shared_->tallies.failed_handshakes.add();
+  shared_->tallies.rejected.add();
+  shared_->log.debug("http.plain_on_tls_port",
+                     {{"listener", site_.name}, {"client", peer_.address}});
+  const auto origin = std::ranges::find_if(
+      site_.origins, [](const std::string& each) { return each.starts_with("https://"); });
+  const std::string text =
+      "This port speaks TLS, and the request came in plain HTTP. Use https:// in place of http://" +
+      (origin == site_.origins.end() ? std::string() : ", as in " + *origin) + ".\n";
+  context_ = {.head_request = transport_->abandon_tls(), .http_1_1 = true, .close = true};
+  const Response response{.status = 400,
+                          .headers = {{"Content-Type", "text/plain; charset=utf-8"}},
+                          .body = std::make_shared<const std::string>(text)};
+  send(to_wire(response, context_, shared_->clock.now()).value());
+}
+
+// The peer sent many TLS records and no data: a client that means to be served never does.
+void Connection::end_excess() {
+  shared_->tallies.refused.add();
+  shared_->log.info("http.connection_ended", {{"listener", site_.name},
+                                              {"client", peer_.address},
+                                              {"why", "too many TLS records without data"}});
+  close();
 }
 
 void Connection::await_request() {

@@ -163,6 +163,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void shake_hands();
   void leave_handshake();
   void end_excess();
+  void answer_plain_http();
   void await_request();
   void read();
   bool advance();

@@ -32,6 +32,7 @@ constexpr std::string_view kTargetMarks = "-._~!$&'()*+,;=:@/?";
 // RFC 3986 section 3.2.2 and a port. No "@": userinfo does not belong in Host.
 constexpr std::string_view kHostMarks = "-._~!$&'()*+;=:[]%";
 constexpr std::size_t kMaxMethod = 32;
+constexpr char kTlsHandshake = 0x16;  // the first octet of a ClientHello, RFC 8446 section 5.1
 
 using OctetSet = std::array<bool, 256>;
 
@@ -224,6 +225,11 @@ Expected<std::optional<std::size_t>, Refusal> HeadScanner::scan(std::string_view
     // RFC 9112 section 2.2 lets a server take a bare LF as a line end, and none may take a bare CR
     // as one: refusing both leaves one reading.
     if (after_cr != (c == '\n')) return bad("A line of the header does not end in CR LF.");
+    if (i == 0 && c == kTlsHandshake) {
+      return bad(
+          "A TLS handshake was sent to a port that speaks plain HTTP; use http:// in place of "
+          "https://.");
+    }
     if (is_control(c) && c != '\r' && c != '\n' && c != '\t') {
       return bad("The header holds a control character.");
     }

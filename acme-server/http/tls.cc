@@ -213,7 +213,11 @@ struct Transport::Callbacks {
     switch (got.status) {
       case Status::done:
         self.turn_octets_ -= got.bytes;
-        if (!std::exchange(self.spoken_to_, true)) self.plain_http_ = *out >= 'A' && *out <= 'Z';
+        if (!std::exchange(self.spoken_to_, true)) {
+          // A record begins with its type, 20 to 24; a request with a method in capitals.
+          self.plain_http_ = *out >= 'A' && *out <= 'Z';
+          self.plain_head_ = std::string_view(out, got.bytes).starts_with("HEAD ");
+        }
         return self.plain_http_ ? -1 : static_cast<int>(got.bytes);
       case Status::wants_read:
         self.dry_ = true;

@@ -62,8 +62,12 @@ class Transport final {
   // Runs the TLS handshake as far as it goes; done at once without TLS.
   Status handshake();
 
-  // Goes on without TLS, once handshake() has said plain_http.
-  void abandon_tls() { ssl_.reset(); }
+  // Goes on without TLS, once handshake() has said plain_http. True when the request is one of
+  // HEAD.
+  bool abandon_tls() {
+    ssl_.reset();
+    return plain_head_;
+  }
 
   Result read(std::span<char> into);
 
@@ -107,6 +111,7 @@ class Transport final {
   bool failed_ = false;          // after a fatal error OpenSSL must not be asked to shut down
   bool spoken_to_ = false;       // the peer has sent something
   bool plain_http_ = false;      // and it began as an HTTP request does
+  bool plain_head_ = false;      // namely HEAD
   bool dry_ = false;             // in this turn the socket had no more
   std::size_t turn_octets_ = 0;  // that OpenSSL may still read in this turn
   std::size_t records_ = 0;      // of the handshake; then without data, since the last request

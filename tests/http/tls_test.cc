@@ -161,6 +161,42 @@ TEST_CASE("garbage in place of a record ends the one connection") {
   CHECK(eventually([&] { return served.engine.stats().connections == 1; }));
 }
 
+TEST_CASE("plain HTTP on a TLS port is told to use https://") {
+  auto listener = tls_listener(server_identity());
+  listener.origins = {"http://acme.example", "https://acme.example"};
+  Served served(echo, {}, {std::move(listener), tls_listener(server_identity(), "nameless")});
+  for (const char* sent : {"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", "DELETE", "P",
+                           "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"}) {
+    CAPTURE(sent);
+    auto plain = served.connect();
+    const Answer answer = plain.ask(sent);
+    CHECK(answer.status == 400);
+    CHECK(answer.field("Content-Type") == "text/plain; charset=utf-8");
+    CHECK(answer.field("Connection") == "close");
+    CHECK(answer.body ==
+          "This port speaks TLS, and the request came in plain HTTP. Use https:// in place of "
+          "http://, as in https://acme.example.\n");
+    CHECK(plain.ended());
+  }
+  auto head = served.connect();
+  head.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(head.receive(true).status == 400);
+  CHECK(head.ended());
+  CHECK(served.connect(1).ask(kGet).body.ends_with("http://.\n"));
+  CHECK(eventually([&] { return served.engine.stats().connections == 0; }));
+  CHECK(served.engine.stats().handshakes == 0);
+  CHECK(served.engine.stats().rejected == 6);
+}
+
+TEST_CASE("TLS on a plain port is refused in words, and at once") {
+  Served served(echo);
+  auto client = served.connect();
+  CHECK_FALSE(client.start_tls(client_context().get()));
+  auto raw = served.connect();
+  CHECK(raw.ask("\x16\x03\x01").body.find("plain HTTP; use http://") != std::string::npos);
+  CHECK(raw.ended());
+}
+
 TEST_CASE("a request larger than a record, and many in one, are read to the last octet") {
   Served served(echo, {}, {tls_listener(server_identity())});
   auto client = served.connect();
