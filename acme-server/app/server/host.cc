@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/server/descriptor_budget.h"
 #include "acme-server/app/server/environment.h"
 #include "acme-server/app/server/preflight.h"
 #include "acme-server/app/server/server.h"
@@ -121,6 +122,7 @@ struct Host::Impl {
   bool stop();
 
   Log& log;
+  const std::size_t descriptors;  // that the process may open
   SystemClock clock;
   MachineUptime uptime;
   OsEntropy entropy;
@@ -143,6 +145,7 @@ struct Host::Impl {
 
 Host::Impl::Impl(std::vector<config::Config> configs, Log& given_log, const Options& options)
     : log(given_log),
+      descriptors(http::raise_descriptor_limit()),
       threads(configs.at(0).threads),
       requests({.name = "requests",
                 .loops = threads.http,
@@ -152,7 +155,7 @@ Host::Impl::Impl(std::vector<config::Config> configs, Log& given_log, const Opti
       issuance({.name = "issuance", .threads = threads.issuance, .queue_limit = kLaneQueue}),
       maintenance({.name = "maintenance", .threads = 1, .queue_limit = kLaneQueue}),
       control({.name = "control", .threads = kControlThreads, .queue_limit = kLaneQueue}) {
-  const http::Limits limits = configs.front().limits;
+  const http::Limits limits = fit_connections(configs, descriptors, log);
   for (std::size_t i = 0; i < configs.size(); ++i) add_server(std::move(configs[i]), i, options);
   engine = std::make_unique<http::Engine>(
       http::EngineOptions{.limits = limits, .threads = threads.http, .crew = &requests}, clock, log,
@@ -390,7 +393,7 @@ Host::~Host() {
 }
 
 std::vector<std::string> Host::start() {
-  std::vector<std::string> lines = report_process(http::raise_descriptor_limit());
+  std::vector<std::string> lines = report_process(impl_->descriptors);
   for (const auto& instance : impl_->instances) {
     impl_->check_dnssec(*instance);
     instance->server->prepare();
