@@ -163,8 +163,8 @@ class ForgedRecords {
 
 // A client that has made its handshake and can send forged records.
 struct ForgingClient {
-  ForgingClient(const Served& served, int version)
-      : context(forging_context(version)), client(served.connect()) {
+  ForgingClient(Client connected, int version)
+      : context(forging_context(version)), client(std::move(connected)) {
     if (!client.start_tls(context.get(), "server.test", nullptr, &secret)) {
       throw std::runtime_error("no handshake");
     }

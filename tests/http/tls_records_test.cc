@@ -47,7 +47,7 @@ TEST_CASE("a client that sends records without data is cut off after a few, what
   for (const Kind& kind : kKinds) {
     CAPTURE(kind.name);
     Served served(echo, {.idle = std::chrono::seconds(60)}, {tls_listener(server_identity())});
-    ForgingClient attacker(served, kind.version);
+    ForgingClient attacker(served.connect(), kind.version);
     std::string prepared;
     for (int i = 0; i < 20'000; ++i) prepared += kind.make(*attacker.records);
     attacker.send(prepared);  // refused somewhere on the way
@@ -61,7 +61,7 @@ TEST_CASE("a client that sends records without data is cut off after a few, what
 
 TEST_CASE("a mix of records without data that OpenSSL bears one by one is cut off too") {
   Served served(echo, {}, {tls_listener(server_identity())});
-  ForgingClient attacker(served, TLS1_3_VERSION);
+  ForgingClient attacker(served.connect(), TLS1_3_VERSION);
   std::string prepared;
   for (int i = 0; i < 40; ++i) prepared += kKinds[i % 3].make(*attacker.records);
   attacker.send(prepared);
@@ -72,7 +72,7 @@ TEST_CASE("a mix of records without data that OpenSSL bears one by one is cut of
 
 TEST_CASE("data between records without data buys nothing before the request is complete") {
   Served served(echo, {}, {tls_listener(server_identity())});
-  ForgingClient attacker(served, TLS1_3_VERSION);
+  ForgingClient attacker(served.connect(), TLS1_3_VERSION);
   std::string prepared;
   for (const char octet : kGet) {
     prepared += attacker.records->key_update();
@@ -86,7 +86,7 @@ TEST_CASE("data between records without data buys nothing before the request is 
 
 TEST_CASE("a connection that lives long may renew its keys as long as it makes requests") {
   Served served(echo, {}, {tls_listener(server_identity())});
-  ForgingClient honest(served, TLS1_3_VERSION);
+  ForgingClient honest(served.connect(), TLS1_3_VERSION);
   for (int round = 0; round < 30; ++round) {
     std::string sent;
     for (int i = 0; i < 10; ++i) sent += honest.records->key_update();
@@ -147,7 +147,7 @@ TEST_CASE("clients that send requests octet by octet take turns with the others"
   std::vector<std::unique_ptr<ForgingClient>> slow;
   std::vector<std::string> prepared(4);
   for (auto& octets : prepared) {
-    slow.push_back(std::make_unique<ForgingClient>(served, TLS1_3_VERSION));
+    slow.push_back(std::make_unique<ForgingClient>(served.connect(), TLS1_3_VERSION));
     auto& records = *slow.back()->records;
     octets = records.record(ContentType::application_data, head);
     for (std::size_t i = 0; i < kBody; ++i) {
