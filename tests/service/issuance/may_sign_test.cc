@@ -178,8 +178,12 @@ const Row kRows[] = {
      [](Fixture& f) { f.services.advance(service::IssuanceJob::kIntentAge + seconds(1)); },
      Says::stale, std::nullopt, std::nullopt, std::nullopt},
     {"the intent is from the future",
-     [](Fixture& f) { f.services.store.clock.advance(-seconds(61)); }, Says::stale, std::nullopt,
-     std::nullopt, std::nullopt},
+     [](Fixture& f) {
+       f.services.store.clock.advance(-seconds(61));
+       f.change_authorization(
+           [&](Authorization& held) { held.caa_checked = f.services.store.clock.now(); });
+     },
+     Says::stale, std::nullopt, std::nullopt, std::nullopt},
     {"the profile changes",
      [](Fixture& f) {
        f.change_policy([](service::Policy& policy) {
