@@ -69,13 +69,11 @@ bool same(const Part& a, const Part& b) {
 }  // namespace
 
 std::optional<std::string> first_fixed_difference(const Config& a, const Config& b) {
-  const std::array<std::pair<std::string_view, bool>, 18> parts = {{
+  const std::array<std::pair<std::string_view, bool>, 16> parts = {{
       {"base_url", a.web.base_url == b.web.base_url},
       {"public_url", a.public_url == b.public_url},
-      {"path", a.web.path == b.web.path && a.web.directories == b.web.directories},
-      {"terms_of_service", a.web.terms_of_service == b.web.terms_of_service},
-      {"website", a.web.website == b.web.website},
-      {"caa_identities", a.web.caa_identities == b.web.caa_identities},
+      {"path", a.web.path == b.web.path},
+      {"default_directory", a.web.default_directory == b.web.default_directory},
       {"data_directory", a.data_directory == b.data_directory},
       {"control.socket", a.control_socket == b.control_socket},
       {"store.path", a.store.database == b.store.database},

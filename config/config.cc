@@ -21,9 +21,9 @@
 #include "acme-server/net/dnssec_options.h"
 #include "acme-server/net/net_options.h"
 #include "acme-server/service/operations/retention_options.h"
+#include "config/directories.h"
 #include "config/fields.h"
 #include "config/listeners.h"
-#include "config/profiles.h"
 
 namespace gatehouse::config {
 
@@ -77,28 +77,6 @@ void read_web(const JsonObject& root, web::WebOptions& web) {
   }
   read_field(root, "allowed_hosts", web.allowed_hosts);
   read_field(root, "trusted_proxies", web.trusted_proxies);
-  read_field(root, "terms_of_service", web.terms_of_service);
-  read_field(root, "website", web.website);
-  if (!web.website.empty() && !parse_url(web.website))
-    refuse(root, "website", "is not an http or https URL");
-}
-
-// The names that CAA records know this CA by: base_url's host unless others are given. An address
-// is none.
-void read_caa_identities(const JsonObject& root, Config& config) {
-  std::vector<std::string>& names = config.web.caa_identities;
-  read_field(root, "caa_identities", names);
-  for (std::string& name : names) {
-    name = to_lower(name);
-    const auto url = parse_url("https://" + name);
-    if (!url || url->host != name || IpAddress::parse(name)) {
-      refuse(root, "caa_identities",
-             "\"" + sanitize(name, 80) + "\" is not a DNS name, such as ca.example");
-    }
-  }
-  const std::string host = parse_url(config.web.base_url).value().host;
-  if (!root.has("caa_identities") && !IpAddress::parse(host)) names = {host};
-  config.policy.caa_identities = names;
 }
 
 void read_store(const JsonObject& root, Config& config) {
@@ -235,6 +213,8 @@ Config read_config(const Json& document, const std::string& path) {
              "resolver",
              "profiles",
              "default_profile",
+             "directories",
+             "default_directory",
              "account_keys",
              "certificate_keys",
              "validation",
@@ -253,8 +233,8 @@ Config read_config(const Json& document, const std::string& path) {
   read_store(root, config);
   read_retention(root, config.retention);
   read_resolver(root, config.resolver, config.dnssec);
-  read_policy(root, config.policy);
-  read_caa_identities(root, config);
+  config.policy = read_policy(root, config.web.base_url);
+  config.web.default_directory = read_default_directory(root, config.policy);
   read_limits(root, config.limits);
   read_threads(root, config.threads);
   read_log(root, config.log);

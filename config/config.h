@@ -59,7 +59,7 @@ struct Config {
   net::ResolverOptions resolver;
   net::DnssecOptions dnssec;
   http::Limits limits;
-  service::Policy policy;
+  service::Policy policy;  // the directories, and what holds for all of them
   service::RetentionOptions retention;
   ThreadsConfig threads;
   LogConfig log;

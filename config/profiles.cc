@@ -4,13 +4,12 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "acme-server/base/json.h"
-#include "acme-server/base/text.h"
-#include "acme-server/base/url.h"
 #include "acme-server/service/policy_options.h"
 #include "config/fields.h"
 
@@ -127,29 +126,25 @@ bool is_profile_name(std::string_view name) {
              std::string_view::npos;
 }
 
-void read_profiles(const JsonObject& root, service::Policy& policy) {
-  if (const auto profiles = root.optional_object("profiles")) {
-    if (profiles->json().empty()) refuse(root, "profiles", "is empty");
-    if (profiles->json().size() > kMaxProfiles)
-      refuse(root, "profiles", "are more than " + std::to_string(kMaxProfiles));
-    policy.profiles.clear();
-    for (const auto& item : profiles->json().items()) {
-      if (!is_profile_name(item.key())) {
-        refuse(*profiles, item.key(),
-               R"(a profile's name is 1..64 letters, digits, "-", "_", ".")");
-      }
-      policy.profiles.emplace(item.key(), read_profile(profiles->object(item.key()), item.key()));
+}  // namespace
+
+std::map<std::string, Profile> read_profiles(const JsonObject& object) {
+  const JsonObject profiles = object.object("profiles");
+  if (profiles.json().empty()) refuse(object, "profiles", "is empty");
+  if (profiles.json().size() > kMaxProfiles)
+    refuse(object, "profiles", "are more than " + std::to_string(kMaxProfiles));
+  std::map<std::string, Profile> read;
+  for (const auto& item : profiles.json().items()) {
+    if (!is_profile_name(item.key())) {
+      refuse(profiles, item.key(), R"(a profile's name is 1..64 letters, digits, "-", "_", ".")");
     }
-    if (policy.profiles.size() == 1) policy.default_profile = policy.profiles.begin()->first;
+    read.emplace(item.key(), read_profile(profiles.object(item.key()), item.key()));
   }
-  read_field(root, "default_profile", policy.default_profile);
-  if (policy.profile("") == nullptr) {
-    refuse(root, "default_profile", "\"" + policy.default_profile + "\" is not among profiles");
-  }
+  return read;
 }
 
-void read_key_policy(const JsonObject& root, std::string_view name, crypto::KeyPolicy& policy) {
-  const auto object = root.optional_object(name);
+void read_key_policy(const JsonObject& rules, std::string_view name, crypto::KeyPolicy& policy) {
+  const auto object = rules.optional_object(name);
   if (!object) return;
   object->only({"types", "rsa_min_bits", "rsa_max_bits"});
   read_key_types(*object, "types", policy.allowed);
@@ -158,72 +153,6 @@ void read_key_policy(const JsonObject& root, std::string_view name, crypto::KeyP
   read_number(*object, "rsa_max_bits", policy.rsa_max_bits, 2048, 8192);
   if (policy.rsa_max_bits < policy.rsa_min_bits)
     refuse(*object, "rsa_max_bits", "is below rsa_min_bits");
-}
-
-void read_validation(const JsonObject& root, service::Policy& policy) {
-  if (const auto validation = root.optional_object("validation")) {
-    validation->only({"attempts", "gap", "timeout", "max_running_per_account"});
-    read_number(*validation, "attempts", policy.validation_attempts, 1, 20);
-    read_duration(*validation, "gap", policy.validation_gap, seconds(1), hours(1));
-    read_duration(*validation, "timeout", policy.validation_timeout, seconds(1), seconds(50));
-    read_number(*validation, "max_running_per_account", policy.max_validations_running, 1, 100'000);
-  }
-  if (const auto crl = root.optional_object("crl")) {
-    crl->only({"lifetime", "interval"});
-    read_duration(*crl, "lifetime", policy.crl_lifetime, minutes(10), kDay * 90);
-    read_duration(*crl, "interval", policy.crl_interval, minutes(1), kDay * 90);
-    if (policy.crl_interval >= policy.crl_lifetime)
-      refuse(*crl, "interval", "is not shorter than lifetime");
-  }
-}
-
-void read_answer_wait(const JsonObject& root, service::AnswerWait& wait) {
-  const auto object = root.optional_object("answer_wait");
-  if (!object) return;
-  object->only({"challenge", "finalize"});
-  // Clients give up on an answer after half a minute or so, and have more than one to wait for.
-  constexpr seconds kLongest{10};
-  read_duration(*object, "challenge", wait.challenge, seconds(0), kLongest);
-  read_duration(*object, "finalize", wait.finalize, seconds(0), kLongest);
-}
-
-void check_backends(const JsonObject& root, const service::Policy& policy) {
-  const auto backends = root.optional_object("backends");
-  for (const auto& [name, profile] : policy.profiles) {
-    const bool known = backends ? backends->has(profile.backend) : profile.backend == "local";
-    if (!known) {
-      throw JsonError("profiles." + name + ".backend: \"" + profile.backend +
-                      "\" is not among backends");
-    }
-  }
-}
-
-}  // namespace
-
-void read_policy(const JsonObject& root, service::Policy& policy) {
-  read_field(root, "previous_account_urls", policy.previous_account_urls);
-  for (const std::string& prefix : policy.previous_account_urls) {
-    const auto url = parse_url(prefix);
-    if (!url || !url->query.empty() || !prefix.ends_with("/")) {
-      refuse(root, "previous_account_urls",
-             "\"" + sanitize(prefix, 120) +
-                 "\" is not of the form https://old.example/acme/default/account/");
-    }
-  }
-  read_profiles(root, policy);
-  read_key_policy(root, "account_keys", policy.account_keys);
-  read_key_policy(root, "certificate_keys", policy.certificate_keys);
-  read_validation(root, policy);
-  read_answer_wait(root, policy.answer_wait);
-  read_field(root, "terms_of_service", policy.terms_of_service);
-  if (!policy.terms_of_service.empty() && !parse_url(policy.terms_of_service)) {
-    refuse(root, "terms_of_service", "is not an http or https URL");
-  }
-  if (const auto limits = root.optional_object("limits")) {
-    read_number(*limits, "contacts", policy.max_contacts, 0, 100);
-    read_number(*limits, "pending_orders_per_account", policy.max_orders_pending, 1, 1'000'000);
-  }
-  check_backends(root, policy);
 }
 
 }  // namespace gatehouse::config

@@ -1,14 +1,20 @@
-// The "profiles", key policy, validation and CRL parts of the config: what service::Policy is made
-// of.
+// The profiles and key policies of the config.
 #pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
 
 #include "acme-server/base/json.h"
 #include "acme-server/service/policy_options.h"
 
 namespace gatehouse::config {
 
-// Fills `policy` from the root object. Throws JsonError: unknown fields, unusable rules, a default
-// profile that is not there, a profile whose backend is not among "backends".
-void read_policy(const JsonObject& root, service::Policy& policy);
+// The "profiles" of `object`, which has them. Throws JsonError: none or too many, a name that is
+// none, unknown fields, unusable rules.
+std::map<std::string, Profile> read_profiles(const JsonObject& object);
+
+// Reads the key policy `name` of `rules` over `policy`. Throws JsonError.
+void read_key_policy(const JsonObject& rules, std::string_view name, crypto::KeyPolicy& policy);
 
 }  // namespace gatehouse::config

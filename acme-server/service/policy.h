@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "acme-server/base/guarded.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/service/policy_options.h"
 
 namespace gatehouse::service {
@@ -18,6 +19,12 @@ class PolicyInForce {
   std::shared_ptr<const Policy> get() const {
     return policy_.with([](const auto& policy) { return policy; });
   }
+
+  // One directory's rules, of the snapshot in force; nullptr when there is no such directory.
+  std::shared_ptr<const Directory> find(const DirectoryId& name) const;
+
+  // The same for what the store holds; see Policy::directory().
+  std::shared_ptr<const Directory> directory(const DirectoryId& name) const;
 
   void replace(Policy policy) {
     auto next = std::make_shared<const Policy>(std::move(policy));

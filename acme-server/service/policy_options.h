@@ -1,5 +1,4 @@
-// The rules that a directory is run by: which profiles there are, which keys are taken, how
-// validation is paced.
+// The rules in force: of each ACME directory, and of the server as a whole.
 #pragma once
 
 #include <chrono>
@@ -8,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "acme-server/core/ids.h"           // IWYU pragma: export
 #include "acme-server/core/profile.h"       // IWYU pragma: export
 #include "acme-server/crypto/key_policy.h"  // IWYU pragma: export
 
@@ -24,28 +24,54 @@ struct AnswerWait {
   friend bool operator==(const AnswerWait&, const AnswerWait&) = default;
 };
 
-struct Policy {
+// The rules of one ACME directory. Accounts, orders, authorizations and certificates belong to the
+// directory they were made in and are held against its rules (docs/adr/0020-directories.md).
+struct Directory {
+  DirectoryId name{"default"};  // as in URLs
   std::map<std::string, Profile> profiles = {{"default", Profile{}}};
   std::string default_profile = "default";
   crypto::KeyPolicy account_keys, certificate_keys;
   std::string terms_of_service;             // URL; empty: none to agree to
+  std::string website;                      // URL; empty: none
   std::vector<std::string> caa_identities;  // the names by which CAA records permit us
   // What account URLs began with before a move, up to the account's id: for RFC 8657 accounturi.
   std::vector<std::string> previous_account_urls;
   std::size_t max_contacts = 10;
-  int validation_attempts = 3;                                     // RFC 8555 section 8.2
-  std::chrono::seconds validation_gap{5};                          // between attempts
-  std::chrono::seconds validation_timeout{30};                     // one attempt, all in all
-  std::chrono::seconds issuance_timeout{30};                       // one call of a backend
-  std::chrono::seconds crl_lifetime = std::chrono::hours(24 * 7);  // nextUpdate - thisUpdate
-  std::chrono::seconds crl_interval = std::chrono::hours(24);      // made anew at least this often
+  int validation_attempts = 3;                  // RFC 8555 section 8.2
+  std::chrono::seconds validation_gap{5};       // between attempts
+  std::chrono::seconds validation_timeout{30};  // one attempt, all in all
   std::size_t max_orders_pending =
       1000;  // per account, unfinished and unexpired: rateLimited beyond
   std::size_t max_validations_running = 100;  // per account
-  AnswerWait answer_wait;
 
   // The named profile, "" being the default one; nullptr when there is none.
-  const Profile* profile(const std::string& name) const;
+  const Profile* profile(const std::string& profile_name) const;
+
+  friend bool operator==(const Directory&, const Directory&) = default;
+};
+
+// What no directory can say for itself: CRLs are an issuer's, which several directories may share,
+// and the server's threads and connections are everybody's.
+struct ServerRules {
+  std::chrono::seconds issuance_timeout{30};                       // one call of a backend
+  std::chrono::seconds crl_lifetime = std::chrono::hours(24 * 7);  // nextUpdate - thisUpdate
+  std::chrono::seconds crl_interval = std::chrono::hours(24);      // made anew at least this often
+  AnswerWait answer_wait;
+
+  friend bool operator==(const ServerRules&, const ServerRules&) = default;
+};
+
+struct Policy {
+  ServerRules server;
+  std::map<DirectoryId, Directory> directories = {{DirectoryId("default"), Directory{}}};
+
+  // nullptr when the config names no such directory.
+  const Directory* find(const DirectoryId& name) const;
+
+  // For what the store holds of a directory. One that the config no longer names has no profile, so
+  // nothing is ordered, proven or issued in it, and what is unfinished ends as it does when a
+  // profile is gone.
+  const Directory& directory(const DirectoryId& name) const;
 };
 
 }  // namespace gatehouse::service

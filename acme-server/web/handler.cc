@@ -18,6 +18,7 @@
 #include "acme-server/service/certificates/certificates.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/policy_options.h"
 #include "acme-server/web/acme/routes.h"
 #include "acme-server/web/admin/ops.h"
 #include "acme-server/web/answer.h"
@@ -214,7 +215,7 @@ Answer Handler::answer_control(const http::Request& request, Trace& trace) {
     return response;
   }
   return (*match.endpoint)(
-      {.request = request, .directory = {}, .parameters = std::move(match.parameters)});
+      {.request = request, .directory = nullptr, .parameters = std::move(match.parameters)});
 }
 
 Answer Handler::answer_acme(const http::Request& request, Trace& trace) {
@@ -238,10 +239,13 @@ Answer Handler::run_acme(const http::Request& request, Trace& trace) {
             .status = 421});
   }
   const std::optional<Links::Place> place = api_.links.place_of(request.target);
-  if (place) {
-    trace.directory = place->directory;
+  std::shared_ptr<const service::Directory> rules =
+      place ? context_.policy.find(place->directory) : nullptr;
+  if (rules != nullptr) {
+    trace.directory = rules->name;
   }
-  Router::Match match = place ? router_.match(request.method, place->path) : Router::Match{};
+  Router::Match match =
+      rules != nullptr ? router_.match(request.method, place->path) : Router::Match{};
   if (match.route == Router::kNoRoute) {
     reject({.type = ProblemType::malformed,
             .detail = "There is no such resource; use the URLs of the directory as they are.",
@@ -260,7 +264,7 @@ Answer Handler::run_acme(const http::Request& request, Trace& trace) {
             .status = 405});
   }
   return (*match.endpoint)({.request = request,
-                            .directory = trace.directory,
+                            .directory = std::move(rules),
                             .parameters = std::move(match.parameters)});
 }
 

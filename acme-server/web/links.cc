@@ -24,12 +24,11 @@ bool is_url_id(std::string_view text) {
          std::ranges::all_of(text, is_word_character);
 }
 
-Links::Links(const WebOptions& options) : base_url_(options.base_url), path_(options.path) {
-  ACME_CHECK(!options.directories.empty());
-  for (const std::string& name : options.directories) {
-    ACME_CHECK(is_url_id(name));
-    directories_.emplace_back(name);
-  }
+Links::Links(const WebOptions& options)
+    : base_url_(options.base_url),
+      path_(options.path),
+      default_directory_(options.default_directory) {
+  ACME_CHECK(is_url_id(options.default_directory));
 }
 
 std::string Links::under(const DirectoryId& directory, std::string_view path) const {
@@ -117,13 +116,17 @@ std::optional<Links::Place> Links::place_of(std::string_view target) const {
   if (target == kDirectoryPath) {
     return Place{.directory = default_directory(), .path = target};
   }
-  for (const DirectoryId& directory : directories_) {
-    const std::string prefix = path_ + "/" + directory.str();
-    if (target.starts_with(prefix) && target.substr(prefix.size()).starts_with('/')) {
-      return Place{.directory = directory, .path = target.substr(prefix.size())};
-    }
+  const std::string prefix = path_ + "/";
+  if (!target.starts_with(prefix)) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  const std::string_view rest = target.substr(prefix.size());
+  const std::size_t slash = rest.find('/');
+  if (slash == std::string_view::npos || !is_url_id(rest.substr(0, slash))) {
+    return std::nullopt;
+  }
+  return Place{.directory = DirectoryId(std::string(rest.substr(0, slash))),
+               .path = rest.substr(slash)};
 }
 
 }  // namespace gatehouse::web

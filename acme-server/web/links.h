@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "acme-server/core/ids.h"
 #include "acme-server/web/web_options.h"
@@ -45,8 +44,9 @@ class Links {
   // gives for some id.
   std::optional<AccountId> account_of(const DirectoryId& directory, std::string_view url) const;
 
-  // A request's target taken apart: its directory, and the path below it that routes are written
-  // in. "/directory" is the first directory's too. Nothing for a target that is under none of them.
+  // A request's target taken apart: the directory that it names, whether or not there is one of
+  // that name, and the path below it that routes are written in. "/directory" names the default
+  // one. Nothing for a target that names none.
   struct Place {
     DirectoryId directory;
     std::string_view path;  // a part of the target
@@ -54,14 +54,14 @@ class Links {
 
   std::optional<Place> place_of(std::string_view target) const;
 
-  const DirectoryId& default_directory() const { return directories_.front(); }
+  const DirectoryId& default_directory() const { return default_directory_; }
 
  private:
   std::string under(const DirectoryId& directory, std::string_view path) const;
 
   std::string base_url_;
   std::string path_;
-  std::vector<DirectoryId> directories_;
+  DirectoryId default_directory_;
 };
 
 // What an id may look like in a URL: base64url, as random_row_id() makes them.

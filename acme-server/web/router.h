@@ -4,13 +4,14 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "acme-server/core/ids.h"
 #include "acme-server/http/http.h"
+#include "acme-server/service/policy_options.h"
 #include "acme-server/web/answer.h"
 
 namespace gatehouse::web {
@@ -19,7 +20,9 @@ namespace gatehouse::web {
 // outlives it.
 struct Call {
   const http::Request& request;
-  DirectoryId directory;
+  // The rules of the directory that it goes to, as they were when it came in. On the ACME listener
+  // alone: an operator's command goes to none.
+  std::shared_ptr<const service::Directory> directory;
   std::vector<std::pair<std::string, std::string>> parameters = {};  // of the pattern, by name
 
   // LogicError when the route's pattern has no such name.

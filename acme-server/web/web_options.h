@@ -11,14 +11,11 @@ namespace gatehouse::web {
 struct WebOptions {
   std::string
       base_url;  // "https://acme.corp.example", no slash at the end; the one origin of every URL
-  std::string path = "/acme";  // every ACME URL is <base_url><path>/<directory>/…
-  std::vector<std::string> directories = {"default"};  // the first also answers /directory
+  std::string path = "/acme";                 // every ACME URL is <base_url><path>/<directory>/…
+  std::string default_directory = "default";  // the one that /directory is
   std::vector<std::string>
       allowed_hosts;  // Host values taken besides base_url's; no URL is ever made of them
-  std::vector<IpPrefix> trusted_proxies;    // whose X-Forwarded-For names the client
-  std::string terms_of_service;             // URL in the directory's meta; empty: none
-  std::string website;                      // same
-  std::vector<std::string> caa_identities;  // same
+  std::vector<IpPrefix> trusted_proxies;  // whose X-Forwarded-For names the client
 };
 
 }  // namespace gatehouse::web

@@ -34,6 +34,13 @@ std::string error_of(std::string_view text, const std::vector<std::string>& sett
   return "no error";
 }
 
+// The rules of a directory of `config`.
+service::Directory rules_of(const Config& config, const std::string& directory = "default") {
+  const service::Directory* found = config.policy.find(DirectoryId(directory));
+  REQUIRE(found != nullptr);
+  return *found;
+}
+
 // `fields` in an object that is otherwise good.
 std::string with(const std::string& fields) {
   return R"({"base_url": "https://acme.test")" + (fields.empty() ? "" : ", " + fields) + "}";
@@ -60,19 +67,9 @@ TEST_CASE("base_url alone is a whole configuration") {
 TEST_CASE("the example gives every option with its default") {
   const Config example = parse(read("gatehouse.example.json"));
   const Config defaults = parse(R"({"base_url": "https://acme.corp.example"})");
-  CHECK(example.policy.profiles == defaults.policy.profiles);
-  CHECK(example.policy.default_profile == defaults.policy.default_profile);
-  CHECK(example.policy.account_keys == defaults.policy.account_keys);
-  CHECK(example.policy.certificate_keys == defaults.policy.certificate_keys);
-  CHECK(example.policy.validation_attempts == defaults.policy.validation_attempts);
-  CHECK(example.policy.validation_gap == defaults.policy.validation_gap);
-  CHECK(example.policy.validation_timeout == defaults.policy.validation_timeout);
-  CHECK(example.policy.answer_wait == defaults.policy.answer_wait);
-  CHECK(example.policy.crl_lifetime == defaults.policy.crl_lifetime);
-  CHECK(example.policy.crl_interval == defaults.policy.crl_interval);
-  CHECK(example.policy.max_contacts == defaults.policy.max_contacts);
-  CHECK(example.policy.max_orders_pending == defaults.policy.max_orders_pending);
-  CHECK(example.policy.max_validations_running == defaults.policy.max_validations_running);
+  CHECK(example.policy.directories == defaults.policy.directories);
+  CHECK(example.policy.server == defaults.policy.server);
+  CHECK(example.web.default_directory == defaults.web.default_directory);
   CHECK(example.public_url == defaults.public_url);
   CHECK(example.store_readers == defaults.store_readers);
   CHECK(example.limits.body_bytes == defaults.limits.body_bytes);
@@ -83,8 +80,6 @@ TEST_CASE("the example gives every option with its default") {
   CHECK(example.resolver.tries == defaults.resolver.tries);
   CHECK(example.dnssec.mode == defaults.dnssec.mode);
   CHECK(example.dnssec.probe == defaults.dnssec.probe);
-  CHECK(example.policy.caa_identities == defaults.policy.caa_identities);
-  CHECK(example.policy.previous_account_urls == defaults.policy.previous_account_urls);
   CHECK(example.acme.size() == defaults.acme.size());
   CHECK(std::get<http::TcpAddress>(example.acme[0].listener.address).port ==
         std::get<http::TcpAddress>(defaults.acme[0].listener.address).port);
@@ -139,13 +134,13 @@ TEST_CASE("the schema names what the example shows") {
 }
 
 TEST_CASE("answers wait 1 s and 2 s unless the file says otherwise, down to not at all") {
-  const service::AnswerWait defaults = parse(with("")).policy.answer_wait;
+  const service::AnswerWait defaults = parse(with("")).policy.server.answer_wait;
   CHECK(defaults.challenge == std::chrono::seconds(1));
   CHECK(defaults.finalize == std::chrono::seconds(2));
   CHECK(defaults.per_order() == std::chrono::seconds(3));
   const auto given = parse(with(R"("answer_wait": {"challenge": "250ms", "finalize": "0s"})"));
-  CHECK(given.policy.answer_wait.challenge == std::chrono::milliseconds(250));
-  CHECK(given.policy.answer_wait.finalize == std::chrono::milliseconds(0));
+  CHECK(given.policy.server.answer_wait.challenge == std::chrono::milliseconds(250));
+  CHECK(given.policy.server.answer_wait.finalize == std::chrono::milliseconds(0));
 }
 
 TEST_CASE("what is wrong is refused with the file, the path and what is allowed") {
@@ -220,6 +215,32 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
       {R"("previous_account_urls": ["old.test/"])", "is not of the form"},
       {R"("limits": {"idle": "5ms"})", "limits.idle"},
       {R"("terms_of_service": "ftp://x")", "terms_of_service"},
+      {R"("website": "acme.test")", "website: is not an http or https URL"},
+      {R"("directories": {})", "directories: is empty"},
+      {R"("directories": {"a/b": {}})", "directories.a/b: a directory's name is 1..64"},
+      {R"("directories": {"a.b": {}})", "a directory's name is"},
+      {R"("directories": {"a": {"crl": {}}})", "directories.a.crl"},
+      {R"("directories": {"a": {"limits": {"idle": "5s"}}})", "directories.a.limits.idle"},
+      {R"("directories": {"a": {"limits": {"contacts": 101}}})", "directories.a.limits.contacts"},
+      {R"("directories": {"a": {"profiles": {"p": {"validity": "x"}}}})",
+       "directories.a.profiles.p.validity"},
+      {R"("directories": {"a": {"profiles": {"p": {"backend": "est"}}}})",
+       "directories.a.profiles.p.backend: \"est\" is not among backends"},
+      {R"("profiles": {"p": {"backend": "est"}}, "directories": {"a": {}})",
+       "gatehouse.json: profiles.p.backend: \"est\" is not among backends"},
+      {R"("directories": {"a": {"default_profile": "p"}})",
+       "directories.a.default_profile: \"p\" is not among profiles"},
+      {R"("directories": {"a": {"validation": {"attempts": 0}}})",
+       "directories.a.validation.attempts"},
+      {R"("directories": {"a": {"account_keys": {"types": ["dsa"]}}})",
+       "directories.a.account_keys.types"},
+      {R"("directories": {"a": {"terms_of_service": "ftp://x"}})",
+       "directories.a.terms_of_service"},
+      {R"("directories": {"a": {"caa_identities": ["192.0.2.1"]}})",
+       "directories.a.caa_identities"},
+      {R"("directories": {"a": {}, "b": {}})",
+       "default_directory: \"default\" is not among directories; name the one"},
+      {R"("default_directory": "other")", "default_directory: \"other\" is not among"},
   };
   for (const Row& row : rows) {
     const std::string error = error_of(with(row.fields));
@@ -244,7 +265,7 @@ TEST_CASE("a setting from the command line wins over the file") {
   CHECK(config.validators.at("http01").at("port") == 5002);
   CHECK(config.web.path == "/pki");
   CHECK(config.log.level == LogLevel::debug);
-  CHECK(config.policy.profiles.at("default").allowed_addresses ==
+  CHECK(rules_of(config).profiles.at("default").allowed_addresses ==
         testing::prefixes({"127.0.0.1/32"}));
 }
 
@@ -259,13 +280,81 @@ TEST_CASE("a setting that cannot be applied says which and how to write it") {
 
 TEST_CASE("CAA knows this CA by base_url's host, if it is a name, unless names are given") {
   using Names = std::vector<std::string>;
-  CHECK(parse(with("")).policy.caa_identities == Names{"acme.test"});
-  CHECK(parse(with("")).web.caa_identities == Names{"acme.test"});
-  CHECK(parse(with(R"("caa_identities": ["CA.Example", "b.example"])")).policy.caa_identities ==
+  CHECK(rules_of(parse(with(""))).caa_identities == Names{"acme.test"});
+  CHECK(rules_of(parse(with(R"("caa_identities": ["CA.Example", "b.example"])"))).caa_identities ==
         Names{"ca.example", "b.example"});
-  CHECK(parse(with(R"("caa_identities": [])")).policy.caa_identities.empty());
-  CHECK(parse(R"({"base_url": "https://192.0.2.1"})").policy.caa_identities.empty());
-  CHECK(parse(R"({"base_url": "https://[2001:db8::1]"})").web.caa_identities.empty());
+  CHECK(rules_of(parse(with(R"("caa_identities": [])"))).caa_identities.empty());
+  CHECK(rules_of(parse(R"({"base_url": "https://192.0.2.1"})")).caa_identities.empty());
+  CHECK(rules_of(parse(R"({"base_url": "https://[2001:db8::1]"})")).caa_identities.empty());
+}
+
+TEST_CASE("a directory says what differs, and takes the rest from the top level") {
+  const Config config = parse(with(R"("terms_of_service": "https://acme.test/terms",
+      "website": "https://acme.test/", "validation": {"attempts": 5, "gap": "7s"},
+      "account_keys": {"rsa_min_bits": 3072}, "limits": {"contacts": 4},
+      "profiles": {"tls": {"validity": "30d"}, "short": {"validity": "1d"}},
+      "default_profile": "short",
+      "directories": {
+        "default": {},
+        "devices": {"terms_of_service": "", "validation": {"gap": "9s"},
+                    "limits": {"pending_orders_per_account": 2},
+                    "caa_identities": ["devices.example"],
+                    "profiles": {"device": {"challenge_types": ["dns-01"]}}},
+        "staging": {"default_profile": "tls"}})"));
+  CHECK(config.policy.directories.size() == 3);
+  CHECK(config.web.default_directory == "default");
+
+  const service::Directory plain = rules_of(config);
+  CHECK(plain.name == DirectoryId("default"));
+  CHECK(plain.terms_of_service == "https://acme.test/terms");
+  CHECK(plain.profile("")->validity == std::chrono::hours(24));
+  CHECK(plain.max_contacts == 4);
+
+  const service::Directory devices = rules_of(config, "devices");
+  CHECK(devices.name == DirectoryId("devices"));
+  CHECK(devices.terms_of_service.empty());
+  CHECK(devices.website == "https://acme.test/");
+  CHECK(devices.validation_attempts == 5);
+  CHECK(devices.validation_gap == std::chrono::seconds(9));
+  CHECK(devices.account_keys.rsa_min_bits == 3072);
+  CHECK(devices.max_contacts == 4);
+  CHECK(devices.max_orders_pending == 2);
+  CHECK(devices.caa_identities == std::vector<std::string>{"devices.example"});
+  CHECK(devices.profiles.size() == 1);
+  CHECK(devices.profile("")->challenge_types == std::vector<std::string>{"dns-01"});
+
+  const service::Directory staging = rules_of(config, "staging");
+  CHECK(staging.profiles == plain.profiles);
+  CHECK(staging.profile("")->validity == std::chrono::hours(24 * 30));
+  CHECK(staging.caa_identities == plain.caa_identities);
+}
+
+TEST_CASE("/directory is the only directory, \"default\", or the one that is named") {
+  CHECK(parse(with(R"("directories": {"corp": {}})")).web.default_directory == "corp");
+  CHECK(parse(with(R"("directories": {"a": {}, "default": {}})")).web.default_directory ==
+        "default");
+  CHECK(parse(with(R"("directories": {"a": {}, "b": {}}, "default_directory": "b")"))
+            .web.default_directory == "b");
+}
+
+TEST_CASE("top-level profiles that no directory uses need no default and no backend of theirs") {
+  // The built-in profile's backend, "local", is not there, and nothing is ordered under it.
+  const Config config = parse(with(R"("backends": {"sub": {"type": "local"}},
+      "default_profile": "device",
+      "directories": {"devices": {"profiles": {"device": {"backend": "sub"}, "other": {"backend": "sub"}}}})"));
+  CHECK(rules_of(config, "devices").default_profile == "device");
+}
+
+// The example of a landed version says what it said then: whoever copied it goes on.
+TEST_CASE("a config from before there were directories means one, \"default\"") {
+  std::ifstream file(testing::source_directory() + "/tests/data/config/before-directories.json");
+  REQUIRE(file);
+  const Config before = parse(std::string(std::istreambuf_iterator<char>(file), {}));
+  const Config example = parse(read("gatehouse.example.json"));
+  CHECK(before.policy.directories.size() == 1);
+  CHECK(before.policy.directories == example.policy.directories);
+  CHECK(before.policy.server == example.policy.server);
+  CHECK(before.web.default_directory == "default");
 }
 
 TEST_CASE("durations read and print alike") {

@@ -233,9 +233,9 @@ class World {
   }
 
   void change_policy() {
-    service::Policy policy = TestServices::default_policy();
-    policy.profiles.at("default").validity = hours(24 * static_cast<long>(30 + below(3)));
-    services_.policy.replace(policy);
+    service::Directory directory = TestServices::default_directory();
+    directory.profiles.at("default").validity = hours(24 * static_cast<long>(30 + below(3)));
+    services_.use(directory);
   }
 
   // At the moment of a submit its mark is durable.

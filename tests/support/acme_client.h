@@ -107,6 +107,12 @@ class AcmeClient final {
 
   Reply get(const std::string& url) { return call("GET", url); }
 
+  // Goes to the directory at `url` from now on, in place of /directory.
+  void use_directory(const std::string& url) {
+    directory_ = get(url).json();
+    kid.clear();
+  }
+
   std::string url_of(const std::string& resource) {
     if (directory_.empty()) directory_ = get(base_url_ + "/directory").json();
     return directory_.at(resource).get<std::string>();

@@ -31,6 +31,11 @@ namespace gatehouse::testing {
 
 inline constexpr const char* kTestBaseUrl = "https://acme.test";
 
+// What a config says of the directory "default".
+inline service::Directory& default_directory(config::Config& config) {
+  return config.policy.directories.at(DirectoryId("default"));
+}
+
 // A folder as `gatehouse init` leaves it: a CA in ca/, and a config.
 class ServerFolder final {
  public:

@@ -91,17 +91,18 @@ class TestServices final {
   struct Options {
     bool repeatable = true;
     std::uint64_t seed = 1;
-    service::Policy policy = default_policy();
+    service::Directory directory = default_directory();  // of both directories
     TestStore::Wrap wrap = [](std::unique_ptr<sql::Database> database) { return database; };
     Log::Sink log = {};
   };
 
   // Both challenge types enabled, so that wildcards can be ordered.
-  static service::Policy default_policy() {
-    service::Policy policy;
-    policy.profiles.at("default").challenge_types = {"http-01", "dns-01"};
-    policy.caa_identities = {"ca.test"};
-    return policy;
+  static service::Directory default_directory() {
+    service::Directory directory;
+    directory.profiles.at("default").challenge_types = {"http-01", "dns-01"};
+    directory.caa_identities = {"ca.test"};
+    directory.website = "https://acme.test/about";
+    return directory;
   }
 
   TestServices() : TestServices(Options{}) {}
@@ -110,7 +111,7 @@ class TestServices final {
       : entropy(options.seed),
         store(options.wrap),
         log_(options.log ? Log({.sink = options.log}) : Log()),
-        policy(std::move(options.policy)) {
+        policy(policy_of(options.directory)) {
     auto http = std::make_unique<ScriptedValidator>("http-01");
     auto dns = std::make_unique<ScriptedValidator>("dns-01");
     http01 = http.get();
@@ -151,6 +152,14 @@ class TestServices final {
     stopping_.reset();
     store.reopen();
     start();
+  }
+
+  // Reloads the rules of the directory of that name.
+  void use(service::Directory directory) {
+    service::Policy next = *policy.get();
+    const DirectoryId name = directory.name;
+    next.directories.insert_or_assign(name, std::move(directory));
+    policy.replace(std::move(next));
   }
 
   void advance(std::chrono::seconds span) {
@@ -268,6 +277,17 @@ class TestServices final {
   FakeResolver resolver;  // of CAA records: none, unless a test adds some
 
  private:
+  // "default", and "staging" by the same rules.
+  static service::Policy policy_of(const service::Directory& directory) {
+    service::Policy policy;
+    for (const char* name : {"default", "staging"}) {
+      service::Directory named = directory;
+      named.name = DirectoryId(name);
+      policy.directories.insert_or_assign(named.name, std::move(named));
+    }
+    return policy;
+  }
+
   // What may stop issuance, as app::Server puts it together.
   struct Stopping {
     explicit Stopping(TestServices& of)

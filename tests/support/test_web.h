@@ -29,11 +29,8 @@ inline constexpr std::string_view kBaseUrl = "https://acme.test";
 inline web::WebOptions test_web_options() {
   web::WebOptions options;
   options.base_url = kBaseUrl;
-  options.directories = {"default", "staging"};
   options.allowed_hosts = {"10.0.0.1:8443"};
   options.trusted_proxies = {IpPrefix::parse("10.9.0.0/16").value()};
-  options.website = "https://acme.test/about";
-  options.caa_identities = {"acme.test"};
   return options;
 }
 

@@ -41,7 +41,7 @@ TEST_CASE("the directory names every resource and says what a client must know")
     CHECK_FALSE(directory.contains("newAuthz"));
     const Json& meta = directory["meta"];
     CHECK(meta["website"] == "https://acme.test/about");
-    CHECK(meta["caaIdentities"] == Json::array({"acme.test"}));
+    CHECK(meta["caaIdentities"] == Json::array({"ca.test"}));
     CHECK(meta["externalAccountRequired"] == false);
     CHECK(meta["profiles"].contains("default"));
     CHECK_FALSE(meta.contains("termsOfService"));
@@ -52,9 +52,9 @@ TEST_CASE("the directory names every resource and says what a client must know")
 
 TEST_CASE("the directory's terms are those in force") {
   TestWeb web;
-  service::Policy policy = *web.services.policy.get();
-  policy.terms_of_service = "https://acme.test/terms/2";
-  web.services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.terms_of_service = "https://acme.test/terms/2";
+  web.services.use(directory);
   CHECK(json_of(web.send("GET", "/directory"))["meta"]["termsOfService"] ==
         "https://acme.test/terms/2");
 }
@@ -147,6 +147,7 @@ TEST_CASE("every error is a problem document that links to the index") {
     CHECK_FALSE(problem.contains("identifier"));
   }
   CHECK(link_of(web.send("GET", "/"), "index") == TestWeb::url("/directory"));
+  CHECK(web.send("POST", "/acme/other/new-order").status == 404);
   CHECK(link_of(web.send("GET", "/acme/staging/nothing"), "index") ==
         TestWeb::url("/directory", "staging"));
 }

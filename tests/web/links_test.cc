@@ -16,7 +16,6 @@ Links links_with(const std::string& path = "/acme") {
   WebOptions options;
   options.base_url = "https://acme.test:14000";
   options.path = path;
-  options.directories = {"default", "staging"};
   return Links(options);
 }
 
@@ -65,11 +64,14 @@ TEST_CASE("a target belongs to the directory that it names") {
   const Links links = links_with();
   CHECK(links.place_of("/acme/staging/new-order")->directory == kStaging);
   CHECK(links.place_of("/acme/staging/new-order")->path == "/new-order");
+  // Whether there is one of that name is for the rules in force to say.
+  CHECK(links.place_of("/acme/defaults/new-order")->directory == DirectoryId("defaults"));
   CHECK(links.place_of("/directory")->directory == kDefault);
   CHECK(links.place_of("/directory")->path == "/directory");
-  for (const char* target : {"", "/", "/acme", "/acme/", "/acme/default", "/acme/other/new-order",
-                             "/acme/defaults/new-order", "//acme/default/new-order",
-                             "/ACME/default/new-order", "/new-order", "/directory/", "*"}) {
+  for (const char* target :
+       {"", "/", "/acme", "/acme/", "/acme/default", "/acme//new-order", "/acme/a.b/new-order",
+        "/acme/%61/new-order", "//acme/default/new-order", "/ACME/default/new-order", "/new-order",
+        "/directory/", "*"}) {
     INFO(std::string(target));
     CHECK_FALSE(links.place_of(target));
   }
@@ -80,11 +82,11 @@ TEST_CASE("what a target is called in a JWS is made of the base URL") {
 }
 
 TEST_CASE("a directory has a name that a URL can carry") {
-  WebOptions options;
-  options.directories = {"a/b"};
-  CHECK_THROWS_AS(Links{options}, LogicError);
-  options.directories = {};
-  CHECK_THROWS_AS(Links{options}, LogicError);
+  for (const char* name : {"a/b", ""}) {
+    WebOptions options;
+    options.default_directory = name;
+    CHECK_THROWS_AS(Links{options}, LogicError);
+  }
 }
 
 }  // namespace

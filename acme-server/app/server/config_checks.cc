@@ -39,21 +39,33 @@ void check_is_issued(const config::Config& config, const JsonObject& backend) {
 
 }  // namespace
 
+namespace {
+
+void check_profile(const Profile& profile, const std::string& path,
+                   const validators::ValidatorSet& validators, const Json& backends) {
+  for (const std::string& type : profile.challenge_types) {
+    if (validators.find(type) != nullptr) continue;
+    std::vector<std::string> known;
+    for (const auto& validator : validators.all()) known.emplace_back(validator->challenge_type());
+    throw JsonError(path + ".challenge_types: there is no validator for \"" + sanitize(type, 40) +
+                    "\"; there are: " + join(known, ", "));
+  }
+  if (!backends.contains(profile.backend)) {
+    throw JsonError(path + ".backend: \"" + sanitize(profile.backend, 40) +
+                    "\" is not among backends");
+  }
+}
+
+}  // namespace
+
 void check_profiles(const service::Policy& policy, const validators::ValidatorSet& validators,
                     const Json& backends) {
-  for (const auto& [name, profile] : policy.profiles) {
-    const std::string path = "profiles." + name;
-    for (const std::string& type : profile.challenge_types) {
-      if (validators.find(type) != nullptr) continue;
-      std::vector<std::string> known;
-      for (const auto& validator : validators.all())
-        known.emplace_back(validator->challenge_type());
-      throw JsonError(path + ".challenge_types: there is no validator for \"" + sanitize(type, 40) +
-                      "\"; there are: " + join(known, ", "));
-    }
-    if (!backends.contains(profile.backend)) {
-      throw JsonError(path + ".backend: \"" + sanitize(profile.backend, 40) +
-                      "\" is not among backends");
+  for (const auto& [directory_name, directory] : policy.directories) {
+    // One directory may have its profiles from the top level; the name says enough there.
+    const std::string path =
+        policy.directories.size() == 1 ? "" : "directories." + directory_name.str() + ".";
+    for (const auto& [name, profile] : directory.profiles) {
+      check_profile(profile, path + "profiles." + name, validators, backends);
     }
   }
 }

@@ -13,9 +13,9 @@ namespace gatehouse::app {
 void check_profiles(const service::Policy& policy, const validators::ValidatorSet& validators,
                     const Json& backends);
 
-// The same, and the options of every validator, backend and the resolver; an issuing CA that still
-// waits for its certificate (`gatehouse init --csr`) is told with the next step. Opens nothing.
-// Throws JsonError or std::runtime_error beginning with the file's name.
+// What check_profiles() does, and the options of every validator, backend and the resolver; an
+// issuing CA that still waits for its certificate (`gatehouse init --csr`) is told with the next
+// step. Opens nothing. Throws JsonError or std::runtime_error beginning with the file's name.
 void check_parts(const config::Config& config);
 
 }  // namespace gatehouse::app

@@ -254,7 +254,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
     own_certificate.emplace(
         context,
         service::OwnCertificateOptions{
-            .directory = DirectoryId(config.web.directories.front()),
+            .directory = DirectoryId(config.web.default_directory),
             .identifiers = own_identifiers(config),
             .profile = "",
             .key_directory = in_folder(config.data_directory, std::string(kListenerKeys))},

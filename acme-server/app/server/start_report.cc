@@ -6,6 +6,8 @@
 #include "acme-server/app/server/preflight.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/text.h"
+#include "acme-server/service/policy_options.h"
+#include "acme-server/web/links.h"
 #include "validators/http01.h"
 #include "validators/tls_alpn01.h"
 
@@ -58,9 +60,10 @@ std::string list_of(const std::vector<IpPrefix>& prefixes) {
   return join(texts, ", ");
 }
 
-std::string print_egress(const Profile& profile) {
+// `who` is the profile, and its directory where there are several.
+std::string print_egress(const std::string& who, const Profile& profile) {
   std::string line =
-      "profile " + profile.name +
+      who +
       ": validation connects anywhere but to loopback, link-local, multicast, reserved "
       "and metadata addresses";
   if (!profile.allowed_addresses.empty()) {
@@ -78,6 +81,27 @@ std::string print_caa(const std::vector<std::string>& identities) {
            "caa_identities";
   }
   return "CAA: records permit this CA by " + join(identities, ", ");
+}
+
+// What is said of one directory, with its name where there are several.
+std::vector<std::string> report_directory(const config::Config& config,
+                                          const service::Directory& directory) {
+  std::vector<std::string> lines;
+  std::string who;
+  if (config.policy.directories.size() > 1) {
+    who = "directory " + directory.name.str() + ": ";
+    lines.push_back(who + web::Links(config.web).directory(directory.name));
+  }
+  lines.push_back(who + print_caa(directory.caa_identities));
+  for (const auto& [name, profile] : directory.profiles) {
+    const std::string profile_of = who + "profile " + name;
+    lines.push_back(print_egress(profile_of, profile));
+    if (profile.caa == CaaMode::off) {
+      lines.push_back(profile_of +
+                      ": CAA is off: certificates are issued whatever a name's CAA records say");
+    }
+  }
+  return lines;
 }
 
 // "http-01 validates on port 80", and what the RFC says if it is another.
@@ -123,13 +147,8 @@ std::vector<std::string> report_server(const config::Config& config,
                                                  "RFC 8555 section 8.3"));
   lines.push_back(print_port<validators::TlsAlpn01>(config.validators, "tls_alpn01", "tls-alpn-01",
                                                     443, "RFC 8737 section 3"));
-  lines.push_back(print_caa(config.policy.caa_identities));
-  for (const auto& [name, profile] : config.policy.profiles) {
-    lines.push_back(print_egress(profile));
-    if (profile.caa == CaaMode::off) {
-      lines.push_back("profile " + name +
-                      ": CAA is off: certificates are issued whatever a name's CAA records say");
-    }
+  for (const auto& [name, directory] : config.policy.directories) {
+    for (const std::string& line : report_directory(config, directory)) lines.push_back(line);
   }
   return lines;
 }

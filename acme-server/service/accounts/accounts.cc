@@ -165,14 +165,14 @@ Accounts::Found Accounts::find_or_create(const DirectoryId& directory, const cry
            "There is no account with this key in this directory.");
   }
 
-  const std::shared_ptr<const Policy> policy = context_.policy.get();
-  check_key_policy(key, policy->account_keys);
-  check_contacts(request.contacts, policy->max_contacts);
-  if (!policy->terms_of_service.empty() && !request.terms_agreed) {
+  const std::shared_ptr<const Directory> rules = context_.policy.directory(directory);
+  check_key_policy(key, rules->account_keys);
+  check_contacts(request.contacts, rules->max_contacts);
+  if (!rules->terms_of_service.empty() && !request.terms_agreed) {
     reject({.type = ProblemType::userActionRequired,
-            .detail = "Agree to the terms of service at " + policy->terms_of_service +
+            .detail = "Agree to the terms of service at " + rules->terms_of_service +
                       " and set termsOfServiceAgreed.",
-            .instance = policy->terms_of_service});
+            .instance = rules->terms_of_service});
   }
 
   Account account{.id = AccountId(random_row_id(context_.entropy, context_.clock.now())),
@@ -182,7 +182,7 @@ Accounts::Found Accounts::find_or_create(const DirectoryId& directory, const cry
                   .key_spki_sha256 = crypto::spki_sha256(key),
                   .contacts = request.contacts,
                   .status = AccountStatus::valid,
-                  .terms_agreed = request.terms_agreed ? policy->terms_of_service : "",
+                  .terms_agreed = request.terms_agreed ? rules->terms_of_service : "",
                   .created = {}};
   Found found = context_.store.write([&](store::Tx& tx) {
     check_key_is_free(tx, account.key_spki_sha256);
@@ -211,7 +211,7 @@ std::optional<Account> Accounts::get(const DirectoryId& directory, const Account
 }
 
 Account Accounts::set_contacts(const Account& account, const std::vector<std::string>& contacts) {
-  check_contacts(contacts, context_.policy.get()->max_contacts);
+  check_contacts(contacts, context_.policy.directory(account.directory)->max_contacts);
   Account changed = context_.store.write([&](store::Tx& tx) {
     if (!tx.accounts().set_contacts(account.directory, account.id, contacts)) {
       reject_not_valid(account.id);
@@ -226,7 +226,7 @@ Account Accounts::set_contacts(const Account& account, const std::vector<std::st
 }
 
 Account Accounts::agree_to_terms(const Account& account) {
-  const std::string terms = context_.policy.get()->terms_of_service;
+  const std::string terms = context_.policy.directory(account.directory)->terms_of_service;
   Account changed = context_.store.write([&](store::Tx& tx) {
     if (!tx.accounts().set_terms_agreed(account.directory, account.id, terms)) {
       reject_not_valid(account.id);
@@ -284,7 +284,7 @@ Account Accounts::deactivate_as(const Account& account, const Principal& actor) 
 
 Accounts::KeyChange Accounts::change_key(const Account& account, const crypto::Jwk& old_key,
                                          const crypto::Jwk& new_key) {
-  check_key_policy(new_key, context_.policy.get()->account_keys);
+  check_key_policy(new_key, context_.policy.directory(account.directory)->account_keys);
   const std::string old_thumbprint = crypto::thumbprint(old_key);
   const std::string new_thumbprint = crypto::thumbprint(new_key);
   const std::string new_jwk = crypto::canonical_json(new_key);

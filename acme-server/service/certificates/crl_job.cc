@@ -70,7 +70,7 @@ std::vector<CrlJob::Target> CrlJob::targets() {
 }
 
 CrlJob::Made CrlJob::make(const Target& target) {
-  const auto policy = context_.policy.get();
+  const ServerRules rules = context_.policy.get()->server;
   const Shard& shard = target.shard;
   crypto::CrlBuilder builder;
   Made made;
@@ -82,11 +82,11 @@ CrlJob::Made CrlJob::make(const Target& target) {
   // less.
   context_.store.read([&](store::Tx& tx) {
     crl.this_update = tx.now();
-    crl.next_update = tx.now() + policy->crl_lifetime;
+    crl.next_update = tx.now() + rules.crl_lifetime;
     crl.number = tx.crls().next_number(shard.issuer, shard.url, tx.now());
     crl.entries = 0;
     builder = crypto::CrlBuilder();
-    Instant expired_since = tx.now() - std::max(policy->crl_lifetime, policy->crl_interval);
+    Instant expired_since = tx.now() - std::max(rules.crl_lifetime, rules.crl_interval);
     if (const auto before = tx.crls().in_force(shard.issuer, shard.url)) {
       builder.expect(static_cast<std::size_t>(before->entries));
       // Whoever was down for weeks still shows what has ended since.
@@ -166,7 +166,7 @@ void CrlJob::run(JobRun& run) {
     context_.store.write([&](store::Tx& tx) { run.finish(tx); });
     return;
   }
-  const seconds interval = context_.policy.get()->crl_interval;
+  const seconds interval = context_.policy.get()->server.crl_interval;
   publish(*target, [&](store::Tx& tx) { run.postpone(tx, tx.job_now() + interval, ""); });
 }
 
@@ -176,7 +176,7 @@ void CrlJob::enqueue_all() {
   for (std::size_t i = 0; i < every.size(); ++i) {
     ids.push_back(random_row_id(context_.entropy, context_.job_clock.now()));
   }
-  const seconds interval = context_.policy.get()->crl_interval;
+  const seconds interval = context_.policy.get()->server.crl_interval;
   context_.store.write([&](store::Tx& tx) {
     for (std::size_t i = 0; i < every.size(); ++i) {
       const Shard& shard = every[i].shard;

@@ -146,8 +146,16 @@ void Revocation::by_account(const Account& account, ByteView certificate_der,
   const int code = check_reason(reason);
   revoke({.actor = account.id,
           .reason = code,
+          // An account reaches its own directory's certificates alone. What another directory has
+          // issued is refused in the words for what nobody has issued.
+          .unknown = "This is no certificate of this directory",
           .block_key = false,  // holding an account proves nothing about who else has the key
-          .find = [&](store::Tx& tx) { return find_ours(tx, context_.backends, certificate); },
+          .find =
+              [&](store::Tx& tx) {
+                auto record = find_ours(tx, context_.backends, certificate);
+                if (record && record->directory != account.directory) record.reset();
+                return record;
+              },
           .why_not =
               [&](store::Tx& tx, const CertificateRecord& record) {
                 return why_account_may_not(tx, account, record, code);
@@ -196,8 +204,7 @@ void Revocation::revoke(const Request& request) {
     auto found = request.find(tx);
     if (!found) {
       reject(ProblemType::malformed,
-             "This is no certificate of this server, byte for byte; send the leaf alone, as DER in "
-             "base64url.");
+             request.unknown + ", byte for byte; send the leaf alone, as DER in base64url.");
     }
     if (const auto problem = request.why_not(tx, *found)) reject(*problem);
     return std::move(*found);
@@ -274,7 +281,7 @@ void Revocation::tell_backend(const CertificateRecord& certificate, int reason) 
                                      .serial = certificate.serial,
                                      .certificate_pem = certificate.chain_pem,
                                      .reason = reason},
-                                    Deadline::in(context_.policy.get()->issuance_timeout));
+                                    Deadline::in(context_.policy.get()->server.issuance_timeout));
   if (outcome.done) return;
   context_.log.error("revocation.refused_by_backend",
                      {{"certificate", certificate.id}, {"why", outcome.why_not}});

@@ -22,9 +22,10 @@ class Revocation {
   explicit Revocation(Context& context) : context_(context) {}
 
   // Each returns when the revocation is durable and the CRL's job is enqueued. Rejects: malformed
-  // (not a certificate of ours, byte for byte; expired), alreadyRevoked, badRevocationReason
-  // (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403). An account that did not get the
-  // certificate may say 0, 4 or 5: it proves nothing about the key or its holder.
+  // (not a certificate of ours, for by_account of the account's directory, byte for byte; expired),
+  // alreadyRevoked, badRevocationReason (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403). An
+  // account that did not get the certificate may say 0, 4 or 5: it proves nothing about the key or
+  // its holder.
   void by_account(const Account& account, ByteView certificate_der,
                   std::optional<std::int64_t> reason);
   // The key is blocked server-wide when the reason is keyCompromise (1).
@@ -39,6 +40,7 @@ class Revocation {
   struct Request {
     Principal actor;
     int reason = 0;
+    std::string unknown = "This is no certificate of this server";  // when find() gives nothing
     bool block_key =
         false;  // the key is known to be compromised, whatever becomes of the revocation
     std::function<std::optional<CertificateRecord>(store::Tx&)> find;

@@ -54,9 +54,9 @@ void check_key(ByteView spki, const Profile& profile, const crypto::KeyPolicy& p
 
 store::Issuance prepare_issuance(Context& context, const Order& order, const Profile& profile,
                                  ByteView csr_der, ByteView spki) {
-  // One snapshot for the check and for the hash that says which policy it was made under.
-  const std::shared_ptr<const Policy> policy = context.policy.get();
-  check_key(spki, profile, policy->certificate_keys);
+  // One snapshot for the check and for the hash that says which key policy it was made under.
+  const std::shared_ptr<const Directory> directory = context.policy.directory(order.directory);
+  check_key(spki, profile, directory->certificate_keys);
   backends::Backend* backend = context.backends.find(profile.backend);
   if (backend == nullptr) {
     throw std::runtime_error("profile " + profile.name + " names backend " + profile.backend +
@@ -79,7 +79,7 @@ store::Issuance prepare_issuance(Context& context, const Order& order, const Pro
           .serial = intent.serial,
           .profile = profile.name,
           .profile_hash = hash_of(profile),
-          .key_policy_hash = hash_of(policy->certificate_keys),
+          .key_policy_hash = hash_of(directory->certificate_keys),
           .spki_sha256 = crypto::spki_sha256_of(spki),
           .request = intent.request,
           .poll = intent.poll,

@@ -109,7 +109,7 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
     if (const auto why = context.stops.why_stopped(tx)) {
       return postpone(tx, run, *why);
     }
-    run.renew(tx, issuance_lease(policy));
+    run.renew(tx, issuance_lease(policy.server, policy.directory(order->directory)));
     return ClaimedIntent{
         .order = std::move(*order), .issuance = std::move(*issuance), .first = false};
   }
@@ -118,7 +118,7 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
   if (verdict.stopped) {
     return postpone(tx, run, *verdict.stopped);
   }
-  run.renew(tx, issuance_lease(policy));
+  run.renew(tx, issuance_lease(policy.server, policy.directory(order->directory)));
   if (verdict.refusal) {
     return fail(tx, run, *order, issuance, verdict.refusal->problem);
   }
@@ -141,14 +141,15 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
 }
 
 // Asks about each name, with no transaction open.
-std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed, const Policy& policy) {
-  const Deadline deadline = Deadline::in(policy.validation_timeout);
+std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed,
+                                  const Directory& directory) {
+  const Deadline deadline = Deadline::in(directory.validation_timeout);
   std::vector<CaaCheck> checks;
   for (const Authorization& authorization : needed.due) {
     const auto proof =
         std::ranges::find(authorization.challenges, ChallengeStatus::valid, &Challenge::status);
     ACME_CHECK(proof != authorization.challenges.end());
-    checks.push_back(check_caa(context, policy, authorization, proof->type, deadline));
+    checks.push_back(check_caa(context, directory, authorization, proof->type, deadline));
   }
   return checks;
 }
@@ -157,9 +158,9 @@ std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed, cons
 // finishes the job.
 std::optional<Order> order_to_go_on_with(store::Tx& tx, JobRun& run, const Policy& policy,
                                          const OrderId& id) {
-  run.renew(tx, issuance_lease(policy));
   std::optional<Order> order = tx.orders().get(id);
   ACME_CHECK(order.has_value());
+  run.renew(tx, issuance_lease(policy.server, policy.directory(order->directory)));
   if (!order->error) return order;
   run.finish(tx);
   return std::nullopt;
@@ -204,7 +205,7 @@ void check_is_known(const OrderId& order, const std::vector<CaaCheck>& checks) {
 Expected<store::Issuance, Problem> prepare_again(Context& context, const Order& order,
                                                  const Policy& policy) {
   const std::optional<Bytes> der = base64url_decode(order.finalization->csr);
-  const Profile* profile = policy.profile(order.profile);
+  const Profile* profile = policy.directory(order.directory).profile(order.profile);
   ACME_CHECK(der.has_value() && profile != nullptr);
   try {
     const crypto::Csr csr = check_csr(*der, order);
@@ -242,8 +243,8 @@ void log_end(Log& log, const JobRun& run, const Ended& ended) {
 
 }  // namespace
 
-std::chrono::seconds issuance_lease(const Policy& policy) {
-  return std::max(policy.issuance_timeout, policy.validation_timeout) + kLeaseMargin;
+std::chrono::seconds issuance_lease(const ServerRules& server, const Directory& directory) {
+  return std::max(server.issuance_timeout, directory.validation_timeout) + kLeaseMargin;
 }
 
 store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance) {
@@ -267,7 +268,8 @@ std::optional<ClaimedIntent> claim_intent(Context& context, JobRun& run, const P
     }
     if (const auto* needed = std::get_if<NeedsCaa>(&step)) {
       const OrderId& id = needed->order.id;
-      const std::vector<CaaCheck> checks = check_again(context, *needed, policy);
+      const std::vector<CaaCheck> checks =
+          check_again(context, *needed, policy.directory(needed->order.directory));
       const std::optional<Ended> ended = context.store.write(
           [&](store::Tx& tx) { return store_checks(tx, run, policy, id, checks); });
       if (ended) {

@@ -21,8 +21,8 @@ struct ClaimedIntent {
       false;  // marked by this very call: submit() it; else it may have been before: resume()
 };
 
-// How long the lease of a run that submits must last.
-std::chrono::seconds issuance_lease(const Policy& policy);
+// How long the lease of a run must last that submits for an order of `directory`.
+std::chrono::seconds issuance_lease(const ServerRules& server, const Directory& directory);
 
 // "certificate.submitted": the mark, in its transaction.
 store::AuditEvent submitted_event(const Order& order, const store::Issuance& issuance);

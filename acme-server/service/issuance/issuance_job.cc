@@ -77,7 +77,7 @@ const backends::Backend& backend_of(Context& context, const ClaimedIntent& claim
 backends::IssueOutcome ask(const Inquiry& inquiry) {
   backends::CertificateBackend& backend = *inquiry.backend.certificates;
   const backends::Intent intent = intent_of(inquiry.issuance());
-  const Deadline deadline = Deadline::in(inquiry.policy.issuance_timeout);
+  const Deadline deadline = Deadline::in(inquiry.policy.server.issuance_timeout);
   try {
     return inquiry.claimed.first ? backend.submit(intent, deadline)
                                  : backend.resume(intent, deadline);
@@ -202,7 +202,8 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
 void conclude(const Inquiry& inquiry, const backends::Issued& issued) {
   const store::Issuance& issuance = inquiry.issuance();
   // A profile that has changed since the mark is not what this certificate was made under.
-  const Profile* profile = inquiry.policy.profile(issuance.profile);
+  const Profile* profile =
+      inquiry.policy.directory(inquiry.order().directory).profile(issuance.profile);
   if (profile != nullptr && hash_of(*profile) != issuance.profile_hash) {
     profile = nullptr;
   }

@@ -60,14 +60,15 @@ std::optional<SigningRefusal> why_unauthorized(store::Tx& tx, const Context& con
 }
 
 std::optional<std::string> why_stale(const Context& context, const store::Issuance& issuance,
-                                     const Profile& profile, const Policy& policy, Instant now) {
+                                     const Profile& profile, const Directory& directory,
+                                     Instant now) {
   if (issuance.created > now + kClockSlack || now - issuance.created > IssuanceJob::kIntentAge) {
     return "it is too old, or the clock was set";
   }
   if (issuance.profile_hash != hash_of(profile) || issuance.backend != profile.backend) {
     return "the profile has changed";
   }
-  if (issuance.key_policy_hash != crypto::hash_of(policy.certificate_keys)) {
+  if (issuance.key_policy_hash != crypto::hash_of(directory.certificate_keys)) {
     return "the key policy has changed";
   }
   const backends::Backend* backend = context.backends.find(issuance.backend);
@@ -85,7 +86,8 @@ SigningVerdict may_sign(store::Tx& tx, Context& context, const Policy& policy, c
                          .refusal = std::nullopt,
                          .caa_due = {},
                          .stale = std::nullopt};
-  const Profile* profile = policy.profile(order.profile);
+  const Directory& directory = policy.directory(order.directory);
+  const Profile* profile = directory.profile(order.profile);
   if (profile == nullptr) {
     verdict.refusal =
         unauthorized(SigningRule::profile, "The order's profile " + order.profile +
@@ -105,7 +107,7 @@ SigningVerdict may_sign(store::Tx& tx, Context& context, const Policy& policy, c
       verdict.refusal = SigningRefusal{.rule = SigningRule::key, .problem = std::move(*problem)};
     }
   }
-  verdict.stale = why_stale(context, *issuance, *profile, policy, now);
+  verdict.stale = why_stale(context, *issuance, *profile, directory, now);
   return verdict;
 }
 

@@ -91,8 +91,8 @@ std::string OwnCertificateJob::key_path(const std::string& spki_sha256) const {
   return options_.key_directory + "/" + spki_sha256 + std::string(kKeySuffix);
 }
 
-const Profile& OwnCertificateJob::profile_of(const Policy& policy) const {
-  const Profile* profile = policy.profile(options_.profile);
+const Profile& OwnCertificateJob::profile_of(const Directory& directory) const {
+  const Profile* profile = directory.profile(options_.profile);
   if (profile == nullptr) {
     throw std::runtime_error("the server's own certificate is to have profile \"" +
                              options_.profile + "\", which is not configured");
@@ -179,8 +179,8 @@ void OwnCertificateJob::run(JobRun& run) {
 
 // Makes a key and an order for it, and leaves the rest to the issuance job.
 void OwnCertificateJob::begin(JobRun& run) {
-  const auto policy = context_.policy.get();
-  const Profile& profile = profile_of(*policy);
+  const auto directory = context_.policy.directory(options_.directory);
+  const Profile& profile = profile_of(*directory);
   const Secret key = crypto::generate_private_key(key_kind_for(profile));
   const auto signer = crypto::load_signer(key, Secret());
   const Bytes spki = signer->public_key();

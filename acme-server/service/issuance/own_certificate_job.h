@@ -18,7 +18,7 @@
 namespace gatehouse::service {
 
 struct OwnCertificateOptions {
-  DirectoryId directory;
+  DirectoryId directory;                // whose profiles it may have
   std::vector<Identifier> identifiers;  // base_url's host and the listeners', nothing else
   std::string profile;                  // "": the default one
   std::string key_directory;  // where private keys are kept, mode 0700, one file per key named by
@@ -63,7 +63,7 @@ class OwnCertificateJob final : public JobHandler {
   std::optional<Identity> find_good();
   void hand_over(const Identity& identity);
   std::string key_path(const std::string& spki_sha256) const;
-  const Profile& profile_of(const Policy& policy) const;
+  const Profile& profile_of(const Directory& directory) const;
   std::optional<Order> pending_order(store::Tx& tx) const;
   void begin(JobRun& run);
   void remove_superseded_keys(const std::string& current) const;

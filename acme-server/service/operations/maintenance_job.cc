@@ -39,8 +39,10 @@ constexpr seconds kNever = seconds::min();
 // An issuer with less than this left issues shorter certificates.
 seconds longest_validity(const Policy& policy, const std::string& backend) {
   seconds longest{0};
-  for (const auto& [name, profile] : policy.profiles) {
-    if (profile.backend == backend) longest = std::max(longest, profile.validity);
+  for (const auto& [directory_name, directory] : policy.directories) {
+    for (const auto& [profile_name, profile] : directory.profiles) {
+      if (profile.backend == backend) longest = std::max(longest, profile.validity);
+    }
   }
   return longest;
 }
@@ -77,8 +79,9 @@ std::vector<Expiring> expiring_of(Context& context) {
   std::map<std::string, Expiring> every;  // roots are shared by issuers
   const auto policy = context.policy.get();
   // A CRL in force that is older than two intervals was not renewed when it should have been.
+  const ServerRules& rules = policy->server;
   const seconds crl_warning =
-      std::max(policy->crl_lifetime - 2 * policy->crl_interval, policy->crl_lifetime / 4);
+      std::max(rules.crl_lifetime - 2 * rules.crl_interval, rules.crl_lifetime / 4);
   const auto add = [&](Expiring thing) { every.emplace(thing.what, std::move(thing)); };
   for (backends::Backend* backend : context.backends.all()) {
     const auto& issuers = backend->certificates->issuers();

@@ -104,12 +104,11 @@ bool RetentionJob::paused() {
 
 void RetentionJob::run(JobRun& run) {
   const Instant now = context_.clock.now();
-  const auto policy = context_.policy.get();
+  const ServerRules rules = context_.policy.get()->server;
   // How long each stage keeps what has ended; none: forever.
   std::optional<seconds> certificates = options_.certificates;
   if (certificates) {
-    certificates =
-        std::max(*certificates, 2 * std::max(policy->crl_lifetime, policy->crl_interval));
+    certificates = std::max(*certificates, 2 * std::max(rules.crl_lifetime, rules.crl_interval));
   }
   const std::array<std::optional<seconds>, kStageCount> kept = {certificates, options_.orders,
                                                                 options_.orders};

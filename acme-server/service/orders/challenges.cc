@@ -52,7 +52,7 @@ ChallengeView view_of(const Authorization& authorization, const ChallengeId& id,
 
 // Refuses what cannot begin now. The caller has seen that the challenge is pending.
 void check_may_begin(store::Tx& tx, const Account& account, const Authorization& authorization,
-                     const Policy& policy) {
+                     const Directory& directory) {
   check_is_valid(tx, account);
   const AuthorizationStatus status = status_of(authorization, tx.now());
   if (status != AuthorizationStatus::pending) {
@@ -61,11 +61,11 @@ void check_may_begin(store::Tx& tx, const Account& account, const Authorization&
                                        "; make a new order.");
   }
   const std::int64_t running = tx.authorizations().count_processing(account.id, tx.now());
-  if (std::cmp_greater_equal(running, policy.max_validations_running)) {
+  if (std::cmp_greater_equal(running, directory.max_validations_running)) {
     reject({.type = ProblemType::rateLimited,
             .detail = "This account has " + std::to_string(running) +
                       " validations running; try again when some have ended.",
-            .retry_after = policy.validation_gap});
+            .retry_after = directory.validation_gap});
   }
 }
 
@@ -96,10 +96,13 @@ std::optional<ChallengeView> Challenges::get(const Account& account, const Chall
 std::optional<ChallengeView> Challenges::respond(const Account& account, const ChallengeId& id,
                                                  Ticket* ticket) {
   const std::shared_ptr<const Policy> policy = context_.policy.get();
+  const Directory& directory = policy->directory(account.directory);
   const EagerJob start(context_, store::JobKind::validate_challenge, id.str(),
-                       validation_lease(*policy));
+                       validation_lease(directory));
   Ticket taken;
-  if (ticket != nullptr) taken = start.take_ticket(account.id, policy->answer_wait.challenge);
+  if (ticket != nullptr) {
+    taken = start.take_ticket(account.id, policy->server.answer_wait.challenge);
+  }
   bool begun = false;
   std::optional<OrderId> awaited_for;
   std::optional<ChallengeView> view =
@@ -120,7 +123,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
           return view_of(*before, id, tx.job_now());
         }
         context_.stops.check_can_begin();
-        check_may_begin(tx, account, *before, *policy);
+        check_may_begin(tx, account, *before, directory);
         const Authorization after =
             begun_at(begin_validation(*before, id, tx.now()), id, tx.job_now());
         ACME_CHECK(tx.authorizations().update(*before, after));
@@ -144,7 +147,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
                                                {"account", account.id}});
   }
   if (awaited_for) {
-    taken.charge_to(*awaited_for, policy->answer_wait.per_order());
+    taken.charge_to(*awaited_for, policy->server.answer_wait.per_order());
     *ticket = std::move(taken);
   }
   return view;

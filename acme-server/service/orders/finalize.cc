@@ -70,8 +70,8 @@ void check_ready(const Loaded& loaded) {
   }
 }
 
-const Profile& profile_of(const Order& order, const Policy& policy) {
-  const Profile* profile = policy.profile(order.profile);
+const Profile& profile_of(const Order& order, const Directory& directory) {
+  const Profile* profile = directory.profile(order.profile);
   if (profile == nullptr) {
     reject(ProblemType::malformed,
            "The order's profile " + order.profile + " does not exist any more; make a new order.");
@@ -118,16 +118,17 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
   context_.stops.check_can_begin();
   const crypto::Csr csr = check_csr(csr_der, before->order);
   const std::shared_ptr<const Policy> policy = context_.policy.get();
-  const Profile& profile = profile_of(before->order, *policy);
+  const Directory& directory = policy->directory(before->order.directory);
+  const Profile& profile = profile_of(before->order, directory);
   check_proofs(*before, profile, context_.validators);
   const store::Issuance issuance =
       prepare_issuance(context_, before->order, profile, csr_der, csr.spki);
   const Instant now = context_.clock.now();
   const std::string csr_text = base64url_encode(csr_der);
   const EagerJob start(context_, store::JobKind::issue_certificate, id.str(),
-                       issuance_lease(*policy));
+                       issuance_lease(policy->server, directory));
   Ticket taken;
-  if (ticket != nullptr) taken = start.take_ticket(account.id, policy->answer_wait.finalize);
+  if (ticket != nullptr) taken = start.take_ticket(account.id, policy->server.answer_wait.finalize);
   bool runs_at_once = false;
 
   OrderView view = context_.store.write([&](store::Tx& tx) {
@@ -170,7 +171,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
     view.retry_after = context_.stops.retry_after(*view.retry_after);
   }
   if (taken && runs_at_once) {
-    taken.charge_to(id, policy->answer_wait.per_order());
+    taken.charge_to(id, policy->server.answer_wait.per_order());
     *ticket = std::move(taken);
   }
   return view;

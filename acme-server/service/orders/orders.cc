@@ -50,11 +50,11 @@ constexpr std::size_t kPage = 100;
 // to finalize.
 constexpr std::chrono::hours kReuseMargin{24};
 
-const Profile& find_profile(const Policy& policy, const std::string& name) {
-  const Profile* profile = policy.profile(name);
+const Profile& find_profile(const Directory& directory, const std::string& name) {
+  const Profile* profile = directory.profile(name);
   if (profile == nullptr) {
     std::vector<std::string> names;
-    for (const auto& [known, unused] : policy.profiles) {
+    for (const auto& [known, unused] : directory.profiles) {
       names.push_back(known);
     }
     reject(ProblemType::malformed, "There is no profile \"" + sanitize(name, 64) +
@@ -96,13 +96,13 @@ void check_dates(const Orders::NewOrder& request, const Profile& profile, Instan
   }
 }
 
-void check_terms(const Account& account, const Policy& policy) {
-  if (!policy.terms_of_service.empty() && account.terms_agreed != policy.terms_of_service) {
+void check_terms(const Account& account, const Directory& directory) {
+  if (!directory.terms_of_service.empty() && account.terms_agreed != directory.terms_of_service) {
     // RFC 8555 section 7.3.3.
     reject({.type = ProblemType::userActionRequired,
             .detail = "The terms of service have changed; agree to those at " +
-                      policy.terms_of_service + ".",
-            .instance = policy.terms_of_service});
+                      directory.terms_of_service + ".",
+            .instance = directory.terms_of_service});
   }
 }
 
@@ -164,9 +164,9 @@ store::AuditEvent created_event(const Order& order,
   return event;
 }
 
-void check_open_orders(store::Tx& tx, const Account& account, const Policy& policy) {
+void check_open_orders(store::Tx& tx, const Account& account, const Directory& directory) {
   const std::int64_t open = tx.orders().count_open(account.id, tx.now());
-  if (std::cmp_greater_equal(open, policy.max_orders_pending)) {
+  if (std::cmp_greater_equal(open, directory.max_orders_pending)) {
     reject({.type = ProblemType::rateLimited,
             .detail = "This account has " + std::to_string(open) +
                       " unfinished orders; finish some or wait until they expire.",
@@ -208,9 +208,9 @@ OrderView view_of(Order order, std::span<const Authorization> authorizations, In
 
 OrderView Orders::create(const Account& account, const NewOrder& request) {
   context_.stops.check_can_begin();
-  const std::shared_ptr<const Policy> policy = context_.policy.get();
-  const Profile& profile = find_profile(*policy, request.profile);
-  check_terms(account, *policy);
+  const std::shared_ptr<const Directory> directory = context_.policy.directory(account.directory);
+  const Profile& profile = find_profile(*directory, request.profile);
+  check_terms(account, *directory);
   check_dates(request, profile, context_.clock.now());
   const backends::Backend* backend = context_.backends.find(profile.backend);
   const Order order{
@@ -233,7 +233,7 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
 
   OrderView view = context_.store.write([&](store::Tx& tx) {
     check_is_valid(tx, account);
-    check_open_orders(tx, account, *policy);
+    check_open_orders(tx, account, *directory);
     return store_order(tx, order, drafts, profile, context_.validators);
   });
   crash_point("order.created");

@@ -59,11 +59,11 @@ std::vector<Authorization> caa_checks_due(std::span<const Authorization> authori
   return due;
 }
 
-CaaCheck check_caa(Context& context, const Policy& policy, const Authorization& authorization,
+CaaCheck check_caa(Context& context, const Directory& directory, const Authorization& authorization,
                    const std::string& challenge_type, Deadline deadline) {
   std::vector<std::string> accounts = {
       context.account_url(authorization.directory, authorization.account)};
-  for (const std::string& prefix : policy.previous_account_urls) {
+  for (const std::string& prefix : directory.previous_account_urls) {
     accounts.push_back(prefix + authorization.account.str());
   }
   const Instant now = context.clock.now();
@@ -71,7 +71,7 @@ CaaCheck check_caa(Context& context, const Policy& policy, const Authorization& 
           .at = now,
           .result = context.caa.check({.identifier = authorization.identifier.base(),
                                        .wildcard = authorization.identifier.is_wildcard(),
-                                       .identities = policy.caa_identities,
+                                       .identities = directory.caa_identities,
                                        .account_urls = std::move(accounts),
                                        .challenge_type = challenge_type},
                                       deadline)};

@@ -36,8 +36,9 @@ bool has_caa(const Identifier& identifier, const Profile& profile);
 std::vector<Authorization> caa_checks_due(std::span<const Authorization> authorizations,
                                           const Profile& profile, Instant now);
 
-// Asks, with no transaction open. `challenge_type` is what the name was proven by.
-CaaCheck check_caa(Context& context, const Policy& policy, const Authorization& authorization,
+// Asks, with no transaction open, as the authorization's `directory` identifies this CA.
+// `challenge_type` is what the name was proven by.
+CaaCheck check_caa(Context& context, const Directory& directory, const Authorization& authorization,
                    const std::string& challenge_type, Deadline deadline);
 
 // "caa.checked": verdict "permitted", "forbidden" or "unknown", the trail, and the problem if there

@@ -78,21 +78,21 @@ Try deactivated() {
 
 // What is proven still needs the permission of CAA records. What forbids it will not be mended by
 // the time of another try; what nobody could tell may be.
-Try permit(Context& context, const Task& task, const Policy& policy, Try proven,
+Try permit(Context& context, const Task& task, const Directory& directory, Try proven,
            Deadline deadline) {
-  proven.caa = check_caa(context, policy, task.authorization, task.challenge.type, deadline);
+  proven.caa = check_caa(context, directory, task.authorization, task.challenge.type, deadline);
   proven.problem = proven.caa->result.problem;
   proven.final = proven.problem && proven.problem->type == ProblemType::caa;
   return proven;
 }
 
 // Asks the validator, if the challenge may still prove anything. No transaction is open.
-Try attempt(Context& context, const Task& task, const Policy& policy) {
+Try attempt(Context& context, const Task& task, const Directory& directory) {
   const Authorization& authorization = task.authorization;
   if (task.account.status != AccountStatus::valid) {
     return deactivated();
   }
-  const Profile* profile = policy.profile(authorization.profile);
+  const Profile* profile = directory.profile(authorization.profile);
   validators::Validator* validator = context.validators.find(task.challenge.type);
   const std::vector<std::string> types =
       profile == nullptr ? std::vector<std::string>{}
@@ -102,7 +102,7 @@ Try attempt(Context& context, const Task& task, const Policy& policy) {
                            " is not enabled any more; make a new order.");
   }
   // RFC 8555 section 8.1: token || '.' || base64url(Thumbprint(accountKey)).
-  const Deadline deadline = Deadline::in(policy.validation_timeout);
+  const Deadline deadline = Deadline::in(directory.validation_timeout);
   validators::ValidationOutcome outcome = validator->validate(
       {.identifier = authorization.identifier.base(),
        .token = task.challenge.token,
@@ -115,7 +115,7 @@ Try attempt(Context& context, const Task& task, const Policy& policy) {
   if (tried.problem || !has_caa(authorization.identifier, *profile)) {
     return tried;
   }
-  return permit(context, task, policy, std::move(tried), deadline);
+  return permit(context, task, directory, std::move(tried), deadline);
 }
 
 store::AuditEvent event_of_try(const Authorization& after, const Challenge& challenge,
@@ -140,7 +140,7 @@ store::AuditEvent event_of_try(const Authorization& after, const Challenge& chal
 // Writes what a try came to and ends the run with it. The challenge as it is then; nothing when the
 // try does not count.
 std::optional<Challenge> conclude_in(store::Tx& tx, JobRun& run, const Task& task, Try tried,
-                                     const Policy& policy) {
+                                     const Directory& directory) {
   const std::optional<Task> now = load(tx, task.challenge.id);
   if (!now) {
     run.finish(tx);
@@ -154,9 +154,9 @@ std::optional<Challenge> conclude_in(store::Tx& tx, JobRun& run, const Task& tas
     run.postpone(tx, tx.job_now(), "the account's key changed during the validation");
     return std::nullopt;
   }
-  const Instant next = tx.job_now() + policy.validation_gap;
-  const bool last = tried.final || now->challenge.attempts + 1 >= policy.validation_attempts;
-  const Profile* profile = policy.profile(now->authorization.profile);
+  const Instant next = tx.job_now() + directory.validation_gap;
+  const bool last = tried.final || now->challenge.attempts + 1 >= directory.validation_attempts;
+  const Profile* profile = directory.profile(now->authorization.profile);
   const Instant valid_until =
       tx.now() + (profile == nullptr ? Profile{} : *profile).valid_authorization_lifetime;
   const Authorization after =
@@ -197,8 +197,8 @@ void log_try(Log& log, const Task& task, const Challenge& challenge) {
 
 }  // namespace
 
-std::chrono::seconds validation_lease(const Policy& policy) {
-  return policy.validation_timeout + kLeaseMargin;
+std::chrono::seconds validation_lease(const Directory& directory) {
+  return directory.validation_timeout + kLeaseMargin;
 }
 
 bool ValidationJob::paused() {
@@ -207,25 +207,29 @@ bool ValidationJob::paused() {
 
 void ValidationJob::run(JobRun& run) {
   const ChallengeId id(run.job().subject);
-  const std::shared_ptr<const Policy> policy = context_.policy.get();
   std::optional<Task> task;
-  if (const auto* begun_with = run.loaded<Task>()) {
-    task = *begun_with;  // and the lease is as long as it must be
+  const auto* const begun_with = run.loaded<Task>();
+  if (begun_with != nullptr) {
+    task = *begun_with;
   } else {
     task = context_.store.read([&](store::Tx& tx) { return load(tx, id); });
     if (!task) {
       context_.store.write([&](store::Tx& tx) { run.finish(tx); });
       return;
     }
-    if (const auto needed = validation_lease(*policy); needed > JobRunner::kLease) {
-      context_.store.write([&](store::Tx& tx) { run.renew(tx, needed); });
-    }
+  }
+  const std::shared_ptr<const Directory> directory =
+      context_.policy.directory(task->authorization.directory);
+  // A run that began with its task was given this lease.
+  if (const auto needed = validation_lease(*directory);
+      begun_with == nullptr && needed > JobRunner::kLease) {
+    context_.store.write([&](store::Tx& tx) { run.renew(tx, needed); });
   }
   crash_point("validation.begun");
-  const Try tried = attempt(context_, *task, *policy);
+  const Try tried = attempt(context_, *task, *directory);
   crash_point("validation.tried");
   const std::optional<Challenge> challenge = write_outcome(context_.store, run, [&](store::Tx& tx) {
-    return conclude_in(tx, run, *task, tried, *policy);
+    return conclude_in(tx, run, *task, tried, *directory);
   });
   crash_point("validation.concluded");
   if (challenge) {

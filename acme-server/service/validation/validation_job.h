@@ -20,8 +20,8 @@ struct ValidationTask {
   Account account;
 };
 
-// How long a run's lease must last: the longest try, and writing its result.
-std::chrono::seconds validation_lease(const Policy& policy);
+// How long the lease of a run for `directory` must last: one try, and writing its result.
+std::chrono::seconds validation_lease(const Directory& directory);
 
 class ValidationJob final : public JobHandler {
  public:

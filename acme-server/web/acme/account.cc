@@ -67,7 +67,7 @@ http::Response create_account(Api& api, const SignedByKey& proof) {
         .only_return_existing = object.optional_bool("onlyReturnExisting").value_or(false)};
   });
   const service::Accounts::Found found =
-      api.accounts.find_or_create(proof.directory(), proof.key(), request);
+      api.accounts.find_or_create(proof.directory().name, proof.key(), request);
   return account_response(api, found.created ? 201 : 200, found.account);
 }
 
@@ -103,7 +103,7 @@ Answer update_account(Api& api, const SignedByAccount& proof) {
   if (update.contacts) {
     account = api.accounts.set_contacts(account, *update.contacts);
   }
-  const std::string terms = api.context.policy.get()->terms_of_service;
+  const std::string& terms = proof.directory().terms_of_service;
   if (update.agree && !terms.empty() && account.terms_agreed != terms) {
     account = api.accounts.agree_to_terms(account);
   }

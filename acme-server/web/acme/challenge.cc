@@ -35,7 +35,7 @@ http::Response show_challenge(Api& api, const PostAsGet& proof) {
   if (!view) {
     reject_unknown("challenge");
   }
-  return challenge_response(api, proof.directory(), *view);
+  return challenge_response(api, proof.directory().name, *view);
 }
 
 Answer respond_to_challenge(Api& api, const SignedByAccount& proof) {
@@ -49,13 +49,13 @@ Answer respond_to_challenge(Api& api, const SignedByAccount& proof) {
   if (!view) {
     reject_unknown("challenge");
   }
-  http::Response now = challenge_response(api, proof.directory(), *view);
+  http::Response now = challenge_response(api, proof.directory().name, *view);
   if (!ticket) {
     return now;
   }
   // RFC 8555 section 7.5.1: "The server provides a 200 (OK) response with the updated challenge
   // object as its body." It does not say when; a client that is told the outcome need not poll.
-  const auto anew = [&api, account = proof.account(), directory = proof.directory(), id] {
+  const auto anew = [&api, account = proof.account(), directory = proof.directory().name, id] {
     return challenge_response(api, directory, api.challenges.get(account, id).value());
   };
   return {std::move(now), std::move(ticket), anew};

@@ -2,6 +2,7 @@
 #include "acme-server/base/json.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/http/http.h"
+#include "acme-server/service/policy_options.h"
 #include "acme-server/web/acme/endpoints.h"
 #include "acme-server/web/acme/request_auth.h"
 #include "acme-server/web/api.h"
@@ -11,36 +12,36 @@
 namespace gatehouse::web {
 namespace {
 
-Json meta_of(const Api& api) {
-  const auto policy = api.context.policy.get();
+Json meta_of(const service::Directory& directory) {
   Json meta = Json::object();
-  if (!policy->terms_of_service.empty()) {
-    meta["termsOfService"] = policy->terms_of_service;
+  if (!directory.terms_of_service.empty()) {
+    meta["termsOfService"] = directory.terms_of_service;
   }
-  if (!api.options.website.empty()) {
-    meta["website"] = api.options.website;
+  if (!directory.website.empty()) {
+    meta["website"] = directory.website;
   }
-  if (!api.options.caa_identities.empty()) {
-    meta["caaIdentities"] = api.options.caa_identities;
+  if (!directory.caa_identities.empty()) {
+    meta["caaIdentities"] = directory.caa_identities;
   }
   meta["externalAccountRequired"] = false;
   // draft-ietf-acme-profiles section 3.
   Json& profiles = meta["profiles"] = Json::object();
-  for (const auto& [name, profile] : policy->profiles) {
+  for (const auto& [name, profile] : directory.profiles) {
     profiles[name] = profile.description;
   }
   return meta;
 }
 
-http::Response directory_response(const Api& api, const DirectoryId& directory) {
+http::Response directory_response(const Api& api, const service::Directory& directory) {
+  const DirectoryId& name = directory.name;
   http::Response response =
       json_response(200, {
-                             {"newNonce", api.links.new_nonce(directory)},
-                             {"newAccount", api.links.new_account(directory)},
-                             {"newOrder", api.links.new_order(directory)},
-                             {"revokeCert", api.links.revoke_certificate(directory)},
-                             {"keyChange", api.links.key_change(directory)},
-                             {"meta", meta_of(api)},
+                             {"newNonce", api.links.new_nonce(name)},
+                             {"newAccount", api.links.new_account(name)},
+                             {"newOrder", api.links.new_order(name)},
+                             {"revokeCert", api.links.revoke_certificate(name)},
+                             {"keyChange", api.links.key_change(name)},
+                             {"meta", meta_of(directory)},
                          });
   add(response, "Cache-Control", "public, max-age=0, no-cache");
   return response;
@@ -49,7 +50,7 @@ http::Response directory_response(const Api& api, const DirectoryId& directory) 
 }  // namespace
 
 http::Response show_directory(Api& api, const Call& call) {
-  return directory_response(api, call.directory);
+  return directory_response(api, *call.directory);
 }
 
 http::Response read_directory(Api& api, const PostAsGet& proof) {

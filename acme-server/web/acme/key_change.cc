@@ -31,8 +31,8 @@ struct Inner {
   std::string payload;
 };
 
-Inner open_inner(const Api& api, const SignedByAccount& proof) {
-  const crypto::KeyPolicy policy = api.context.policy.get()->account_keys;
+Inner open_inner(const SignedByAccount& proof) {
+  const crypto::KeyPolicy& policy = proof.directory().account_keys;
   auto parsed = crypto::parse_jws(proof.payload());
   if (!parsed) {
     crypto::JwsError error = parsed.error();
@@ -82,7 +82,7 @@ Claim read_claim(const std::string& payload) {
 
 Answer change_key(Api& api, const SignedByAccount& proof) {
   const Account& account = proof.account();
-  const Inner inner = open_inner(api, proof);
+  const Inner inner = open_inner(proof);
   const Claim claim = read_claim(inner.payload);
   if (claim.account != api.links.account(account.directory, account.id)) {
     reject(ProblemType::malformed,

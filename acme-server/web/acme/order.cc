@@ -116,7 +116,7 @@ Answer finalize_order(Api& api, const SignedByAccount& proof) {
       throw;
     }
     http::Response response = problem_response(rejected.problem());
-    add(response, "Location", api.links.order(proof.directory(), id));
+    add(response, "Location", api.links.order(proof.directory().name, id));
     return response;
   }
 }

@@ -115,7 +115,7 @@ crypto::Jws RequestAuth::open_envelope(const Call& call) const {
   check_media_type(call.request);
   auto jws = crypto::parse_jws(call.request.body);
   if (!jws) {
-    reject_jws(jws.error(), api_.context.policy.get()->account_keys);
+    reject_jws(jws.error(), call.directory->account_keys);
   }
   return std::move(*jws);
 }
@@ -125,13 +125,13 @@ Account RequestAuth::account_behind(const Call& call, const crypto::Jws& jws) {
     reject(ProblemType::malformed,
            "The protected header has a jwk; name the account by its URL in kid instead.");
   }
-  const std::optional<AccountId> id = api_.links.account_of(call.directory, *jws.kid);
+  const std::optional<AccountId> id = api_.links.account_of(call.directory->name, *jws.kid);
   if (!id) {
     reject(ProblemType::malformed, "kid \"" + sanitize(*jws.kid, kSampleLength) +
                                        "\" is no account URL of this directory; send the Location "
                                        "of the newAccount response as it is.");
   }
-  std::optional<Account> account = api_.accounts.get(call.directory, *id);
+  std::optional<Account> account = api_.accounts.get(call.directory->name, *id);
   if (!account) {
     reject(ProblemType::accountDoesNotExist,
            "There is no account " + sanitize(*jws.kid, kSampleLength) + ".");
@@ -219,8 +219,7 @@ ProvenEndpoint RequestAuth::by_account(ForAccount handler) {
 
 ProvenEndpoint RequestAuth::by_key(ForKey handler) {
   return ProvenEndpoint([this, handler](const Call& call) {
-    return handler(api_,
-                   prove_key(call, open_envelope(call), api_.context.policy.get()->account_keys));
+    return handler(api_, prove_key(call, open_envelope(call), call.directory->account_keys));
   });
 }
 
@@ -236,8 +235,8 @@ ProvenEndpoint RequestAuth::by_either(ForAccount account_handler, ForKey key_han
     if (jws.kid) {
       return account_handler(api_, prove_account(call, std::move(jws)));
     }
-    return key_handler(api_, prove_key(call, std::move(jws),
-                                       widened(api_.context.policy.get()->certificate_keys)));
+    return key_handler(api_,
+                       prove_key(call, std::move(jws), widened(call.directory->certificate_keys)));
   });
 }
 

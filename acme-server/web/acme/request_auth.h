@@ -14,6 +14,7 @@
 #include "acme-server/crypto/jws.h"
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/http/http.h"
+#include "acme-server/service/policy_options.h"
 #include "acme-server/web/acme/key_cache.h"
 #include "acme-server/web/answer.h"
 #include "acme-server/web/router.h"
@@ -25,7 +26,8 @@ struct Api;
 // What all proofs have in common. Lives no longer than the request.
 class Proof {
  public:
-  const DirectoryId& directory() const { return call_.directory; }
+  // The rules of the directory that the request went to.
+  const service::Directory& directory() const { return *call_.directory; }
 
   const std::string& parameter(std::string_view name) const { return call_.parameter(name); }
 

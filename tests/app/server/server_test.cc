@@ -69,7 +69,7 @@ TEST_CASE("reload swaps the policy for new orders") {
   AcmeClient client = registered(server);
   CHECK(client.new_order({"a.test"}).status() == "pending");
   config::Config config = server.folder.config();
-  config.policy.profiles.at("default").identifiers.allowed_dns = {"corp.test"};
+  default_directory(config).profiles.at("default").identifiers.allowed_dns = {"corp.test"};
   config.web.allowed_hosts = {"second.test"};
   server->reload(config);
   const Reply reply = client.post(client.url_of("newOrder"),
@@ -86,6 +86,7 @@ TEST_CASE("reload refuses what needs a restart, by name, and changes nothing") {
 
   const Row rows[] = {
       {"base_url", [](config::Config& c) { c.web.base_url = "https://other.test"; }},
+      {"default_directory", [](config::Config& c) { c.web.default_directory = "other"; }},
       {"public_url", [](config::Config& c) { c.public_url = "http://other.test"; }},
       {"store.path", [](config::Config& c) { c.store.database += "x"; }},
       {"listeners.acme", [](config::Config& c) { c.acme.pop_back(); }},
@@ -99,13 +100,61 @@ TEST_CASE("reload refuses what needs a restart, by name, and changes nothing") {
   for (const Row& row : rows) {
     CAPTURE(row.name);
     config::Config config = server.folder.config();
-    config.policy.profiles.at("default").identifiers.allowed_dns = {"corp.test"};
+    default_directory(config).profiles.at("default").identifiers.allowed_dns = {"corp.test"};
     row.change(config);
     const std::string start = row.name + " has changed";
     CHECK_THROWS_WITH_AS(server->reload(config), doctest::Contains(start.c_str()),
                          std::runtime_error);
   }
   CHECK(client.new_order({"a.test"}).status() == "pending");
+}
+
+// A server with the directories "default" and "devices", and what a client of "devices" needs.
+const char* const kTwoDirectories = R"({"directories": {"default": {}, "devices": {}}})";
+
+AcmeClient device_of(TestServer& server) {
+  AcmeClient client = client_of(server);
+  client.use_directory("https://acme.test/acme/devices/directory");
+  return client;
+}
+
+TEST_CASE("reload changes directories and adds them") {
+  TestServer server({.config = parse_json(kTwoDirectories)});
+  AcmeClient device = device_of(server);
+  CHECK(device.new_account().status == 201);
+  config::Config config = server.folder.config();
+  service::Directory& devices = config.policy.directories.at(DirectoryId("devices"));
+  devices.profiles.at("default").identifiers.allowed_dns = {"devices.test"};
+  devices.website = "https://acme.test/devices";
+  service::Directory third = devices;
+  third.name = DirectoryId("third");
+  config.policy.directories.emplace(third.name, third);
+  CHECK(device.get("/acme/third/directory").status == 404);
+  server->reload(config);
+  const Reply reply = device.post(device.url_of("newOrder"),
+                                  {{"identifiers", AcmeClient::identifiers({"a.test"})}});
+  CHECK(reply.problem() == "rejectedIdentifier");
+  CHECK(registered(server).new_order({"a.test"}).status() == "pending");
+  CHECK(device.get("/acme/devices/directory").json().at("meta").at("website") ==
+        "https://acme.test/devices");
+  AcmeClient newcomer = client_of(server);
+  newcomer.use_directory("https://acme.test/acme/third/directory");
+  CHECK(newcomer.new_account().status == 201);
+}
+
+TEST_CASE("the server's own certificate has the default directory's default profile") {
+  TestServer server({.config = parse_json(R"({
+      "listeners": {"acme": [{"address": "127.0.0.1", "port": 8443, "tls": "own"}]},
+      "directories": {"devices": {"profiles": {"device": {"validity": "30d"}}},
+                      "main": {"profiles": {"tls": {"validity": "60d"}}}},
+      "default_directory": "main"})")});
+  const auto identity = server->own_identity();
+  REQUIRE(identity);
+  const crypto::Certificate leaf = leaf_of(*identity);
+  const auto lasts = leaf.not_after - leaf.not_before;
+  CHECK(lasts > std::chrono::hours(24 * 59));
+  CHECK(lasts < std::chrono::hours(24 * 61));
+  CHECK(client_of(server).url_of("newOrder") == "https://acme.test/acme/main/new-order");
 }
 
 TEST_CASE("a profile that could never issue is refused at start and at reload") {
@@ -127,7 +176,7 @@ TEST_CASE("a profile that could never issue is refused at start and at reload") 
   }
   TestServer server;
   config::Config config = server.folder.config();
-  config.policy.profiles.at("default").challenge_types = {"carrier-pigeon-01"};
+  default_directory(config).profiles.at("default").challenge_types = {"carrier-pigeon-01"};
   CHECK_THROWS_WITH(server->reload(config), doctest::Contains("carrier-pigeon-01"));
 }
 

@@ -80,9 +80,9 @@ TEST_CASE("onlyReturnExisting never creates") {
 }
 
 TEST_CASE("terms must be agreed to where there are any") {
-  service::Policy policy = TestServices::default_policy();
-  policy.terms_of_service = "https://ca.test/terms";
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.terms_of_service = "https://ca.test/terms";
+  TestServices services({.directory = directory});
   const TestKey key;
   CHECK(rejection_of([&] { services.accounts().find_or_create(kDefault, key.jwk, {}); }).type ==
         ProblemType::userActionRequired);
@@ -104,9 +104,9 @@ TEST_CASE("a key that policy refuses, that is blocked or that a certificate has 
     CHECK(rejection_of([&] { services.new_account(*key, "other"); }).type ==
           ProblemType::badPublicKey);
   }
-  service::Policy policy = TestServices::default_policy();
-  policy.account_keys.allowed = {crypto::KeyType::rsa};
-  services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.account_keys.allowed = {crypto::KeyType::rsa};
+  services.use(directory);
   CHECK(rejection_of([&] { services.new_account(); }).type == ProblemType::badPublicKey);
 }
 

@@ -167,7 +167,7 @@ TEST_CASE("a CRL names its distribution point, its dates and a number above the 
   CHECK(first.head.distribution_point == "http://pki.test/crl/scripted/0.crl");
   CHECK(first.head.number == to_unix(now) * 1'000'000);
   CHECK(first.head.this_update == now);
-  CHECK(first.head.next_update == now + f.services.policy.get()->crl_lifetime);
+  CHECK(first.head.next_update == now + f.services.policy.get()->server.crl_lifetime);
   CHECK(crypto::crl_is_signed_by(f.der(), f.services.ca->issuers().front().certificate));
 
   const auto revoke_one = [&](const std::string& name) {
@@ -189,7 +189,7 @@ TEST_CASE("a CRL is made anew at its interval") {
   f.job.enqueue_all();
   f.services.run_jobs();
   const std::int64_t first = f.in_force()->number;
-  const seconds interval = f.services.policy.get()->crl_interval;
+  const seconds interval = f.services.policy.get()->server.crl_interval;
   f.services.advance(interval - seconds(1));
   f.services.run_jobs();
   CHECK(f.in_force()->number == first);
@@ -206,7 +206,7 @@ TEST_CASE("a start makes a CRL at once when the one in force is older than the i
   Fixture f;
   f.job.make_missing();
   const std::int64_t first = f.in_force()->number;
-  f.services.advance(f.services.policy.get()->crl_interval + hours(3));
+  f.services.advance(f.services.policy.get()->server.crl_interval + hours(3));
   f.job.enqueue_all();
   f.services.run_jobs();
   CHECK(f.in_force()->number > first);
@@ -234,7 +234,7 @@ TEST_CASE("an entry stays until one lifetime after its certificate's end, and th
   const CertificateRecord certificate = f.issue("a.test");
   f.revocation.by_operator(certificate.id, 4, OperatorByUid{0});
   f.services.run_jobs();
-  const seconds lifetime = f.services.policy.get()->crl_lifetime;
+  const seconds lifetime = f.services.policy.get()->server.crl_lifetime;
   const auto entries_at = [&](Instant now) {
     f.services.store.clock.set(now);
     f.services.store.job_clock.set(now);
@@ -254,7 +254,7 @@ TEST_CASE("a certificate that is revoked and ends while the server is down is on
   f.services.store->write([&](store::Tx& tx) {
     REQUIRE(tx.certificates().revoke(certificate.id, {.at = tx.now(), .reason = 1}));
   });
-  const seconds lifetime = f.services.policy.get()->crl_lifetime;
+  const seconds lifetime = f.services.policy.get()->server.crl_lifetime;
   f.services.store.clock.set(certificate.not_after + 10 * lifetime);
   f.job.make_missing();
   CHECK(f.published_serials() == std::vector<std::string>{certificate.serial});

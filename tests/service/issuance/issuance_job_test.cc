@@ -86,24 +86,24 @@ TEST_CASE(
        ProblemType::badCSR},
       {"profile removed",
        [](TestServices& services, const Account&, const service::OrderView&) {
-         service::Policy policy = TestServices::default_policy();
-         policy.profiles = {{"other", policy.profiles.at("default")}};
-         policy.default_profile = "other";
-         services.policy.replace(policy);
+         service::Directory directory = TestServices::default_directory();
+         directory.profiles = {{"other", directory.profiles.at("default")}};
+         directory.default_profile = "other";
+         services.use(directory);
        },
        ProblemType::unauthorized},
       {"challenge type switched off",
        [](TestServices& services, const Account&, const service::OrderView&) {
-         service::Policy policy = TestServices::default_policy();
-         policy.profiles.at("default").challenge_types = {"dns-01"};
-         services.policy.replace(policy);
+         service::Directory directory = TestServices::default_directory();
+         directory.profiles.at("default").challenge_types = {"dns-01"};
+         services.use(directory);
        },
        ProblemType::unauthorized},
       {"key type not taken any more",
        [](TestServices& services, const Account&, const service::OrderView&) {
-         service::Policy policy = TestServices::default_policy();
-         policy.certificate_keys.allowed = {crypto::KeyType::rsa};
-         services.policy.replace(policy);
+         service::Directory directory = TestServices::default_directory();
+         directory.certificate_keys.allowed = {crypto::KeyType::rsa};
+         services.use(directory);
        },
        ProblemType::badCSR},
       {"stale, and the backend prepares no other",
@@ -146,15 +146,15 @@ TEST_CASE("a stale intent is abandoned and another one takes its place") {
        [](TestServices& services) { services.store.clock.advance(-std::chrono::hours(1)); }},
       {"profile changed",
        [](TestServices& services) {
-         service::Policy policy = TestServices::default_policy();
-         policy.profiles.at("default").validity = std::chrono::hours(24 * 30);
-         services.policy.replace(policy);
+         service::Directory directory = TestServices::default_directory();
+         directory.profiles.at("default").validity = std::chrono::hours(24 * 30);
+         services.use(directory);
        }},
       {"key policy changed",
        [](TestServices& services) {
-         service::Policy policy = TestServices::default_policy();
-         policy.certificate_keys.rsa_min_bits = 3072;
-         services.policy.replace(policy);
+         service::Directory directory = TestServices::default_directory();
+         directory.certificate_keys.rsa_min_bits = 3072;
+         services.use(directory);
        }},
   };
   for (const Row& row : rows) {
@@ -195,10 +195,10 @@ TEST_CASE("once submitted, an intent is finished whatever changes: account, prof
   services.run_jobs();
   REQUIRE(states_of(services, order.order.id) == std::vector{IssuanceState::submitted});
   services.accounts().deactivate(account);
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").validity = std::chrono::hours(24 * 30);
-  policy.profiles.at("default").backend = "another";
-  services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").validity = std::chrono::hours(24 * 30);
+  directory.profiles.at("default").backend = "another";
+  services.use(directory);
   services.advance(std::chrono::hours(5));
   services.run_jobs();
   const auto view = services.show(account, order);

@@ -56,10 +56,10 @@ struct Fixture {
         [&](store::Tx& tx) { REQUIRE(tx.authorizations().update(before, after)); });
   }
 
-  void change_policy(const std::function<void(service::Policy&)>& change) {
-    service::Policy policy = TestServices::default_policy();
-    change(policy);
-    services.policy.replace(policy);
+  void change_policy(const std::function<void(service::Directory&)>& change) {
+    service::Directory directory = TestServices::default_directory();
+    change(directory);
+    services.use(directory);
   }
 
   void write(const std::function<void(store::Tx&)>& change) { services.store->write(change); }
@@ -117,16 +117,16 @@ const Row kRows[] = {
      ProblemType::unauthorized},
     {"the challenge type is switched off",
      [](Fixture& f) {
-       f.change_policy([](service::Policy& policy) {
-         policy.profiles.at("default").challenge_types = {"dns-01"};
+       f.change_policy([](service::Directory& directory) {
+         directory.profiles.at("default").challenge_types = {"dns-01"};
        });
      },
      Says::refused, SigningRule::proof, std::nullopt, ProblemType::unauthorized},
     {"the profile is removed",
      [](Fixture& f) {
-       f.change_policy([](service::Policy& policy) {
-         policy.profiles = {{"other", policy.profiles.at("default")}};
-         policy.default_profile = "other";
+       f.change_policy([](service::Directory& directory) {
+         directory.profiles = {{"other", directory.profiles.at("default")}};
+         directory.default_profile = "other";
        });
      },
      Says::refused, SigningRule::profile, std::nullopt, ProblemType::unauthorized},
@@ -186,15 +186,15 @@ const Row kRows[] = {
      Says::stale, std::nullopt, std::nullopt, std::nullopt},
     {"the profile changes",
      [](Fixture& f) {
-       f.change_policy([](service::Policy& policy) {
-         policy.profiles.at("default").validity = std::chrono::hours(24 * 30);
+       f.change_policy([](service::Directory& directory) {
+         directory.profiles.at("default").validity = std::chrono::hours(24 * 30);
        });
      },
      Says::stale, std::nullopt, std::nullopt, std::nullopt},
     {"the key policy changes",
      [](Fixture& f) {
        f.change_policy(
-           [](service::Policy& policy) { policy.certificate_keys.rsa_min_bits = 3072; });
+           [](service::Directory& directory) { directory.certificate_keys.rsa_min_bits = 3072; });
      },
      Says::stale, std::nullopt, std::nullopt, std::nullopt},
 };

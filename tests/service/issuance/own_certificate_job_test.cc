@@ -201,9 +201,9 @@ TEST_CASE("the certificate is renewed with a new key when a third of its validit
 
 TEST_CASE("a validity hardly longer than the backdate does not renew over and over") {
   Fixture f;
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").validity = std::chrono::minutes(70);
-  f.services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").validity = std::chrono::minutes(70);
+  f.services.use(directory);
   f.settle(20);
   CHECK(f.issued().size() == 1);
 }

@@ -156,9 +156,9 @@ TEST_CASE("a policy that comes while an order is finalized is held against its i
     Fixture f;
     const service::OrderView ready = f.ready_order();
     f.services.ca->on_prepare([&] {
-      service::Policy policy = TestServices::default_policy();
-      if (keys_refused) policy.certificate_keys.allowed = {crypto::KeyType::rsa};
-      f.services.policy.replace(policy);
+      service::Directory directory = TestServices::default_directory();
+      if (keys_refused) directory.certificate_keys.allowed = {crypto::KeyType::rsa};
+      f.services.use(directory);
     });
     const service::OrderView finalized = f.finalize(ready);
     CHECK(f.state_of(finalized) == IssuanceState::prepared);

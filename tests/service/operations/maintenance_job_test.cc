@@ -101,12 +101,13 @@ TEST_CASE("a Server's own list has its issuer, root and CRLs") {
     what.push_back(thing.what);
     if (thing.what.starts_with("issuer ")) {
       // While certificates of full length still fit, so that none is cut short.
-      CHECK(thing.warn_before > services.policy.get()->profile("")->validity);
+      CHECK(thing.warn_before >
+            services.policy.directory(DirectoryId("default"))->profile("")->validity);
       CHECK(thing.next_step.find("gatehouse rotate-issuer") != std::string::npos);
     }
     if (thing.what.starts_with("CRL ")) {
-      CHECK(thing.ends == kNoon + services.policy.get()->crl_lifetime);
-      CHECK(thing.warn_before < services.policy.get()->crl_lifetime);
+      CHECK(thing.ends == kNoon + services.policy.get()->server.crl_lifetime);
+      CHECK(thing.warn_before < services.policy.get()->server.crl_lifetime);
     }
   }
   CHECK(what == std::vector<std::string>{"CRL http://pki.test/crl/scripted/0.crl",

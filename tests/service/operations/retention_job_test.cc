@@ -94,13 +94,13 @@ TEST_CASE("certificates stay for good, or as long as the options say and their C
         f.services.store->read([&](store::Tx& tx) { return tx.certificates().get(id); }).value();
     f.services.store->write(
         [&](store::Tx& tx) { tx.certificates().revoke(id, {.at = tx.now(), .reason = 4}); });
-    const auto policy = f.services.policy.get();
+    const service::ServerRules rules = f.services.policy.get()->server;
     // Revoked and expired: on the CRLs of one lifetime more, whatever the option says.
     const auto past_end = record.not_after - f.services.store.clock.now();
-    f.services.advance(past_end + policy->crl_lifetime);
+    f.services.advance(past_end + rules.crl_lifetime);
     f.prune();
     CHECK(rows_of(f.services, "certificates") == 1);
-    f.services.advance(policy->crl_lifetime + kDay);
+    f.services.advance(rules.crl_lifetime + kDay);
     f.prune();
     CHECK(rows_of(f.services, "certificates") == (forever ? 1 : 0));
     if (forever) continue;

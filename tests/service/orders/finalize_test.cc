@@ -244,12 +244,12 @@ TEST_CASE("no account's key is certified, whatever its directory and status, and
 }
 
 TEST_CASE("a key that the profile or the key policy does not take is badCSR") {
-  service::Policy rsa_only = TestServices::default_policy();
+  service::Directory rsa_only = TestServices::default_directory();
   rsa_only.profiles.at("default").key_types = {crypto::KeyType::rsa};
-  service::Policy no_p256 = TestServices::default_policy();
+  service::Directory no_p256 = TestServices::default_directory();
   no_p256.certificate_keys.allowed = {crypto::KeyType::rsa};
-  for (const service::Policy& policy : {rsa_only, no_p256}) {
-    TestServices services({.policy = policy});
+  for (const service::Directory& directory : {rsa_only, no_p256}) {
+    TestServices services({.directory = directory});
     const Account account = services.new_account();
     const auto ready = services.ready_order(account, {"a.test"});
     CHECK(rejection_of([&] {
@@ -262,9 +262,9 @@ TEST_CASE("what was proven by a challenge type that is off by now proves nothing
   TestServices services;
   const Account account = services.new_account();
   const auto ready = services.ready_order(account, {"a.test"});
-  service::Policy changed = TestServices::default_policy();
+  service::Directory changed = TestServices::default_directory();
   changed.profiles.at("default").challenge_types = {"dns-01"};
-  services.policy.replace(changed);
+  services.use(changed);
   const Problem problem = rejection_of(
       [&] { services.orders().finalize(account, ready.order.id, TestKey().csr({"a.test"})); });
   CHECK(problem.type == ProblemType::unauthorized);
@@ -311,11 +311,11 @@ TEST_CASE("an authorization that is withdrawn while its order is finalized count
                      const AuthorizationId&) { services.advance(std::chrono::hours(1)); }},
   };
   // Before the order expires itself.
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").valid_authorization_lifetime = std::chrono::minutes(30);
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").valid_authorization_lifetime = std::chrono::minutes(30);
   for (const Row& row : rows) {
     CAPTURE(row.name);
-    TestServices services({.policy = policy});
+    TestServices services({.directory = directory});
     const Account account = services.new_account();
     const auto ready = services.ready_order(account, {"a.test", "b.test"});
     REQUIRE(ready.status == OrderStatus::ready);

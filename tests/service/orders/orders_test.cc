@@ -43,9 +43,9 @@ TEST_CASE("an order has one authorization per identifier, each offering what can
 }
 
 TEST_CASE("an identifier that no enabled challenge type can prove is rejected, naming the types") {
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").challenge_types = {"http-01"};
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").challenge_types = {"http-01"};
+  TestServices services({.directory = directory});
   const Account account = services.new_account();
   const Problem problem =
       rejection_of([&] { services.new_order(account, {"a.test", "*.a.test"}); });
@@ -57,9 +57,9 @@ TEST_CASE("an identifier that no enabled challenge type can prove is rejected, n
 }
 
 TEST_CASE("each bad identifier has its subproblem; different types make a compound") {
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").identifiers.denied_dns = {"denied.test"};
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").identifiers.denied_dns = {"denied.test"};
+  TestServices services({.directory = directory});
   const Account account = services.new_account();
 
   struct Row {
@@ -96,9 +96,9 @@ TEST_CASE("each bad identifier has its subproblem; different types make a compou
 }
 
 TEST_CASE("an order has at most as many identifiers as its profile says, repeats not counted") {
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").max_identifiers = 2;
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").max_identifiers = 2;
+  TestServices services({.directory = directory});
   const Account account = services.new_account();
   CHECK(services.new_order(account, {"a.test", "b.test", "a.test"}).order.identifiers.size() == 2);
   CHECK(rejection_of([&] { services.new_order(account, {"a.test", "b.test", "c.test"}); }).type ==
@@ -141,9 +141,9 @@ TEST_CASE("notBefore and notAfter are honoured exactly or refused") {
     });
     CHECK(problem.type == (row.accepted ? ProblemType::unspecified : ProblemType::malformed));
   }
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").client_dates = false;
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").client_dates = false;
+  TestServices services({.directory = directory});
   CHECK(rejection_of([&] {
           services.orders().create(services.new_account(), {.identifiers = {{"dns", "a.test"}},
                                                             .not_before = {},
@@ -165,9 +165,9 @@ TEST_CASE("an unknown profile is malformed and names those there are") {
 TEST_CASE("new terms must be agreed to before the next order") {
   TestServices services;
   Account account = services.new_account();
-  service::Policy policy = TestServices::default_policy();
-  policy.terms_of_service = "https://ca.test/terms/2";
-  services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.terms_of_service = "https://ca.test/terms/2";
+  services.use(directory);
   const Problem problem = rejection_of([&] { services.new_order(account, {"a.test"}); });
   CHECK(problem.type == ProblemType::userActionRequired);
   CHECK(status_of(problem) == 403);
@@ -177,9 +177,9 @@ TEST_CASE("new terms must be agreed to before the next order") {
 }
 
 TEST_CASE("an account's open orders are capped; expired and failed ones do not count") {
-  service::Policy policy = TestServices::default_policy();
-  policy.max_orders_pending = 2;
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.max_orders_pending = 2;
+  TestServices services({.directory = directory});
   const Account account = services.new_account();
   services.new_order(account, {"a.test"});
   services.new_order(account, {"b.test"});
@@ -200,15 +200,15 @@ TEST_CASE(
   CHECK(services.new_order(account, {"a.test"}).status == OrderStatus::ready);
   CHECK(services.new_order(account, {"*.a.test"}).status == OrderStatus::pending);
   CHECK(services.new_order(services.new_account(), {"a.test"}).status == OrderStatus::pending);
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles["short"] = policy.profiles.at("default");
-  policy.profiles["short"].name = "short";
-  services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles["short"] = directory.profiles.at("default");
+  directory.profiles["short"].name = "short";
+  services.use(directory);
   CHECK(services.orders()
             .create(account, {.identifiers = {{"dns", "a.test"}}, .profile = "short"})
             .status == OrderStatus::pending);
-  policy.profiles.at("default").reuse_authorizations = false;
-  services.policy.replace(policy);
+  directory.profiles.at("default").reuse_authorizations = false;
+  services.use(directory);
   CHECK(services.new_order(account, {"a.test"}).status == OrderStatus::pending);
 }
 

@@ -289,9 +289,9 @@ TEST_CASE("accounturi is this account, by today's URL and by those before a move
        {Row{"https://acme.test/acme/default/account/", true},
         Row{"https://old.test/acme/default/account/", true}, Row{"https://older.test/a/", false}}) {
     CAPTURE(row.prefix);
-    service::Policy policy = TestServices::default_policy();
-    policy.previous_account_urls = {"https://old.test/acme/default/account/"};
-    TestServices services({.policy = policy});
+    service::Directory directory = TestServices::default_directory();
+    directory.previous_account_urls = {"https://old.test/acme/default/account/"};
+    TestServices services({.directory = directory});
     const Account account = services.new_account();
     services.resolver.add_caa("test",
                               {.flags = 0,
@@ -315,9 +315,9 @@ TEST_CASE("validationmethods is what the name was proven by, also of a reused au
 }
 
 TEST_CASE("a profile with CAA off asks nobody; switched on, issuance asks for what was not asked") {
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").caa = CaaMode::off;
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").caa = CaaMode::off;
+  TestServices services({.directory = directory});
   services.resolver.add_caa("test", kOthers);
   const Account account = services.new_account();
   const auto first = services.processing_order(account, {"a.test"});
@@ -327,7 +327,7 @@ TEST_CASE("a profile with CAA off asks nobody; switched on, issuance asks for wh
   CHECK_FALSE(authorization_of(services, account, first).caa_checked);
 
   const auto second = services.prepared_order(account, {"a.test"});
-  services.policy.replace(TestServices::default_policy());
+  services.use(TestServices::default_directory());
   services.run_jobs();
   CHECK(services.show(account, second).order.error->type == ProblemType::caa);
 }

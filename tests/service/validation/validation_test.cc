@@ -104,10 +104,10 @@ TEST_CASE("three tries, at least five seconds apart, whatever the failure; proce
 }
 
 TEST_CASE("number and distance of the tries are the policy's") {
-  service::Policy policy = TestServices::default_policy();
-  policy.validation_attempts = 2;
-  policy.validation_gap = seconds(40);
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.validation_attempts = 2;
+  directory.validation_gap = seconds(40);
+  TestServices services({.directory = directory});
   const Started started(services);
   services.http01->always(kConnection);
   services.challenges().respond(started.account, started.challenge);
@@ -199,9 +199,9 @@ TEST_CASE("what cannot begin is refused") {
 }
 
 TEST_CASE("an account's running validations are capped") {
-  service::Policy policy = TestServices::default_policy();
-  policy.max_validations_running = 2;
-  TestServices services({.policy = policy});
+  service::Directory directory = TestServices::default_directory();
+  directory.max_validations_running = 2;
+  TestServices services({.directory = directory});
   const Account account = services.new_account();
   const auto order = services.new_order(account, {"a.test", "b.test", "c.test"});
   std::vector<ChallengeId> challenges;
@@ -268,9 +268,9 @@ TEST_CASE("a challenge type that is switched off while processing fails, and nob
   TestServices services;
   const Started started(services);
   services.challenges().respond(started.account, started.challenge);
-  service::Policy policy = TestServices::default_policy();
-  policy.profiles.at("default").challenge_types = {"dns-01"};
-  services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.profiles.at("default").challenge_types = {"dns-01"};
+  services.use(directory);
   services.run_jobs();
   CHECK(services.http01->calls() == 0);
   CHECK(services.authorizations().get(started.account, started.authorization.id)->status ==

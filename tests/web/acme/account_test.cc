@@ -13,6 +13,7 @@ using testing::header_of;
 using testing::json_of;
 using testing::link_of;
 using testing::problem_of;
+using testing::TestServices;
 using testing::TestWeb;
 
 TEST_CASE("a new account is answered with its URL and what was taken of the request") {
@@ -58,9 +59,9 @@ TEST_CASE("an account that exists is returned as it is") {
 
 TEST_CASE("terms are agreed to with the word true and nothing like it") {
   TestWeb web;
-  service::Policy policy = *web.services.policy.get();
-  policy.terms_of_service = "https://acme.test/terms";
-  web.services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.terms_of_service = "https://acme.test/terms";
+  web.services.use(directory);
   Client client(web);
   for (const Json& payload : {Json::object(), Json{{"termsOfServiceAgreed", false}}}) {
     const http::Response response = client.new_account(payload);
@@ -78,9 +79,9 @@ TEST_CASE("terms are agreed to with the word true and nothing like it") {
 TEST_CASE("when the terms change, orders wait until the account agrees to the new ones") {
   TestWeb web;
   const auto set_terms = [&](const std::string& url) {
-    service::Policy policy = *web.services.policy.get();
-    policy.terms_of_service = url;
-    web.services.policy.replace(policy);
+    service::Directory directory = TestServices::default_directory();
+    directory.terms_of_service = url;
+    web.services.use(directory);
   };
   set_terms("https://acme.test/terms/1");
   Client client(web);

@@ -16,6 +16,7 @@ using testing::header_of;
 using testing::problem_of;
 using testing::sign_flattened;
 using testing::TestKey;
+using testing::TestServices;
 using testing::TestWeb;
 
 constexpr std::string_view kOrderPayload = R"({"identifiers":[{"type":"dns","value":"a.test"}]})";
@@ -164,9 +165,9 @@ TEST_CASE("an algorithm that is not ours is refused with the list of those that 
   draft.header["alg"] = "HS256";
   CHECK(problem_of(f.send(draft)).algorithms ==
         std::vector<std::string>{"RS256", "ES256", "ES384", "ES512", "EdDSA"});
-  service::Policy policy = *f.web.services.policy.get();
-  policy.account_keys.allowed = {crypto::KeyType::ec_p256, crypto::KeyType::ed25519};
-  f.web.services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.account_keys.allowed = {crypto::KeyType::ec_p256, crypto::KeyType::ed25519};
+  f.web.services.use(directory);
   draft = f.draft();
   draft.header["alg"] = "HS256";
   CHECK(problem_of(f.send(draft)).algorithms == std::vector<std::string>{"ES256", "EdDSA"});
@@ -371,9 +372,9 @@ TEST_CASE("a payload that does not read is the client's fault, with the field's 
 
 TEST_CASE("a key that the policy does not take makes no account") {
   TestWeb web;
-  service::Policy policy = *web.services.policy.get();
-  policy.account_keys.allowed = {crypto::KeyType::rsa};
-  web.services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.account_keys.allowed = {crypto::KeyType::rsa};
+  web.services.use(directory);
   Client client(web);
   const http::Response response =
       client.post_with_jwk(TestWeb::url("/new-account"), Json::object());

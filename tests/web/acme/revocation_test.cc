@@ -14,6 +14,7 @@ using testing::jwk_json;
 using testing::problem_of;
 using testing::sign_flattened;
 using testing::TestKey;
+using testing::TestServices;
 using testing::TestWeb;
 
 struct Fixture {
@@ -84,10 +85,10 @@ TEST_CASE("the certificate's own key revokes, and no other key") {
   CHECK(problem_of(f.by_key(f.client.key, Json{{"certificate", f.certificate}})).type ==
         ProblemType::unauthorized);
   // whatever keys accounts may have now
-  service::Policy policy = *f.web.services.policy.get();
-  policy.account_keys.allowed = {crypto::KeyType::rsa};
-  policy.certificate_keys.allowed = {crypto::KeyType::rsa};
-  f.web.services.policy.replace(policy);
+  service::Directory directory = TestServices::default_directory();
+  directory.account_keys.allowed = {crypto::KeyType::rsa};
+  directory.certificate_keys.allowed = {crypto::KeyType::rsa};
+  f.web.services.use(directory);
   CHECK(f.by_key(f.certificate_key, Json{{"certificate", f.certificate}, {"reason", 1}}).status ==
         200);
 }

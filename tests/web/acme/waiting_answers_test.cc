@@ -332,8 +332,8 @@ TEST_CASE("a wait of zero switches waiting off, and a reload changes it for who 
   const auto first = f.order({"a.test"});
   const auto second = f.order({"b.test"});
   const Pending before = f.respond(first);
-  service::Policy policy = TestServices::default_policy();
-  policy.answer_wait = {.challenge = milliseconds(0), .finalize = milliseconds(500)};
+  service::Policy policy = *f.web.services.policy.get();
+  policy.server.answer_wait = {.challenge = milliseconds(0), .finalize = milliseconds(500)};
   f.web.services.policy.replace(policy);
   CHECK(f.status(f.respond(second)) == "processing");
   CHECK_FALSE(before->has_value());
@@ -343,7 +343,7 @@ TEST_CASE("a wait of zero switches waiting off, and a reload changes it for who 
   f.now += milliseconds(500);
   f.completions.tick();
   CHECK(f.status(finalized) == "processing");
-  policy.answer_wait.finalize = milliseconds(0);
+  policy.server.answer_wait.finalize = milliseconds(0);
   f.web.services.policy.replace(policy);
   const auto third = f.order({"c.test"});
   CHECK(f.status(f.respond(third)) == "processing");
