@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -161,6 +162,16 @@ bool Accounts::change_key(const DirectoryId& directory, const AccountId& id,
              "WHERE other.directory = $5 AND other.key_thumbprint = $1)",
              params(new_thumbprint, new_jwk, new_spki_sha256, id, directory,
                     to_string(AccountStatus::valid), old_thumbprint)) == 1;
+}
+
+std::map<DirectoryId, std::int64_t> Accounts::count_valid() {
+  std::map<DirectoryId, std::int64_t> counts;
+  for (const sql::Row& row : connection_.query(
+           "SELECT directory, COUNT(*) FROM accounts WHERE status = $1 GROUP BY directory",
+           params(to_string(AccountStatus::valid)))) {
+    counts.emplace(DirectoryId(row.text(0)), row.integer(1));
+  }
+  return counts;
 }
 
 bool Accounts::any_has_key(std::string_view spki_sha256) {

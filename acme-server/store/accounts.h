@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +41,9 @@ class Accounts {
   bool change_key(const DirectoryId& directory, const AccountId& id,
                   std::string_view old_thumbprint, std::string_view new_thumbprint,
                   std::string_view new_jwk, std::string_view new_spki_sha256);
+
+  // How many valid accounts each directory has; a directory without any is not in it.
+  std::map<DirectoryId, std::int64_t> count_valid();
 
   // Whether any account of any directory, of any status, has this key (RFC 8555 section 11.1).
   bool any_has_key(std::string_view spki_sha256);

@@ -53,6 +53,23 @@ void key_is_unique_in_its_directory(TestStore& store) {
   });
 }
 
+void valid_accounts_are_counted(TestStore& store) {
+  store->write([&](store::Tx& tx) {
+    CHECK(tx.accounts().count_valid().empty());
+    for (const char* name : {"a", "b", "c"}) {
+      Account account = sample_account(name);
+      if (account.id == sample_account("c").id) account.directory = kOther;
+      REQUIRE(tx.accounts().insert(account));
+    }
+    const Account gone = sample_account("a");
+    CHECK(tx.accounts().count_valid() ==
+          std::map<DirectoryId, std::int64_t>{{gone.directory, 2}, {kOther, 1}});
+    CHECK(tx.accounts().deactivate(gone.directory, gone.id));
+    CHECK(tx.accounts().deactivate(kOther, sample_account("c").id));
+    CHECK(tx.accounts().count_valid() == std::map<DirectoryId, std::int64_t>{{gone.directory, 1}});
+  });
+}
+
 void account_can_be_changed(TestStore& store) {
   Account account = sample_account("a");
   store->write([&](store::Tx& tx) {
@@ -140,6 +157,7 @@ std::vector<ContractCase> account_cases() {
        accounts_are_bound_to_directories},
       {"a key has one account in a directory, and may have one in another",
        key_is_unique_in_its_directory},
+      {"valid accounts are counted by directory", valid_accounts_are_counted},
       {"contacts and agreed terms of a valid account can be changed", account_can_be_changed},
       {"a deactivated account is never changed again, its key stays known",
        deactivated_account_is_final},

@@ -13,6 +13,7 @@
 #include "acme-server/net/egress.h"
 #include "acme-server/net/socket_dialer.h"
 #include "acme-server/service/policy_options.h"
+#include "acme-server/store/store.h"
 #include "ca-backends/registry.h"
 #include "config/config.h"
 #include "validators/registry.h"
@@ -67,6 +68,19 @@ void check_profiles(const service::Policy& policy, const validators::ValidatorSe
     for (const auto& [name, profile] : directory.profiles) {
       check_profile(profile, path + "profiles." + name, validators, backends);
     }
+  }
+}
+
+void check_directories(const config::Config& config, store::Store& store) {
+  const auto counts = store.read([](store::Tx& tx) { return tx.accounts().count_valid(); });
+  for (const auto& [name, accounts] : counts) {
+    if (config.policy.find(name) != nullptr) continue;
+    throw std::runtime_error(
+        std::filesystem::path(config.file).filename().string() + ": directories." + name.str() +
+        ": is missing, and the database has " + std::to_string(accounts) +
+        (accounts == 1 ? " valid account" : " valid accounts") +
+        " in it; put it back, or keep it until all are deactivated (gatehouse account list, "
+        "gatehouse account deactivate)");
   }
 }
 

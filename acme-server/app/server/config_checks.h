@@ -3,6 +3,7 @@
 
 #include "acme-server/base/json.h"
 #include "acme-server/service/policy_options.h"
+#include "acme-server/store/store.h"
 #include "config/config.h"
 #include "validators/validator.h"
 
@@ -12,6 +13,10 @@ namespace gatehouse::app {
 // or names a backend that there is not: such a profile could never issue.
 void check_profiles(const service::Policy& policy, const validators::ValidatorSet& validators,
                     const Json& backends);
+
+// Throws std::runtime_error beginning with the file's name when the store has valid accounts in a
+// directory that the config does not name: none of their requests could be answered.
+void check_directories(const config::Config& config, store::Store& store);
 
 // What check_profiles() does, and the options of every validator, backend and the resolver; an
 // issuing CA that still waits for its certificate (`gatehouse init --csr`) is told with the next

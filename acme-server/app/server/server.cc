@@ -249,6 +249,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
            .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}),
       completions(environment.executors.requests, environment.metrics) {
   check_profiles(config.policy, validators, config.backends);
+  check_directories(config, store);
   make_private_folder(config.data_directory);
   if (wants_own_certificate(config)) {
     own_certificate.emplace(
@@ -435,9 +436,19 @@ void Server::stop_waiting() {
 }
 
 void Server::reload(const config::Config& config) {
+  check_directories(config, impl_->store);
   if (const auto changed = config::first_fixed_difference(impl_->config, config)) {
     throw std::runtime_error(*changed +
                              " has changed, which needs a restart; nothing was reloaded");
+  }
+  for (const auto& [name, directory] : impl_->policy.get()->directories) {
+    // Even one without accounts: a request that is making its first may be on its way.
+    if (config.policy.find(name) == nullptr) {
+      throw std::runtime_error(
+          "directories." + name.str() +
+          ": is missing, and a directory is taken out by a restart alone; nothing "
+          "was reloaded");
+    }
   }
   check_profiles(config.policy, impl_->validators, config.backends);
   impl_->policy.replace(config.policy);

@@ -142,6 +142,34 @@ TEST_CASE("reload changes directories and adds them") {
   CHECK(newcomer.new_account().status == 201);
 }
 
+TEST_CASE("a directory with valid accounts cannot be dropped, and no reload drops any") {
+  TestServer server({.config = parse_json(kTwoDirectories)});
+  const auto without_devices = [&] {
+    config::Config config = server.folder.config();
+    config.policy.directories.erase(DirectoryId("devices"));
+    return config;
+  };
+  CHECK_THROWS_WITH(server->reload(without_devices()),
+                    doctest::Contains("directories.devices: is missing, and a directory is taken "
+                                      "out by a restart alone; nothing was reloaded"));
+  AcmeClient device = device_of(server);
+  REQUIRE(device.new_account().status == 201);
+  const char* const refusal =
+      "gatehouse.json: directories.devices: is missing, and the database has 1 valid account in "
+      "it; put it back";
+  CHECK_THROWS_WITH(server->reload(without_devices()), doctest::Contains(refusal));
+  CHECK(device.read(device.kid).status == 200);
+
+  const auto start_without = [&] {
+    server.stop();
+    return app::Server(without_devices(), server.environment());
+  };
+  CHECK_THROWS_WITH(start_without(), doctest::Contains(refusal));
+  server.start_again();
+  CHECK(device.post(device.kid, {{"status", "deactivated"}}).status == 200);
+  CHECK_NOTHROW(start_without());
+}
+
 TEST_CASE("the server's own certificate has the default directory's default profile") {
   TestServer server({.config = parse_json(R"({
       "listeners": {"acme": [{"address": "127.0.0.1", "port": 8443, "tls": "own"}]},
