@@ -62,10 +62,11 @@ int run_list(const Arguments& arguments) {
   if (!arguments.status.empty()) query["status"] = arguments.status;
   Control control(arguments.control);
   Listing listing(arguments.control.json, arguments.limit,
-                  {"ORDER", "STATUS", "CREATED", "ACCOUNT", "NAMES"},
+                  {"ORDER", "STATUS", "CREATED", "DIRECTORY", "ACCOUNT", "NAMES"},
                   [](const Json& order) -> std::vector<std::string> {
-                    return {text_of(order, "id"), text_of(order, "status"),
-                            time_of(order, "created"), text_of(order, "account"), names_of(order)};
+                    return {text_of(order, "id"),      text_of(order, "status"),
+                            time_of(order, "created"), text_of(order, "directory"),
+                            text_of(order, "account"), names_of(order)};
                   });
   list_pages(control, "/order/list", query, "orders", listing);
   return kDone;
@@ -98,6 +99,7 @@ void print_order(const Json& order) {
                              {"names", names_of(order)},
                              {"proofs", authorizations_of(order)},
                              {"account", text_of(order, "account")},
+                             {"directory", text_of(order, "directory")},
                              {"profile", text_of(order, "profile")},
                              {"created", time_of(order, "created")},
                              {"expires", time_of(order, "expires")},

@@ -18,8 +18,9 @@ namespace {
 
 constexpr const char* kFooter =
     "DESCRIPTION\n"
-    "  Tells how the server does: whether it is ready and if not why, its version, database and\n"
-    "  listeners, its issuers and when they end, its CRLs and when the next are due, the jobs "
+    "  Tells how the server does: whether it is ready and if not why, its version, database,\n"
+    "  listeners and directories, its issuers and when they end, its CRLs and when the next are "
+    "due, the jobs "
     "that\n"
     "  wait, and those that are parked until an operator decides. Times are UTC.\n"
     "\n"
@@ -79,6 +80,9 @@ void print_status(const Json& status, bool server_runs) {
     fields.emplace_back("up", print_span(status.at("uptime_seconds").get<std::int64_t>()) +
                                   ", since " + time_of(status, "started"));
     fields.emplace_back("listeners", lines_of(status.at("listeners")));
+  }
+  if (status.at("directories").size() > 1) {
+    fields.emplace_back("directories", lines_of(status.at("directories")));
   }
   for (const Json& stop : status.at("issuance_stopped")) {
     fields.emplace_back("ISSUANCE STOPPED", text_of(stop, "reason") + " since " +

@@ -50,6 +50,14 @@ Json list_of(const Values& values) {
   return list;
 }
 
+Json names_of_directories(const Admin& admin) {
+  Json names = Json::array();
+  for (const auto& [name, directory] : admin.context.policy.get()->directories) {
+    names.push_back(name.str());
+  }
+  return names;
+}
+
 }  // namespace
 
 Json show_status(Admin& admin, const OperatorRequest& request) {
@@ -65,6 +73,7 @@ Json show_status(Admin& admin, const OperatorRequest& request) {
           {"not_ready", reasons},
           {"issuance_stopped", stops_json(admin)},
           {"listeners", admin.process.listeners()},
+          {"directories", names_of_directories(admin)},
           {"database", admin.process.database},
           {"schema", state.schema},
           {"issuers", list_of(state.issuers)},

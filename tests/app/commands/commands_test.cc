@@ -99,8 +99,8 @@ TEST_CASE("status tells of a running server, and of an installation without one"
     for (const auto& item : json.items()) members.push_back(item.key());
     CHECK(members == std::vector<std::string>{"version", "now", "started", "uptime_seconds",
                                               "ready", "not_ready", "issuance_stopped", "listeners",
-                                              "database", "schema", "issuers", "jobs", "parked",
-                                              "audit"});
+                                              "directories", "database", "schema", "issuers",
+                                              "jobs", "parked", "audit"});
     CHECK(server.stop() == 0);
   }
   CHECK_FALSE(std::filesystem::exists(socket_of(made)));
