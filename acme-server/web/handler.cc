@@ -103,10 +103,12 @@ void Handler::replace_hosts(const WebOptions& options) {
 }
 
 void Handler::handle(std::shared_ptr<const http::Request> request, http::Respond respond) {
-  Exchange exchange{.request = std::move(request),
-                    .respond = std::move(respond),
-                    .began = std::chrono::steady_clock::now(),
-                    .trace = {.directory = api_.links.default_directory()}};
+  std::string client = client_of(*request);
+  Exchange exchange{
+      .request = std::move(request),
+      .respond = std::move(respond),
+      .began = std::chrono::steady_clock::now(),
+      .trace = {.directory = api_.links.default_directory(), .client = std::move(client)}};
   Answer given = answer(*exchange.request, exchange.trace);
   if (given.ticket) {
     wait_and_send(std::make_shared<Exchange>(std::move(exchange)), std::move(given));
@@ -156,7 +158,7 @@ void Handler::send(Exchange& exchange, http::Response response) {
                                      {"status", response.status},
                                      {"problem", trace.problem},
                                      {"milliseconds", taken.count() * 1000},
-                                     {"client", client_of(request)},
+                                     {"client", trace.client},
                                      {"agent", agent_of(request)},
                                      {"request", request.id}});
   exchange.respond(std::move(response));
@@ -214,8 +216,10 @@ Answer Handler::answer_control(const http::Request& request, Trace& trace) {
     add(response, "Allow", commands_.allowed(match.route));
     return response;
   }
-  return (*match.endpoint)(
-      {.request = request, .directory = nullptr, .parameters = std::move(match.parameters)});
+  return (*match.endpoint)({.request = request,
+                            .directory = nullptr,
+                            .client = trace.client,
+                            .parameters = std::move(match.parameters)});
 }
 
 Answer Handler::answer_acme(const http::Request& request, Trace& trace) {
@@ -265,6 +269,7 @@ Answer Handler::run_acme(const http::Request& request, Trace& trace) {
   }
   return (*match.endpoint)({.request = request,
                             .directory = std::move(rules),
+                            .client = trace.client,
                             .parameters = std::move(match.parameters)});
 }
 

@@ -65,6 +65,7 @@ class Handler {
     std::size_t route = Router::kNoRoute;
     std::string_view pattern = "none";
     std::string problem = {};  // short name of its type; empty: none
+    std::string client = {};   // as Call has it
   };
 
   // A request and its way back.

@@ -20,9 +20,9 @@ class Hosts {
   // (docs/adr/0008-base-url-is-configuration.md).
   bool answer_to(const http::Request& request) const;
 
-  // The client's address, for logs alone: the peer's, or when that is a trusted proxy (a unix
-  // socket is one), the last entry of X-Forwarded-For that no trusted proxy made. What does not
-  // read as an address ends the search.
+  // The client's address, for logs, limits and the audit trail; it proves nothing about who calls.
+  // The peer's, or when that is a trusted proxy (a unix socket is one), the last entry of
+  // X-Forwarded-For that no trusted proxy made. What does not read as an address ends the search.
   std::string client_of(const http::Request& request) const;
 
  private:

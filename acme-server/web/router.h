@@ -23,6 +23,8 @@ struct Call {
   // The rules of the directory that it goes to, as they were when it came in. On the ACME listener
   // alone: an operator's command goes to none.
   std::shared_ptr<const service::Directory> directory;
+  // Who sent it, as the log line has it: an address (Hosts::client_of), "uid:N" of a command.
+  std::string client;
   std::vector<std::pair<std::string, std::string>> parameters = {};  // of the pattern, by name
 
   // LogicError when the route's pattern has no such name.

@@ -63,7 +63,10 @@ TEST_CASE("names in a pattern take whole segments") {
   CHECK(match.parameters == std::vector<std::pair<std::string, std::string>>{
                                 {"certificate", "aZ0-_"}, {"number", "1"}});
   const http::Request request;
-  const Call call{.request = request, .directory = nullptr, .parameters = match.parameters};
+  const Call call{.request = request,
+                  .directory = nullptr,
+                  .client = "192.0.2.1",
+                  .parameters = match.parameters};
   CHECK(call.parameter("number") == "1");
   CHECK_THROWS_AS(call.parameter("order"), LogicError);
 }
