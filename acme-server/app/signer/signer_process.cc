@@ -1,20 +1,16 @@
 #include "acme-server/app/signer/signer_process.h"
 
 #include <signal.h>
-#include <spawn.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "acme-server/app/server/secret_source.h"
@@ -24,6 +20,7 @@
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
+#include "acme-server/base/process.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/registry.h"
 #include "config/config.h"
@@ -44,41 +41,20 @@ std::string in_folder(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
 }
 
-std::vector<std::string> command_of(const config::Config& config, const std::string& backend) {
-  std::vector<std::string> command = {
+// This very program, where and with what we run ourselves: the config's path may be relative, and
+// passphrases may come from the environment.
+Command command_of(const config::Config& config, const std::string& backend) {
+  std::vector<std::string> arguments = {
       "gatehouse", "signer", "--config", config.file,
       "--backend", backend,  "--parent", std::to_string(::getpid())};
   for (const std::string& setting : config.settings) {
-    command.emplace_back("--set");
-    command.push_back(setting);
+    arguments.emplace_back("--set");
+    arguments.push_back(setting);
   }
-  return command;
-}
-
-// This very program. Throws std::runtime_error.
-pid_t spawn(std::vector<std::string> command) {
-  std::vector<char*> arguments;
-  arguments.reserve(command.size() + 1);
-  for (std::string& argument : command) arguments.push_back(argument.data());
-  arguments.push_back(nullptr);
-  // We block signals that it must not.
-  sigset_t none;
-  ::sigemptyset(&none);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  pid_t child = -1;
-  const int failed =
-      ::posix_spawn(&child, "/proc/self/exe", nullptr, &attributes, arguments.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  if (failed != 0) throw std::runtime_error(std::generic_category().message(failed));
-  return child;
-}
-
-std::string outcome_of(int status) {
-  if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
-  return "exit code " + std::to_string(WEXITSTATUS(status));
+  return {.program = "/proc/self/exe",
+          .arguments = std::move(arguments),
+          .environment = own_environment(),
+          .working_directory = std::filesystem::current_path().string()};
 }
 
 }  // namespace
@@ -125,27 +101,26 @@ std::vector<std::string> spawned_signers(const config::Config& config) {
 
 struct SignerProcess::Impl {
   struct State {
-    pid_t child = -1;
+    std::shared_ptr<ChildProcess> child;  // null: none runs
     bool stopping = false;
   };
 
   void supervise();
-  bool start_one();
+  std::shared_ptr<ChildProcess> start_one();
   bool pause(milliseconds span);
 
-  std::vector<std::string> command;
+  Command command;
   std::string backend;
   Log& log;
   Guarded<State> state;
   std::jthread thread;  // starts every child: PR_SET_PDEATHSIG looks at the thread that did
 };
 
-// False when we are stopping.
-bool SignerProcess::Impl::start_one() {
+// Null when we are stopping. Throws ProcessError.
+std::shared_ptr<ChildProcess> SignerProcess::Impl::start_one() {
   return state.with([&](State& current) {
-    if (current.stopping) return false;
-    current.child = spawn(command);
-    return true;
+    if (!current.stopping) current.child = std::make_shared<ChildProcess>(command);
+    return current.stopping ? nullptr : current.child;
   });
 }
 
@@ -161,21 +136,15 @@ void SignerProcess::Impl::supervise() {
     const auto started = std::chrono::steady_clock::now();
     std::string why;
     try {
-      if (!start_one()) return;
-      const pid_t child = state.with([](const State& current) { return current.child; });
-      int status = 0;
-      // Not reaped before the state says that there is none: its number stays its own until then.
-      siginfo_t ended{};
-      while (::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) != 0 &&
-             errno == EINTR) {
-      }
-      const bool stopping = state.with([&](State& current) {
-        ::waitpid(child, &status, 0);
-        current.child = -1;
+      const std::shared_ptr<ChildProcess> child = start_one();
+      if (!child) return;
+      const ExitStatus status = child->wait();
+      const bool stopping = state.with([](State& current) {
+        current.child.reset();
         return current.stopping;
       });
       if (stopping) return;
-      why = outcome_of(status);
+      why = to_text(status);
     } catch (const std::runtime_error& error) {
       why = std::string("it cannot be started: ") + error.what();
     }
@@ -198,7 +167,7 @@ SignerProcess::SignerProcess(const config::Config& config, const std::string& ba
 SignerProcess::~SignerProcess() {
   impl_->state.with([](Impl::State& state) {
     state.stopping = true;
-    if (state.child > 0) ::kill(state.child, SIGTERM);
+    if (state.child) state.child->signal(SIGTERM);
   });
   impl_->state.notify_all();
   impl_->thread.join();

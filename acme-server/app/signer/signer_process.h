@@ -1,8 +1,6 @@
 // SignerProcess: a signer that the server starts itself, and starts again when it dies.
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
