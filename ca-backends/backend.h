@@ -23,6 +23,7 @@
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
+#include "ca-backends/expectation.h"
 
 namespace gatehouse::backends {
 
@@ -41,12 +42,9 @@ struct IssueRequest {
 // What must be durable before anything irrevocable happens. Only its backend can read `request` and
 // `poll`.
 struct Intent {
-  std::string request;            // fixed once submitted: for the local CA the TBS, base64url
-  std::string poll;               // what Pending leaves for resume()
-  IssuerId issuer;                // who will have signed
-  std::string serial;             // hex; empty when the CA chooses it
-  std::string crl_url;            // the CDP it will carry; empty: none
-  Instant not_before, not_after;  // of the certificate to come
+  std::string request;              // fixed once submitted: for the local CA the TBS, base64url
+  std::string poll;                 // what the last Pending left for resume(); empty at first
+  CertificateExpectation expected;  // what the certificate is held against; fixed once submitted
 
   friend bool operator==(const Intent&, const Intent&) = default;
 };
@@ -56,8 +54,9 @@ struct Issued {
   std::vector<std::string> alternate_chains_pem;  // each leaf first
 };
 
+// The CA has not decided yet. `poll` replaces that of the intent; the rest of it stays as it is.
 struct Pending {
-  Intent intent;  // with a new `poll`
+  std::string poll;
   std::chrono::seconds ask_again_after;
 };
 
@@ -99,8 +98,9 @@ class CertificateBackend {
  public:
   virtual ~CertificateBackend() = default;
 
-  // Decides serial, dates, the very octets to be signed. Asks nobody. Rejects (RequestRejected)
-  // what the CA could never issue: a leaf cut below half its profile's validity by its issuer's
+  // Decides the request and what its answer is held against: for a CA that signs what it is handed
+  // everything, the very octets; else at least bounds. Asks nobody. Rejects (RequestRejected) what
+  // the CA could never issue: a leaf cut below half its profile's validity by its issuer's
   // end, dates outside the profile.
   virtual Intent prepare(const IssueRequest& request) = 0;
 

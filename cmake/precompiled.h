@@ -1,5 +1,5 @@
-// What nearly every file includes and nobody changes: compiled once for each set of flags. Every file still names what it
-// uses; `make tidy` and the fuzz build compile without this.
+// What nearly every file includes and nobody changes: compiled once for each set of flags. Every
+// file still names what it uses; `make tidy` and the fuzz build compile without this.
 #pragma once
 
 #include <algorithm>

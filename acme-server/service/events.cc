@@ -64,8 +64,12 @@ store::AuditEvent intent_event(const Order& order, const store::Issuance& issuan
   event.details["spki_sha256"] = issuance.spki_sha256;
   event.details["request_sha256"] =
       crypto::sha256_hex(octets ? ByteView(*octets) : as_bytes(issuance.request));
-  event.details["not_before"] = to_rfc3339(issuance.not_before);
-  event.details["not_after"] = to_rfc3339(issuance.not_after);
+  if (issuance.not_before != Instant()) {
+    event.details["not_before"] = to_rfc3339(issuance.not_before);
+  }
+  if (issuance.not_after != Instant()) {
+    event.details["not_after"] = to_rfc3339(issuance.not_after);
+  }
   event.details["identifiers"] = json_of(order.identifiers);
   return event;
 }

@@ -59,6 +59,7 @@ Issuance issuance_of(const sql::Row& row) {
   issuance.not_after = instant_at(row, 13);
   issuance.created = instant_at(row, 14);
   issuance.state = state_from(row.text(15));
+  issuance.expected = row.optional_text(16).value_or("");
   return issuance;
 }
 
@@ -91,17 +92,19 @@ void Issuances::insert(const Issuance& issuance) {
   connection_.execute(
       "INSERT INTO issuances (id, order_id, backend, issuer, serial, profile, profile_hash, "
       "key_policy_hash, spki_sha256, request, poll, crl_url, not_before, not_after, created_at, "
-      "state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+      "state, expected) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
       params(issuance.id, issuance.order, issuance.backend, issuance.issuer, issuance.serial,
              issuance.profile, issuance.profile_hash, issuance.key_policy_hash,
              issuance.spki_sha256, issuance.request, issuance.poll, issuance.crl_url,
-             issuance.not_before, issuance.not_after, issuance.created, to_string(issuance.state)));
+             issuance.not_before, issuance.not_after, issuance.created, to_string(issuance.state),
+             issuance.expected));
 }
 
 std::optional<Issuance> Issuances::get(const IssuanceId& id) {
   return first(connection_.query(
       "SELECT id, order_id, backend, issuer, serial, profile, profile_hash, key_policy_hash, "
-      "spki_sha256, request, poll, crl_url, not_before, not_after, created_at, state "
+      "spki_sha256, request, poll, crl_url, not_before, not_after, created_at, state, expected "
       "FROM issuances WHERE id = $1",
       params(id)));
 }
@@ -109,7 +112,7 @@ std::optional<Issuance> Issuances::get(const IssuanceId& id) {
 std::optional<Issuance> Issuances::current(const OrderId& order) {
   return first(connection_.query(
       "SELECT id, order_id, backend, issuer, serial, profile, profile_hash, key_policy_hash, "
-      "spki_sha256, request, poll, crl_url, not_before, not_after, created_at, state "
+      "spki_sha256, request, poll, crl_url, not_before, not_after, created_at, state, expected "
       "FROM issuances WHERE order_id = $1 AND state <> 'abandoned'",
       params(order)));
 }
@@ -119,7 +122,7 @@ std::vector<Issuance> Issuances::all_of(const OrderId& order) {
   for (const sql::Row& row : connection_.query(
            "SELECT id, order_id, backend, issuer, serial, profile, profile_hash, "
            "key_policy_hash, spki_sha256, request, poll, crl_url, not_before, not_after, "
-           "created_at, state FROM issuances WHERE order_id = $1 ORDER BY created_at, id",
+           "created_at, state, expected FROM issuances WHERE order_id = $1 ORDER BY created_at, id",
            params(order))) {
     issuances.push_back(issuance_of(row));
   }

@@ -21,15 +21,18 @@ struct Issuance {
   IssuanceId id;
   OrderId order;
   std::string backend;  // resumes it, even when the config has changed since
-  IssuerId issuer;
+  // Issuer, serial, CRL URL and dates are here for indices and lists; what the certificate is held
+  // against is `expected`.
+  IssuerId issuer;     // empty when it is not fixed
   std::string serial;  // hex; empty when the CA chooses it; else unique with issuer
   std::string profile;
-  std::string profile_hash;     // core: hash_of(Profile)
-  std::string key_policy_hash;  // crypto: hash_of(KeyPolicy)
-  std::string spki_sha256;      // of the key to be certified
-  std::string request, poll;    // the backend's Intent
-  std::string crl_url;
-  Instant not_before, not_after;
+  std::string profile_hash;       // core: hash_of(Profile)
+  std::string key_policy_hash;    // crypto: hash_of(KeyPolicy)
+  std::string spki_sha256;        // of the key to be certified
+  std::string request, poll;      // the backend's Intent
+  std::string crl_url;            // empty: none, or not fixed
+  Instant not_before, not_after;  // as far as they may lie apart; the epoch: the CA's choice
+  std::string expected;           // the backend's CertificateExpectation; empty: schema 4's
   Instant created;
   IssuanceState state = IssuanceState::prepared;
 

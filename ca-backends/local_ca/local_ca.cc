@@ -32,6 +32,7 @@
 #include "acme-server/crypto/path.h"
 #include "acme-server/crypto/signer.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/expectation.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/local_ca/signers.h"
 #include "ca-backends/local_ca/validity.h"
@@ -157,6 +158,22 @@ std::string common_name_for(const IssueRequest& request) {
   };
   const auto first = std::ranges::find_if(request.identifiers, fits);
   return first == request.identifiers.end() ? "" : first->value;
+}
+
+// A key of ours signs the TBS as it stands, so that nothing is left to be chosen.
+CertificateExpectation expectation_of(const crypto::CertificateTemplate& leaf,
+                                      const IssueRequest& request, const IssuerId& issuer) {
+  return {
+      .spki_sha256 = crypto::spki_sha256_of(leaf.spki),
+      .names = request.identifiers,
+      .subject = leaf.common_name.empty() ? "" : "CN=" + leaf.common_name,
+      .key_usages = ExpectedUsages{.required = leaf.key_usages, .allowed = {}},
+      .extended_key_usages = ExpectedUsages{.required = leaf.extended_key_usages, .allowed = {}},
+      .serial = Exact<std::string>{hex_encode(leaf.serial)},
+      .not_before = Exact<Instant>{leaf.not_before},
+      .not_after = Exact<Instant>{leaf.not_after},
+      .crl_url = Exact<std::string>{leaf.crl_url},
+      .issuer = Exact<IssuerId>{issuer}};
 }
 
 // Spreads serials evenly: they are random.
@@ -355,26 +372,23 @@ Intent LocalCa::prepare(const IssueRequest& request) {
 
   return {.request = base64url_encode(crypto::make_tbs(leaf, holding.signer->algorithm())),
           .poll = "",
-          .issuer = issuer.id,
-          .serial = hex_encode(leaf.serial),
-          .crl_url = leaf.crl_url,
-          .not_before = leaf.not_before,
-          .not_after = leaf.not_after};
+          .expected = expectation_of(leaf, request, issuer.id)};
 }
 
 IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
-  const std::size_t index = index_of(intent.issuer);
+  const std::size_t index = index_of(issuer_of(intent.expected));
+  const std::string serial = serial_of(intent.expected);
   const auto tbs = base64url_decode(intent.request);
   if (!tbs) {
-    throw std::runtime_error("the stored intent for serial " + intent.serial + " is not base64url");
+    throw std::runtime_error("the stored intent for serial " + serial + " is not base64url");
   }
   const auto leaf =
       context_.chains->parse(crypto::sign_certificate(*tbs, *holdings_[index].signer));
   // What the key gives back is looked at as if a stranger had sent it: HSMs and memory fail, too.
-  if (!leaf || leaf->tbs != *tbs || leaf->serial != intent.serial ||
+  if (!leaf || leaf->tbs != *tbs || leaf->serial != serial ||
       !context_.chains->is_signed_by(*leaf, issuers_[index].certificate)) {
     throw std::runtime_error("what the key of backend \"" + name_ + "\" signed for serial " +
-                             intent.serial +
+                             serial +
                              " does not verify with the issuer's certificate; check the key");
   }
   const std::string leaf_pem = crypto::to_pem(leaf->der);

@@ -163,7 +163,7 @@ TEST_CASE("an intent for an issuer that is not configured waits, and says what t
   LocalCaFiles ca(clock);
   Backend backend = ca.backend();
   Intent intent = backend.certificates->prepare(request_for({kName}));
-  intent.issuer = IssuerId("another");
+  intent.expected.issuer = Exact<IssuerId>{IssuerId("another")};
   CHECK(failure_of([&] { submit(backend, intent); }).find("backends.local.previous") !=
         std::string::npos);
 }
@@ -203,19 +203,22 @@ TEST_CASE("OpenSSL accepts the chain for the name, with its CRL, until its end")
   };
   const Bytes empty = crl_with({}, 1);
   const Bytes other = crl_with({{.serial = "01", .revoked_at = kNoon, .reason = 0}}, 2);
-  const Bytes revoking = crl_with({{.serial = intent.serial, .revoked_at = kNoon, .reason = 4}}, 3);
+  const Bytes revoking =
+      crl_with({{.serial = serial_of(intent.expected), .revoked_at = kNoon, .reason = 4}}, 3);
   const auto at = [&](Instant now, const std::string& host, const std::vector<Bytes>& crls) {
     return verdict(chain, ca.root.certificate, crls, host, now);
   };
   CHECK(at(kNoon, "www.corp.test", {}) == X509_V_OK);
   CHECK(at(kNoon, "www.corp.test", {empty}) == X509_V_OK);
   CHECK(at(kNoon, "a.dev.corp.test", {other}) == X509_V_OK);
-  CHECK(at(intent.not_before, "www.corp.test", {}) == X509_V_OK);
+  CHECK(at(earliest_begin_of(intent.expected), "www.corp.test", {}) == X509_V_OK);
   // RFC 5280 takes the last second in; OpenSSL is a second stricter.
-  CHECK(at(intent.not_after - seconds(1), "www.corp.test", {}) == X509_V_OK);
+  CHECK(at(latest_end_of(intent.expected) - seconds(1), "www.corp.test", {}) == X509_V_OK);
   CHECK(at(kNoon, "mail.corp.test", {}) == X509_V_ERR_HOSTNAME_MISMATCH);
-  CHECK(at(intent.not_before - seconds(1), "www.corp.test", {}) == X509_V_ERR_CERT_NOT_YET_VALID);
-  CHECK(at(intent.not_after + seconds(1), "www.corp.test", {}) == X509_V_ERR_CERT_HAS_EXPIRED);
+  CHECK(at(earliest_begin_of(intent.expected) - seconds(1), "www.corp.test", {}) ==
+        X509_V_ERR_CERT_NOT_YET_VALID);
+  CHECK(at(latest_end_of(intent.expected) + seconds(1), "www.corp.test", {}) ==
+        X509_V_ERR_CERT_HAS_EXPIRED);
   CHECK(at(kNoon, "www.corp.test", {revoking}) == X509_V_ERR_CERT_REVOKED);
 }
 
@@ -230,7 +233,7 @@ TEST_CASE("a leaf says what its order, profile and issuer say, and nothing else"
   const std::string issuer = backend.certificates->issuers().front().id.str();
 
   CHECK(issuer == crypto::sha256_hex(ca.issuer.certificate.spki));
-  CHECK(intent.issuer.str() == issuer);
+  CHECK(issuer_of(intent.expected).str() == issuer);
   CHECK(leaf.subject_name.empty());
   CHECK(leaf.dns_names == std::vector<std::string>{"www.corp.test", "*.corp.test"});
   CHECK(leaf.ip_addresses == std::vector<std::string>{"192.0.2.7"});
@@ -242,10 +245,10 @@ TEST_CASE("a leaf says what its order, profile and issuer say, and nothing else"
   CHECK(leaf.authority_key_id == ca.issuer.certificate.subject_key_id);
   CHECK(leaf.not_before == kNoon - hours(1));
   CHECK(leaf.not_after == kNoon - hours(1) + 90 * kDay - seconds(1));
-  CHECK(leaf.not_after == intent.not_after);
-  CHECK(leaf.serial == intent.serial);
+  CHECK(leaf.not_after == latest_end_of(intent.expected));
+  CHECK(leaf.serial == serial_of(intent.expected));
   CHECK(leaf.crl_urls == std::vector<std::string>{"http://pki.test/crl/" + issuer + "/0.crl"});
-  CHECK(leaf.crl_urls.front() == intent.crl_url);
+  CHECK(leaf.crl_urls.front() == crl_url_of(intent.expected));
   CHECK(leaf.issuer_urls == std::vector<std::string>{"http://pki.test/issuer/" + issuer + ".cer"});
 }
 
@@ -372,7 +375,7 @@ TEST_CASE("a previous issuer finishes what it began") {
   const auto chain = chain_in(issued.chain_pem);
   CHECK(crypto::is_signed_by(chain.at(0), old.certificate));
   CHECK(chain.at(1).der == old.certificate.der);
-  CHECK(now.certificates->prepare(request_for({kName})).issuer != intent.issuer);
+  CHECK(now.certificates->prepare(request_for({kName})).expected.issuer != intent.expected.issuer);
 }
 
 TEST_CASE("alternate chains lead from the same leaf to another root") {

@@ -37,6 +37,7 @@ void issuance_moves_by_compare_and_set(TestStore& store) {
     tx.accounts().insert(account);
     const Order order = insert_order(tx, account, "x", "a.test");
     store::Issuance issuance = sample_issuance("1", order.id);
+    issuance.expected = R"({"serial":"ca_chooses"})";
     issuances.insert(issuance);
     CHECK(issuances.get(issuance.id) == issuance);
     CHECK(issuances.current(order.id) == issuance);

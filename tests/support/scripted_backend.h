@@ -40,6 +40,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   };
 
   using Tamper = std::function<void(crypto::CertificateTemplate&)>;
+  using Expect = std::function<void(backends::CertificateExpectation&)>;
 
   struct Options {
     bool repeatable = true;
@@ -85,6 +86,11 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   // Changes what the next certificates say against their intents; the signature is good.
   void tamper(Tamper change) {
     state_.with([&](State& state) { state.tamper = std::move(change); });
+  }
+
+  // Leaves open in the next intents what a CA elsewhere decides; else everything is exact.
+  void expect(Expect change) {
+    state_.with([&](State& state) { state.expect = std::move(change); });
   }
 
   // Runs inside each submit() or resume(), before anything else; it may throw.
@@ -140,11 +146,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     const Bytes tbs = crypto::make_tbs(certificate, key_->algorithm());
     backends::Intent intent{.request = base64url_encode(tbs),
                             .poll = "",
-                            .issuer = issuers_.front().id,
-                            .serial = hex_encode(certificate.serial),
-                            .crl_url = certificate.crl_url,
-                            .not_before = certificate.not_before,
-                            .not_after = certificate.not_after};
+                            .expected = expectation_of(certificate, request)};
     state_.with([&](State& state) { state.templates.emplace(intent.request, certificate); });
     return intent;
   }
@@ -189,6 +191,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     Step always = Step::issue;
     std::function<void()> prepare_hook;
     Tamper tamper;
+    Expect expect;
     std::function<void(const Call&)> hook;
     bool lose_answer = false;
     std::vector<Call> calls;
@@ -238,8 +241,30 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     return leaf;
   }
 
+  // Every fact exact, as for a CA that signs what it is handed.
+  backends::CertificateExpectation expectation_of(const crypto::CertificateTemplate& leaf,
+                                                  const backends::IssueRequest& request) const {
+    backends::CertificateExpectation expected{
+        .spki_sha256 = crypto::spki_sha256_of(leaf.spki),
+        .names = request.identifiers,
+        .subject = "",
+        .key_usages = backends::ExpectedUsages{.required = leaf.key_usages, .allowed = {}},
+        .extended_key_usages =
+            backends::ExpectedUsages{.required = leaf.extended_key_usages, .allowed = {}},
+        .serial = backends::Exact<std::string>{hex_encode(leaf.serial)},
+        .not_before = backends::Exact<Instant>{leaf.not_before},
+        .not_after = backends::Exact<Instant>{leaf.not_after},
+        .crl_url = backends::Exact<std::string>{leaf.crl_url},
+        .issuer = backends::Exact<IssuerId>{issuers_.front().id}};
+    if (const auto expect = state_.with([](const State& state) { return state.expect; })) {
+      expect(expected);
+    }
+    return expected;
+  }
+
   backends::IssueOutcome answer(const backends::Intent& intent, bool resumed) {
-    const Call call{.resumed = resumed, .request = intent.request, .serial = intent.serial};
+    const Call call{
+        .resumed = resumed, .request = intent.request, .serial = serial_of(intent.expected)};
     const auto [step, hook] = state_.with([&](State& state) {
       state.calls.push_back(call);
       Step now = state.always;
@@ -256,15 +281,15 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
       case Step::issue:
         return issue(intent);
       case Step::pend: {
-        backends::Intent asked = intent;
-        asked.poll += "p";
-        return backends::Pending{.intent = asked, .ask_again_after = std::chrono::seconds(30)};
+        return backends::Pending{.poll = intent.poll + "p",
+                                 .ask_again_after = std::chrono::seconds(30)};
       }
       case Step::refuse:
         return backends::Refused{{.type = ProblemType::rejectedIdentifier,
                                   .detail = "The scripted CA refuses this order."}};
       case Step::doubt:
-        return backends::InDoubt{"Look for serial " + intent.serial + " at the scripted CA."};
+        return backends::InDoubt{"Look for serial " + serial_of(intent.expected) +
+                                 " at the scripted CA."};
       case Step::fail:
         throw std::runtime_error("the scripted CA is down");
     }

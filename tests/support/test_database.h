@@ -42,9 +42,11 @@ class TestStore final {
 
   store::Store* operator->() { return store_.get(); }
 
-  // As after a restart of the process: what is not in the database is gone.
-  void reopen() {
+  // As after a restart of the process: what is not in the database is gone. `meanwhile` has the
+  // database to itself.
+  void reopen(const std::function<void(sql::Database&)>& meanwhile = [](sql::Database&) {}) {
     store_.reset();
+    meanwhile(*database_);
     store_ = std::make_unique<store::Store>(*database_, writer_, clock, job_clock, log_, metrics);
   }
 

@@ -145,12 +145,13 @@ class TestServices final {
 
   service::DiskWatch& disk_watch() { return stopping_->disk; }
 
-  // As after a crash: a new store and new services over what is durable.
-  void restart() {
+  // As after a crash: a new store and new services over what is durable. `meanwhile` has the
+  // database to itself.
+  void restart(const std::function<void(sql::Database&)>& meanwhile = [](sql::Database&) {}) {
     lane.clear();
     process_.reset();
     stopping_.reset();
-    store.reopen();
+    store.reopen(meanwhile);
     start();
   }
 

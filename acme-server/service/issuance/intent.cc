@@ -24,6 +24,7 @@
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/expectation.h"
 
 namespace gatehouse::service {
 namespace {
@@ -75,17 +76,18 @@ store::Issuance prepare_issuance(Context& context, const Order& order, const Pro
   return {.id = IssuanceId(random_row_id(context.entropy, now)),
           .order = order.id,
           .backend = backend->name,
-          .issuer = intent.issuer,
-          .serial = intent.serial,
+          .issuer = issuer_of(intent.expected),
+          .serial = serial_of(intent.expected),
           .profile = profile.name,
           .profile_hash = hash_of(profile),
           .key_policy_hash = hash_of(directory->certificate_keys),
           .spki_sha256 = crypto::spki_sha256_of(spki),
           .request = intent.request,
           .poll = intent.poll,
-          .crl_url = intent.crl_url,
-          .not_before = intent.not_before,
-          .not_after = intent.not_after,
+          .crl_url = crl_url_of(intent.expected),
+          .not_before = earliest_begin_of(intent.expected),
+          .not_after = latest_end_of(intent.expected),
+          .expected = print_expectation(intent.expected),
           .created = now,
           .state = store::IssuanceState::prepared};
 }
@@ -103,14 +105,24 @@ std::optional<Problem> why_key_unusable(store::Tx& tx, const std::string& spki_s
   return std::nullopt;
 }
 
-backends::Intent intent_of(const store::Issuance& issuance) {
-  return {.request = issuance.request,
-          .poll = issuance.poll,
-          .issuer = issuance.issuer,
-          .serial = issuance.serial,
-          .crl_url = issuance.crl_url,
-          .not_before = issuance.not_before,
-          .not_after = issuance.not_after};
+backends::Intent intent_of(const store::Issuance& issuance, const Order& order,
+                           const Profile* profile) {
+  backends::Intent intent{.request = issuance.request, .poll = issuance.poll, .expected = {}};
+  if (!issuance.expected.empty()) {
+    intent.expected = backends::read_expectation(issuance.expected);
+    return intent;
+  }
+  // A profile that has changed since is not what the certificate is made under.
+  const bool same = profile != nullptr && hash_of(*profile) == issuance.profile_hash;
+  intent.expected = backends::expectation_of_schema_4({.spki_sha256 = issuance.spki_sha256,
+                                                       .names = order.identifiers,
+                                                       .issuer = issuance.issuer,
+                                                       .serial = issuance.serial,
+                                                       .crl_url = issuance.crl_url,
+                                                       .not_before = issuance.not_before,
+                                                       .not_after = issuance.not_after},
+                                                      same ? profile : nullptr);
+  return intent;
 }
 
 }  // namespace gatehouse::service

@@ -24,7 +24,10 @@ store::Issuance prepare_issuance(Context& context, const Order& order, const Pro
 // which.
 std::optional<Problem> why_key_unusable(store::Tx& tx, const std::string& spki_sha256);
 
-// The backend's half of a stored issuance.
-backends::Intent intent_of(const store::Issuance& issuance);
+// The backend's half of a stored issuance of `order`, as it was prepared. `profile` is needed for
+// one that schema 4 or older has stored, which says less by itself: the profile of its name now, or
+// null when there is none.
+backends::Intent intent_of(const store::Issuance& issuance, const Order& order,
+                           const Profile* profile);
 
 }  // namespace gatehouse::service

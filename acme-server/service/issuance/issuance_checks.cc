@@ -3,28 +3,28 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "acme-server/base/clock.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/identifier.h"
-#include "acme-server/core/order.h"
-#include "acme-server/core/profile.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/chain_checker.h"
-#include "acme-server/store/issuances.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/expectation.h"
 
 namespace gatehouse::service {
 namespace {
 
 using Wrong = std::optional<std::string>;
-
-constexpr std::string_view kKeyEncipherment = "keyEncipherment";
 
 // RFC 5280 section 4.2.1.12; what is not in the table stands in profiles as an OID.
 constexpr std::pair<std::string_view, std::string_view> kPurposes[] = {
@@ -39,51 +39,131 @@ std::string oid_of(const std::string& purpose) {
   return row == std::end(kPurposes) ? purpose : std::string(row->second);
 }
 
-Wrong why_wrong_issuer(const crypto::Certificate& leaf, const store::Issuance& issuance,
-                       const backends::Issuer* issuer, crypto::ChainChecker& chains) {
-  if (issuer == nullptr) {
-    return "the backend " + issuance.backend + " does not know the issuer " +
-           issuance.issuer.str() + " of the intent";
-  }
-  const crypto::Certificate& authority = issuer->certificate;
+// What stands in messages in place of what a fact is expected to be.
+std::string text_of(Instant instant) {
+  return to_rfc3339(instant);
+}
+
+std::string text_of(const std::string& text) {
+  return text;
+}
+
+template <class T>
+std::string text_of(const backends::Exact<T>& exact) {
+  return text_of(exact.value);
+}
+
+template <class T>
+std::string text_of(const backends::Range<T>& range) {
+  return "between " + text_of(range.first) + " and " + text_of(range.last);
+}
+
+template <class T>
+std::string text_of(const backends::OneOf<T>& one_of) {
+  return "one of [" + join(one_of.values, ", ") + "]";
+}
+
+std::string text_of(backends::Absent /*none*/) {
+  return "none";
+}
+
+std::string text_of(backends::CaChooses /*anything*/) {
+  return "anything";
+}
+
+template <class T>
+bool meets(const backends::Exact<T>& exact, const T& value) {
+  return value == exact.value;
+}
+
+template <class T>
+bool meets(const backends::Range<T>& range, const T& value) {
+  return range.first <= value && value <= range.last;
+}
+
+template <class T>
+bool meets(const backends::OneOf<T>& one_of, const T& value) {
+  return std::ranges::find(one_of.values, value) != one_of.values.end();
+}
+
+template <class T>
+bool meets(backends::Absent /*none*/, const T& /*value*/) {
+  return false;
+}
+
+template <class T>
+bool meets(backends::CaChooses /*anything*/, const T& /*value*/) {
+  return true;
+}
+
+template <class Fact, class T>
+bool fact_is(const Fact& expected, const T& value) {
+  return std::visit([&](const auto& alternative) { return meets(alternative, value); }, expected);
+}
+
+template <class Fact>
+std::string text_of_fact(const Fact& expected) {
+  return std::visit([](const auto& alternative) { return text_of(alternative); }, expected);
+}
+
+template <class Fact, class T>
+Wrong why_wrong_fact(std::string_view name, const Fact& expected, const T& value) {
+  if (fact_is(expected, value)) return std::nullopt;
+  return "its " + std::string(name) + " is " + text_of(value) + ", the intent says " +
+         text_of_fact(expected);
+}
+
+Wrong why_not_of(const crypto::Certificate& leaf, const crypto::Certificate& authority) {
   if (leaf.issuer_name_der != authority.subject_name_der) {
     return "its issuer is " + leaf.issuer_name + ", not " + authority.subject_name;
   }
   if (leaf.authority_key_id != authority.subject_key_id) {
     return "its authority key identifier is not that of " + authority.subject_name;
   }
-  if (!chains.is_signed_by(leaf, authority)) {
-    return "its signature is not one of " + authority.subject_name + "'s key";
-  }
   return std::nullopt;
 }
 
-Wrong why_wrong_facts(const crypto::Certificate& leaf, const store::Issuance& issuance) {
-  if (!issuance.serial.empty() && leaf.serial != issuance.serial) {
-    return "its serial is " + leaf.serial + ", the intent says " + issuance.serial;
+// Which of the issuers that the intent allows has signed the leaf.
+Expected<const backends::Issuer*, std::string> issuer_of_leaf(
+    const crypto::Certificate& leaf, const backends::ExpectedIssuer& expected,
+    std::span<const backends::Issuer* const> issuers, crypto::ChainChecker& chains) {
+  std::string why = "no issuer that the intent allows is known";
+  for (const backends::Issuer* issuer : issuers) {
+    if (!backends::is_allowed(issuer->id, expected)) continue;
+    if (Wrong differs = why_not_of(leaf, issuer->certificate)) {
+      why = *differs;
+    } else if (!chains.is_signed_by(leaf, issuer->certificate)) {
+      why = "its signature is not one of " + issuer->certificate.subject_name + "'s key";
+    } else {
+      return issuer;
+    }
   }
-  if (leaf.not_before != issuance.not_before) {
-    return "its notBefore is " + to_rfc3339(leaf.not_before) + ", the intent says " +
-           to_rfc3339(issuance.not_before);
-  }
-  if (leaf.not_after != issuance.not_after) {
-    return "its notAfter is " + to_rfc3339(leaf.not_after) + ", the intent says " +
-           to_rfc3339(issuance.not_after);
-  }
-  if (crypto::spki_sha256_of(leaf.spki) != issuance.spki_sha256) {
+  return Unexpected{why};
+}
+
+Wrong why_wrong_crl_urls(const std::vector<std::string>& urls,
+                         const backends::ExpectedCrlUrl& expected) {
+  const bool fits = std::holds_alternative<backends::CaChooses>(expected) ||
+                    (std::holds_alternative<backends::Absent>(expected)
+                         ? urls.empty()
+                         : urls.size() == 1 && fact_is(expected, urls.front()));
+  if (fits) return std::nullopt;
+  return "its CRL distribution points are [" + join(urls, ", ") + "], the intent says " +
+         text_of_fact(expected);
+}
+
+Wrong why_wrong_facts(const crypto::Certificate& leaf,
+                      const backends::CertificateExpectation& expected) {
+  if (Wrong why = why_wrong_fact("serial", expected.serial, leaf.serial)) return why;
+  if (Wrong why = why_wrong_fact("notBefore", expected.not_before, leaf.not_before)) return why;
+  if (Wrong why = why_wrong_fact("notAfter", expected.not_after, leaf.not_after)) return why;
+  if (crypto::spki_sha256_of(leaf.spki) != expected.spki_sha256) {
     return "its key is not the CSR's";
   }
   if (leaf.is_ca || leaf.path_length || leaf.key_cert_sign || leaf.crl_sign) {
     return "it is a CA's certificate";
   }
-  const std::vector<std::string> urls = issuance.crl_url.empty()
-                                            ? std::vector<std::string>{}
-                                            : std::vector<std::string>{issuance.crl_url};
-  if (leaf.crl_urls != urls) {
-    return "its CRL distribution points are [" + join(leaf.crl_urls, ", ") +
-           "], the intent says [" + issuance.crl_url + "]";
-  }
-  return std::nullopt;
+  return why_wrong_crl_urls(leaf.crl_urls, expected.crl_url);
 }
 
 // The identifier that a certificate's text says in canonical form already, or nothing: what we
@@ -99,7 +179,8 @@ Wrong add_name(std::set<Identifier>& names, const Expected<Identifier, Identifie
   return std::nullopt;
 }
 
-Wrong why_wrong_names(const crypto::Certificate& leaf, const Order& order) {
+Wrong why_wrong_names(const crypto::Certificate& leaf,
+                      const backends::CertificateExpectation& expected) {
   if (leaf.has_other_names) {
     return "its subjectAltName has names of other types";
   }
@@ -114,7 +195,7 @@ Wrong why_wrong_names(const crypto::Certificate& leaf, const Order& order) {
       return why;
     }
   }
-  const std::set<Identifier> ordered(order.identifiers.begin(), order.identifiers.end());
+  const std::set<Identifier> ordered(expected.names.begin(), expected.names.end());
   if (names != ordered) {
     return "its names are not exactly those of the order";
   }
@@ -123,36 +204,27 @@ Wrong why_wrong_names(const crypto::Certificate& leaf, const Order& order) {
       return "its common name \"" + sanitize(name, kMaxDnsNameLength) + "\" is not in the order";
     }
   }
-  return std::nullopt;
-}
-
-Wrong why_wrong_usages(const crypto::Certificate& leaf, const Profile& profile) {
-  std::set<std::string> asked(profile.key_usages.begin(), profile.key_usages.end());
-  std::set<std::string> given(leaf.key_usages.begin(), leaf.key_usages.end());
-  // Profiles ask for keyEncipherment for RSA keys; a backend leaves it out for the others.
-  if (asked.erase(std::string(kKeyEncipherment)) > 0) {
-    given.erase(std::string(kKeyEncipherment));
-  }
-  if (given != asked) {
-    return "its key usages are [" + join(leaf.key_usages, ", ") + "], profile " + profile.name +
-           " says [" + join(profile.key_usages, ", ") + "]";
-  }
-  std::set<std::string> purposes;
-  for (const std::string& purpose : profile.extended_key_usages) {
-    purposes.insert(oid_of(purpose));
-  }
-  if (std::set<std::string>(leaf.extended_key_usages.begin(), leaf.extended_key_usages.end()) !=
-      purposes) {
-    return "its extended key usages are [" + join(leaf.extended_key_usages, ", ") + "], profile " +
-           profile.name + " says [" + join(profile.extended_key_usages, ", ") + "]";
+  if (expected.subject && leaf.subject_name != *expected.subject) {
+    return "its subject is \"" + leaf.subject_name + "\", the intent says \"" + *expected.subject +
+           "\"";
   }
   return std::nullopt;
 }
 
-// When the chain must hold: not before the leaf itself does, nor before anybody could have signed
-// it.
-Instant moment_of(const crypto::Certificate& leaf, const store::Issuance& issuance) {
-  return std::max(leaf.not_before, issuance.created);
+Wrong why_wrong_usages(std::string_view name, const std::vector<std::string>& given,
+                       const backends::ExpectedUsages& expected) {
+  std::set<std::string> missing;
+  for (const std::string& usage : expected.required) missing.insert(oid_of(usage));
+  std::set<std::string> allowed = missing;
+  for (const std::string& usage : expected.allowed) allowed.insert(oid_of(usage));
+  bool fits = true;
+  for (const std::string& usage : given) {
+    missing.erase(usage);
+    fits = fits && allowed.contains(usage);
+  }
+  if (fits && missing.empty()) return std::nullopt;
+  return "its " + std::string(name) + " are [" + join(given, ", ") + "], the intent requires [" +
+         join(expected.required, ", ") + "] and allows [" + join(expected.allowed, ", ") + "]";
 }
 
 // An alternate chain may lead to a root that we do not know (a cross-signed issuer): then its own
@@ -174,39 +246,41 @@ Wrong why_wrong_alternate(const std::string& pem, const crypto::Certificate& lea
 
 }  // namespace
 
-std::optional<std::string> why_wrong(const backends::Issued& issued, const Order& order,
-                                     const store::Issuance& issuance, const Profile* profile,
-                                     const backends::Issuer* issuer, crypto::ChainChecker& chains) {
+Expected<CheckedCertificate, std::string> check_issued(
+    const backends::Issued& issued, const backends::CertificateExpectation& expected,
+    std::span<const backends::Issuer* const> issuers, Instant intent_made,
+    crypto::ChainChecker& chains) {
   const auto chain = chains.parse_chain(issued.chain_pem);
   if (!chain || chain->empty()) {
-    return "the chain cannot be read: " + (chain ? "it is empty" : chain.error());
+    return Unexpected{"the chain cannot be read: " + (chain ? "it is empty" : chain.error())};
   }
   const crypto::Certificate& leaf = chain->front();
-  if (Wrong why = why_wrong_issuer(leaf, issuance, issuer, chains)) {
-    return why;
-  }
-  if (Wrong why = why_wrong_facts(leaf, issuance)) {
-    return why;
-  }
-  if (Wrong why = why_wrong_names(leaf, order)) {
-    return why;
-  }
-  if (profile != nullptr) {
-    if (Wrong why = why_wrong_usages(leaf, *profile)) {
-      return why;
+  const auto found = issuer_of_leaf(leaf, expected.issuer, issuers, chains);
+  if (!found) return Unexpected{found.error()};
+  const backends::Issuer& issuer = **found;
+  if (Wrong why = why_wrong_facts(leaf, expected)) return Unexpected{*why};
+  if (Wrong why = why_wrong_names(leaf, expected)) return Unexpected{*why};
+  if (expected.key_usages) {
+    if (Wrong why = why_wrong_usages("key usages", leaf.key_usages, *expected.key_usages)) {
+      return Unexpected{*why};
     }
   }
-  const Instant at = moment_of(leaf, issuance);
-  const crypto::Certificate& root = issuer->root ? *issuer->root : issuer->chain.back();
+  if (expected.extended_key_usages) {
+    if (Wrong why = why_wrong_usages("extended key usages", leaf.extended_key_usages,
+                                     *expected.extended_key_usages)) {
+      return Unexpected{*why};
+    }
+  }
+  // When the chains must hold: not before the leaf itself does, nor before it could be signed.
+  const Instant at = std::max(leaf.not_before, intent_made);
+  const crypto::Certificate& root = issuer.root ? *issuer.root : issuer.chain.back();
   if (const Wrong why = chains.why_fails(*chain, root, at)) {
-    return "the chain does not verify: " + *why;
+    return Unexpected{"the chain does not verify: " + *why};
   }
   for (const std::string& alternate : issued.alternate_chains_pem) {
-    if (Wrong why = why_wrong_alternate(alternate, leaf, at, chains)) {
-      return why;
-    }
+    if (Wrong why = why_wrong_alternate(alternate, leaf, at, chains)) return Unexpected{*why};
   }
-  return std::nullopt;
+  return CheckedCertificate{.leaf = leaf, .issuer = issuer.id};
 }
 
 }  // namespace gatehouse::service

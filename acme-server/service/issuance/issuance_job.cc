@@ -38,6 +38,7 @@
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/expectation.h"
 
 namespace gatehouse::service {
 namespace {
@@ -55,6 +56,7 @@ struct Inquiry {
   crypto::ChainChecker& chains;
   const ClaimedIntent& claimed;
   const backends::Backend& backend;
+  const backends::Intent intent;  // of `claimed`
 
   const Order& order() const { return claimed.order; }
 
@@ -76,14 +78,14 @@ const backends::Backend& backend_of(Context& context, const ClaimedIntent& claim
 // doubt; one that is repeatable is asked until what it would sign has expired.
 backends::IssueOutcome ask(const Inquiry& inquiry) {
   backends::CertificateBackend& backend = *inquiry.backend.certificates;
-  const backends::Intent intent = intent_of(inquiry.issuance());
+  const backends::Intent& intent = inquiry.intent;
   const Deadline deadline = Deadline::in(inquiry.policy.server.issuance_timeout);
   try {
     return inquiry.claimed.first ? backend.submit(intent, deadline)
                                  : backend.resume(intent, deadline);
   } catch (const std::exception& failure) {
     if (backend.repeatable()) {
-      if (inquiry.context.clock.now() > inquiry.issuance().not_after) {
+      if (inquiry.context.clock.now() > latest_end_of(intent.expected)) {
         return backends::Refused{{.type = ProblemType::serverInternal,
                                   .detail = "The CA could not sign the certificate in time."}};
       }
@@ -139,7 +141,8 @@ void park(const Inquiry& inquiry, std::string_view event, const std::string& why
 
 // What came back, checked, as it will be kept.
 CertificateRecord record_of(const Inquiry& inquiry, const backends::Issued& issued,
-                            const crypto::Certificate& leaf) {
+                            const CheckedCertificate& checked) {
+  const crypto::Certificate& leaf = checked.leaf;
   const Order& order = inquiry.order();
   const store::Issuance& issuance = inquiry.issuance();
   return {.id = CertificateId(random_row_id(inquiry.context.entropy, inquiry.context.clock.now())),
@@ -148,13 +151,13 @@ CertificateRecord record_of(const Inquiry& inquiry, const backends::Issued& issu
           .order = order.id,
           .issuance = issuance.id,
           .backend = issuance.backend,
-          .issuer = issuance.issuer,
+          .issuer = checked.issuer,
           .serial = leaf.serial,
           .spki_sha256 = issuance.spki_sha256,
           .identifiers = order.identifiers,
           .not_before = leaf.not_before,
           .not_after = leaf.not_after,
-          .crl_url = issuance.crl_url,
+          .crl_url = leaf.crl_urls.empty() ? "" : leaf.crl_urls.front(),
           .chain_pem = issued.chain_pem,
           .alternate_chains_pem = issued.alternate_chains_pem,
           .issued_at = {},
@@ -174,9 +177,9 @@ store::AuditEvent issued_event(const Inquiry& inquiry, const CertificateRecord& 
   return event;
 }
 
-void record(const Inquiry& inquiry, const backends::Issued& issued) {
-  const crypto::Certificate leaf = inquiry.chains.parse_chain(issued.chain_pem).value().front();
-  CertificateRecord certificate = record_of(inquiry, issued, leaf);
+void record(const Inquiry& inquiry, const backends::Issued& issued,
+            const CheckedCertificate& checked) {
+  CertificateRecord certificate = record_of(inquiry, issued, checked);
   crash_point("certificate.checked");
   write_outcome(inquiry.context.store, inquiry.run, [&](store::Tx& tx) {
     inquiry.run.finish(tx);
@@ -184,7 +187,7 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
     tx.certificates().insert(certificate);
     move_on(tx, inquiry, store::IssuanceState::issued);
     ACME_CHECK(tx.orders().complete(inquiry.order().id, certificate.id));
-    tx.audit().append(issued_event(inquiry, certificate, leaf));
+    tx.audit().append(issued_event(inquiry, certificate, checked.leaf));
     store::AuditEvent valid = event_of("order.valid", inquiry.order(), ServerPrincipal{});
     valid.certificate = certificate.id;
     tx.audit().append(valid);
@@ -200,32 +203,28 @@ void record(const Inquiry& inquiry, const backends::Issued& issued) {
 }
 
 void conclude(const Inquiry& inquiry, const backends::Issued& issued) {
-  const store::Issuance& issuance = inquiry.issuance();
-  // A profile that has changed since the mark is not what this certificate was made under.
-  const Profile* profile =
-      inquiry.policy.directory(inquiry.order().directory).profile(issuance.profile);
-  if (profile != nullptr && hash_of(*profile) != issuance.profile_hash) {
-    profile = nullptr;
+  std::vector<const backends::Issuer*> issuers;
+  for (const backends::Issuer& issuer : inquiry.backend.certificates->issuers()) {
+    issuers.push_back(&issuer);
   }
-  const std::vector<backends::Issuer>& issuers = inquiry.backend.certificates->issuers();
-  const auto issuer = std::ranges::find(issuers, issuance.issuer, &backends::Issuer::id);
-  if (const auto why = why_wrong(issued, inquiry.order(), issuance, profile,
-                                 issuer == issuers.end() ? nullptr : &*issuer, inquiry.chains)) {
+  const auto checked = check_issued(issued, inquiry.intent.expected, issuers,
+                                    inquiry.issuance().created, inquiry.chains);
+  if (!checked) {
     inquiry.counters.wrong.add();
-    park(inquiry, "certificate.wrong", "The certificate is not what was asked for: " + *why + ".");
+    park(inquiry, "certificate.wrong",
+         "The certificate is not what was asked for: " + checked.error() + ".");
     return;
   }
-  record(inquiry, issued);
+  record(inquiry, issued, *checked);
 }
 
 void conclude(const Inquiry& inquiry, const backends::Pending& pending) {
-  ACME_CHECK(pending.intent.request == inquiry.issuance().request);  // fixed since the mark
   const std::chrono::seconds wait =
       std::clamp(pending.ask_again_after, kShortestPoll, kLongestPoll);
   inquiry.context.store.write([&](store::Tx& tx) {
     inquiry.run.postpone(tx, tx.job_now() + wait, "the CA has not decided yet");
     move_on(tx, inquiry, store::IssuanceState::submitted);
-    ACME_CHECK(tx.issuances().set_poll(inquiry.issuance().id, pending.intent.poll));
+    ACME_CHECK(tx.issuances().set_poll(inquiry.issuance().id, pending.poll));
   });
   inquiry.context.log.info("certificate.pending",
                            {{"order", inquiry.order().id}, {"ask_again_after", wait.count()}});
@@ -286,13 +285,17 @@ void IssuanceJob::run(JobRun& run) {
     return;
   }
   crash_point("intent.marked");
-  const Inquiry inquiry{.context = context_,
-                        .run = run,
-                        .policy = *policy,
-                        .counters = counters_,
-                        .chains = *context_.chains,
-                        .claimed = *claimed,
-                        .backend = backend_of(context_, *claimed)};
+  const Inquiry inquiry{
+      .context = context_,
+      .run = run,
+      .policy = *policy,
+      .counters = counters_,
+      .chains = *context_.chains,
+      .claimed = *claimed,
+      .backend = backend_of(context_, *claimed),
+      .intent = intent_of(
+          claimed->issuance, claimed->order,
+          policy->directory(claimed->order.directory).profile(claimed->issuance.profile))};
   std::visit([&](const auto& outcome) { conclude(inquiry, outcome); }, ask(inquiry));
 }
 

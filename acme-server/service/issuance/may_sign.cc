@@ -59,9 +59,9 @@ std::optional<SigningRefusal> why_unauthorized(store::Tx& tx, const Context& con
   return std::nullopt;
 }
 
-std::optional<std::string> why_stale(const Context& context, const store::Issuance& issuance,
-                                     const Profile& profile, const Directory& directory,
-                                     Instant now) {
+std::optional<std::string> why_stale(const Context& context, const Order& order,
+                                     const store::Issuance& issuance, const Profile& profile,
+                                     const Directory& directory, Instant now) {
   if (issuance.created > now + kClockSlack || now - issuance.created > IssuanceJob::kIntentAge) {
     return "it is too old, or the clock was set";
   }
@@ -72,7 +72,9 @@ std::optional<std::string> why_stale(const Context& context, const store::Issuan
     return "the key policy has changed";
   }
   const backends::Backend* backend = context.backends.find(issuance.backend);
-  if (backend == nullptr || backend->certificates->issuers().front().id != issuance.issuer) {
+  const backends::ExpectedIssuer issuer = intent_of(issuance, order, &profile).expected.issuer;
+  if (backend == nullptr ||
+      !backends::is_allowed(backend->certificates->issuers().front().id, issuer)) {
     return "its issuer is not the one in use";
   }
   return std::nullopt;
@@ -107,7 +109,7 @@ SigningVerdict may_sign(store::Tx& tx, Context& context, const Policy& policy, c
       verdict.refusal = SigningRefusal{.rule = SigningRule::key, .problem = std::move(*problem)};
     }
   }
-  verdict.stale = why_stale(context, *issuance, *profile, directory, now);
+  verdict.stale = why_stale(context, order, *issuance, *profile, directory, now);
   return verdict;
 }
 

@@ -33,28 +33,27 @@ struct Case {
                                               .not_before = {},
                                               .not_after = {},
                                               .now = testing::kNoon});
-    issuance = {.id = IssuanceId("i1"),
-                .order = order.id,
-                .backend = "local",
-                .issuer = made.issuer,
-                .serial = made.serial,
-                .profile = profile.name,
-                .profile_hash = hash_of(profile),
-                .key_policy_hash = "",
-                .spki_sha256 = key.sha256,
-                .request = made.request,
-                .poll = "",
-                .crl_url = made.crl_url,
-                .not_before = made.not_before,
-                .not_after = made.not_after,
-                .created = testing::kNoon,
-                .state = store::IssuanceState::submitted};
+    expected = made.expected;
     leaf = ca.template_of(made.request);
   }
 
   std::optional<std::string> why(const backends::Issued& issued) const {
+    return why(issued, {&ca.issuers().front()});
+  }
+
+  std::optional<std::string> why(const backends::Issued& issued,
+                                 const std::vector<const backends::Issuer*>& issuers) const {
     crypto::ChainChecker chains;
-    return service::why_wrong(issued, order, issuance, &profile, &ca.issuers().front(), chains);
+    const auto checked = service::check_issued(issued, expected, issuers, testing::kNoon, chains);
+    return checked ? std::nullopt : std::optional(checked.error());
+  }
+
+  // What is wrong with the leaf as `change` makes it.
+  std::optional<std::string> why_changed(
+      const std::function<void(crypto::CertificateTemplate&)>& change) const {
+    crypto::CertificateTemplate changed = leaf;
+    change(changed);
+    return why({.chain_pem = ca.chain_of(changed), .alternate_chains_pem = {}});
   }
 
   testing::SeededEntropy entropy;
@@ -62,7 +61,7 @@ struct Case {
   TestKey key;
   Profile profile;
   Order order;
-  store::Issuance issuance;
+  backends::CertificateExpectation expected;
   crypto::CertificateTemplate leaf;
 };
 
@@ -165,30 +164,140 @@ TEST_CASE("every alternate chain must begin with the same leaf and verify") {
 }
 
 TEST_CASE("an issuer that the backend does not know is wrong") {
-  const Case tried;
-  crypto::ChainChecker chains;
-  CHECK(service::why_wrong({.chain_pem = tried.ca.chain_of(tried.leaf), .alternate_chains_pem = {}},
-                           tried.order, tried.issuance, &tried.profile, nullptr, chains)
+  Case tried;
+  const backends::Issued issued{.chain_pem = tried.ca.chain_of(tried.leaf),
+                                .alternate_chains_pem = {}};
+  CHECK(tried.why(issued, {}).has_value());
+  const ScriptedBackend stranger(tried.entropy);
+  CHECK(tried.why(issued, {&stranger.issuers().front()}).has_value());
+}
+
+TEST_CASE("a subject that the intent does not say is wrong, even a name of the order") {
+  Case tried;
+  const auto with_name = [](crypto::CertificateTemplate& t) { t.common_name = "a.test"; };
+  const auto why = tried.why_changed(with_name);
+  REQUIRE(why);
+  CHECK(why->find("its subject is \"CN=a.test\"") != std::string::npos);
+  tried.expected.subject = "CN=a.test";
+  CHECK(tried.why_changed(with_name) == std::nullopt);
+  CHECK(tried.why_changed([](auto&) {}).has_value());
+  CHECK(tried
+            .why_changed([](auto& t) {
+              t.common_name = "a.test";
+              t.organization = "Somebody";
+            })
             .has_value());
 }
 
-TEST_CASE("usages are compared only with the profile that the intent was made under") {
-  const Case tried;
-  crypto::CertificateTemplate changed = tried.leaf;
-  changed.extended_key_usages = {"serverAuth", "clientAuth"};
-  const backends::Issued issued{.chain_pem = tried.ca.chain_of(changed),
-                                .alternate_chains_pem = {}};
-  CHECK(tried.why(issued).has_value());
-  crypto::ChainChecker chains;
-  CHECK(service::why_wrong(issued, tried.order, tried.issuance, nullptr,
-                           &tried.ca.issuers().front(), chains) == std::nullopt);
+TEST_CASE("a usage that is allowed may be there or not; one that is required must") {
+  Case tried;
+  tried.expected.key_usages =
+      backends::ExpectedUsages{.required = {"digitalSignature"}, .allowed = {"keyEncipherment"}};
+  tried.expected.extended_key_usages =
+      backends::ExpectedUsages{.required = {"serverAuth"}, .allowed = {"1.3.6.1.5.5.7.3.2"}};
+
+  struct Row {
+    std::vector<std::string> key_usages, extended;
+    bool good;
+  };
+
+  const Row rows[] = {
+      {{"digitalSignature"}, {"serverAuth"}, true},
+      {{"digitalSignature", "keyEncipherment"}, {"serverAuth"}, true},
+      {{"digitalSignature"}, {"serverAuth", "clientAuth"}, true},
+      {{"keyEncipherment"}, {"serverAuth"}, false},
+      {{"digitalSignature", "keyAgreement"}, {"serverAuth"}, false},
+      {{"digitalSignature"}, {"clientAuth"}, false},
+      {{"digitalSignature"}, {"serverAuth", "1.3.6.1.5.5.7.3.4"}, false},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.key_usages);
+    CAPTURE(row.extended);
+    const auto why = tried.why_changed([&](auto& t) {
+      t.key_usages = row.key_usages;
+      t.extended_key_usages = row.extended;
+    });
+    CHECK(why.has_value() != row.good);
+  }
 }
 
-TEST_CASE("keyEncipherment is for RSA keys: a profile may ask for it and an EC leaf lack it") {
+TEST_CASE("what the intent leaves open is the CA's to choose, within its bounds") {
+  using backends::Absent;
+  using backends::CaChooses;
+  using backends::CertificateExpectation;
+  using backends::ExpectedDate;
+  using backends::OneOf;
+  using backends::Range;
+  using std::chrono::hours;
+  using Template = crypto::CertificateTemplate;
+
+  struct Row {
+    std::string name;
+    std::function<void(CertificateExpectation&)> expect;
+    std::function<void(Template&)> change;
+    bool good;
+  };
+
+  const Template leaf = Case().leaf;
+  const Instant begin = leaf.not_before;
+  const Instant end = leaf.not_after;
+  const ExpectedDate begins = Range<Instant>{begin - hours(1), begin + hours(1)};
+  const ExpectedDate ends = Range<Instant>{end - hours(1), end};
+  const Row rows[] = {
+      {"any serial", [](auto& e) { e.serial = CaChooses(); },
+       [](Template& t) { t.serial = {1, 2, 3}; }, true},
+      {"notBefore at the first moment", [&](auto& e) { e.not_before = begins; },
+       [&](Template& t) { t.not_before = begin - hours(1); }, true},
+      {"notBefore at the last moment", [&](auto& e) { e.not_before = begins; },
+       [&](Template& t) { t.not_before = begin + hours(1); }, true},
+      {"notBefore too early", [&](auto& e) { e.not_before = begins; },
+       [&](Template& t) { t.not_before = begin - hours(1) - std::chrono::seconds(1); }, false},
+      {"notBefore too late", [&](auto& e) { e.not_before = begins; },
+       [&](Template& t) { t.not_before = begin + hours(1) + std::chrono::seconds(1); }, false},
+      {"notAfter too late", [&](auto& e) { e.not_after = ends; },
+       [&](Template& t) { t.not_after = end + std::chrono::seconds(1); }, false},
+      {"any notAfter", [](auto& e) { e.not_after = CaChooses(); },
+       [&](Template& t) { t.not_after = end + hours(24); }, true},
+      {"any CRL", [](auto& e) { e.crl_url = CaChooses(); },
+       [](Template& t) { t.crl_url = "http://elsewhere.test/x.crl"; }, true},
+      {"any CRL, and there is none", [](auto& e) { e.crl_url = CaChooses(); },
+       [](Template& t) { t.crl_url.clear(); }, true},
+      {"one of two CRLs",
+       [](auto& e) { e.crl_url = OneOf<std::string>{{"http://a.test", "http://b.test"}}; },
+       [](Template& t) { t.crl_url = "http://b.test"; }, true},
+      {"neither of two CRLs",
+       [](auto& e) { e.crl_url = OneOf<std::string>{{"http://a.test", "http://b.test"}}; },
+       [](Template& t) { t.crl_url = "http://c.test"; }, false},
+      {"no CRL", [](auto& e) { e.crl_url = Absent(); }, [](Template& t) { t.crl_url.clear(); },
+       true},
+      {"a CRL where none is to be", [](auto& e) { e.crl_url = Absent(); }, [](Template&) {}, false},
+      {"any issuer, another key's signature", [](auto& e) { e.issuer = CaChooses(); },
+       [](Template& t) { t.authority_key_id = Bytes(20, 7); }, false},
+      {"any issuer", [](auto& e) { e.issuer = CaChooses(); }, [](Template&) {}, true},
+      {"another issuer", [](auto& e) { e.issuer = OneOf<IssuerId>{{IssuerId("another")}}; },
+       [](Template&) {}, false},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    Case tried;
+    row.expect(tried.expected);
+    const auto why = tried.why_changed(row.change);
+    CHECK(why.has_value() != row.good);
+  }
+}
+
+TEST_CASE("of the issuers that are allowed, the one that has signed is told") {
   Case tried;
-  tried.profile.key_usages = {"digitalSignature", "keyEncipherment"};
-  CHECK(tried.why({.chain_pem = tried.ca.chain_of(tried.leaf), .alternate_chains_pem = {}}) ==
-        std::nullopt);
+  const ScriptedBackend other(tried.entropy);  // the same name, another key
+  tried.expected.issuer = backends::CaChooses();
+  crypto::ChainChecker chains;
+  const std::vector<const backends::Issuer*> both = {&other.issuers().front(),
+                                                     &tried.ca.issuers().front()};
+  const auto checked = service::check_issued(
+      {.chain_pem = tried.ca.chain_of(tried.leaf), .alternate_chains_pem = {}}, tried.expected,
+      both, testing::kNoon, chains);
+  REQUIRE(checked);
+  CHECK(checked->issuer == tried.ca.issuers().front().id);
 }
 
 }  // namespace

@@ -384,6 +384,51 @@ TEST_CASE("a certificate that is not what was asked for is never recorded, and t
   }
 }
 
+TEST_CASE("what a CA chooses by itself is recorded as its certificate says it") {
+  TestServices services;
+  const Account account = services.new_account();
+  services.ca->expect([](backends::CertificateExpectation& expected) {
+    const Instant end = latest_end_of(expected);
+    expected.serial = backends::CaChooses();
+    expected.issuer = backends::CaChooses();
+    expected.crl_url = backends::CaChooses();
+    expected.not_before = backends::CaChooses();
+    expected.not_after = backends::Range<Instant>{end - std::chrono::hours(24), end};
+  });
+  services.ca->tamper([](crypto::CertificateTemplate& leaf) {
+    leaf.serial = {0x12, 0x34};
+    leaf.not_after -= std::chrono::hours(1);
+    leaf.crl_url = "http://ca.test/its.crl";
+  });
+  const auto order = services.processing_order(account, {"a.test"});
+  services.run_jobs();
+  const auto view = services.show(account, order);
+  REQUIRE(view.status == OrderStatus::valid);
+  const store::Issuance issuance = services.issuances(order.order.id).front();
+  CHECK(issuance.serial.empty());
+  CHECK(issuance.issuer.empty());
+  const CertificateRecord record = certificate_of(services, view);
+  CHECK(record.serial == "1234");
+  CHECK(record.issuer == services.ca->issuers().front().id);
+  CHECK(record.crl_url == "http://ca.test/its.crl");
+  CHECK(record.not_after == issuance.not_after - std::chrono::hours(1));
+}
+
+TEST_CASE("a certificate outside the bounds of its intent is not recorded") {
+  TestServices services;
+  const Account account = services.new_account();
+  services.ca->expect([](backends::CertificateExpectation& expected) {
+    const Instant end = latest_end_of(expected);
+    expected.not_after = backends::Range<Instant>{end - std::chrono::hours(24), end};
+  });
+  services.ca->tamper(
+      [](crypto::CertificateTemplate& leaf) { leaf.not_after += std::chrono::seconds(1); });
+  const auto order = services.processing_order(account, {"a.test"});
+  services.run_jobs();
+  CHECK(services.show(account, order).status == OrderStatus::processing);
+  CHECK(services.audit_kinds(order.order.id).back() == "certificate.wrong");
+}
+
 TEST_CASE("a job whose lease was lost writes nothing") {
   TestServices services;
   const Account account = services.new_account();
