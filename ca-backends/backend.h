@@ -71,19 +71,6 @@ struct InDoubt {
 
 using IssueOutcome = std::variant<Issued, Pending, Refused, InDoubt>;
 
-struct RevokeRequest {
-  IssuerId issuer;
-  std::string serial;
-  std::string certificate_pem;
-  int reason = 0;
-};
-
-// `done`: the CA knows, or our own CRL will say so.
-struct RevokeOutcome {
-  bool done = true;
-  std::string why_not;
-};
-
 // An issuer as others must know it: for chains, CRLs, checks and the public listener.
 struct Issuer {
   IssuerId id;
@@ -119,8 +106,6 @@ class CertificateBackend {
 
   // Every later time. Repeatable: signs the stored TBS again.
   virtual IssueOutcome resume(const Intent& intent, Deadline deadline) = 0;
-
-  virtual RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) = 0;
 
   // Why nothing can be issued just now, for readiness; nothing when it can. May ask its CA, for a
   // second or two.
@@ -162,11 +147,35 @@ class CrlSigner {
   virtual std::vector<OfflineCrl> offline_crls() { return {}; }
 };
 
-// A backend and what it can do besides. `crls` is null or part of `certificates`.
+struct RevokeRequest {
+  IssuerId issuer;
+  std::string serial;
+  std::string certificate_pem;
+  int reason = 0;  // RFC 5280 section 5.3.1
+};
+
+struct RevokeOutcome {
+  bool done = true;     // the CA knows it, now or from before
+  std::string why_not;  // for the operator
+};
+
+// For a CA that must be told of revocations, since the CRLs or OCSP answers are its own.
+class Revoker {
+ public:
+  virtual ~Revoker() = default;
+
+  // Throwing means "not now", as does an outcome that is not done: the client is told to try again,
+  // and nothing is recorded. May be called again for a certificate that the CA has revoked already.
+  virtual RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) = 0;
+};
+
+// A backend and its powers: what it can do besides issuing. Each power is an interface of its own,
+// null where the CA has no such thing, else part of `certificates`.
 struct Backend {
   std::string name;  // from the config: "local"
   std::unique_ptr<CertificateBackend> certificates;
-  CrlSigner* crls = nullptr;
+  CrlSigner* crls = nullptr;   // null: the CA makes its CRLs itself
+  Revoker* revoker = nullptr;  // null: nobody must be told; our own CRL says so
 };
 
 // Backends by name. Lookups of a name that is not there give nullptr.

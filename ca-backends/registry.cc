@@ -20,11 +20,10 @@ struct BackendType {
   Backend (*make)(const std::string& name, const JsonObject& options,
                   const BackendContext& context);
   void (*check)(const JsonObject& options);
-  bool (*spawns_signer)(const JsonObject& options);
 };
 
 constexpr std::array kBackends = {
-    BackendType{"local", make_local_ca, check_local_ca_options, local_ca_spawns_signer},
+    BackendType{"local", make_local_ca, check_local_ca_options},
 };
 
 const BackendType& type_of(const JsonObject& options) {
@@ -43,10 +42,6 @@ const BackendType& type_of(const JsonObject& options) {
 Backend make_backend(const std::string& name, const JsonObject& options,
                      const BackendContext& context) {
   return type_of(options).make(name, options, context);
-}
-
-bool spawns_signer(const JsonObject& options) {
-  return type_of(options).spawns_signer(options);
 }
 
 void check_backend_options(const JsonObject& options) {

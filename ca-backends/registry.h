@@ -16,8 +16,6 @@
 
 namespace gatehouse::backends {
 
-struct SignerOptions;
-
 // What a backend is made from besides its own options. References outlive the backend.
 struct BackendContext {
   Clock& clock;
@@ -31,9 +29,8 @@ struct BackendContext {
   std::function<Secret(const std::string& reference)> resolve_secret;  // "file:…", "env:…"
   std::function<std::unique_ptr<crypto::Signer>(std::unique_ptr<crypto::Signer>)>
       decorate_signer;  // identity but in tests
-  // Where the signer of a backend that has one listens; see local_ca/local_ca_options.h.
-  std::function<std::string(const std::string& backend, const SignerOptions& options)>
-      signer_socket = {};
+  // What paths in options are relative to, and where a backend keeps what it makes itself.
+  std::string config_folder = {}, data_directory = {};
   // What a backend has read and verified of its own is known to who looks at it again.
   std::shared_ptr<crypto::ChainChecker> chains = std::make_shared<crypto::ChainChecker>();
 };
@@ -43,9 +40,6 @@ struct BackendContext {
 // naming the file (missing, not a key, key and certificate do not match, chain does not verify).
 Backend make_backend(const std::string& name, const JsonObject& options,
                      const BackendContext& context);
-
-// Whether the server is to start the signer of this backend itself. Throws JsonError.
-bool spawns_signer(const JsonObject& options);
 
 // The same checks of the options alone, nothing opened: for check-config.
 void check_backend_options(const JsonObject& options);

@@ -221,7 +221,7 @@ std::unique_ptr<crypto::Signer> LocalCa::signer_of(const IssuerFiles& files,
                                                    const Certificate& issuer) const {
   if (signer_) {
     return context_.decorate_signer(
-        std::make_unique<SocketSigner>(context_.signer_socket(name_, *signer_), issuer.spki));
+        std::make_unique<SocketSigner>(signer_socket(name_, *signer_, context_), issuer.spki));
   }
   auto signer = read_key(context_, files);
   require_key_of(*signer, issuer, files);
@@ -408,10 +408,6 @@ IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
 // certificate.
 IssueOutcome LocalCa::resume(const Intent& intent, Deadline deadline) {
   return submit(intent, deadline);
-}
-
-RevokeOutcome LocalCa::revoke(const RevokeRequest& /*request*/, Deadline /*deadline*/) {
-  return {.done = true, .why_not = ""};
 }
 
 std::optional<std::string> LocalCa::why_not_ready() {

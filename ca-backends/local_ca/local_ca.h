@@ -32,9 +32,6 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
 
   IssueOutcome submit(const Intent& intent, Deadline deadline) override;
   IssueOutcome resume(const Intent& intent, Deadline deadline) override;
-  // Always done: our own CRL will say so.
-  RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) override;
-
   std::optional<std::string> why_not_ready() override;
 
   const std::vector<Issuer>& issuers() const override { return issuers_; }

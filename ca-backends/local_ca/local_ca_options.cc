@@ -91,7 +91,8 @@ LocalCaOptions read_local_ca_options(const JsonObject& options) {
   return read;
 }
 
-bool local_ca_spawns_signer(const JsonObject& options) {
+bool spawns_local_signer(const JsonObject& options) {
+  if (options.optional_string("type") != "local") return false;
   const auto signer = signer_in(options);
   return signer && signer->spawn;
 }

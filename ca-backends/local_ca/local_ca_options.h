@@ -15,7 +15,7 @@ inline constexpr int kMaxCrlShards = 256;
 // The keys are in a process of their own (signer/), which reads them; this one does not.
 struct SignerOptions {
   std::string socket;  // where it listens; empty with `spawn`
-  bool spawn = false;  // the server starts it, and again when it dies
+  bool spawn = false;  // the server starts it, and again when it ends
   // The user that the server runs as, where the signer has a user of its own: the signer answers
   // this one and its own. Empty: its own alone.
   std::string server_user = {};
@@ -46,7 +46,9 @@ struct LocalCaOptions {
 // Throws JsonError naming the option.
 LocalCaOptions read_local_ca_options(const JsonObject& options);
 
-bool local_ca_spawns_signer(const JsonObject& options);
+// Whether `options` are a local CA's and have the server start its signer. For the options of any
+// backend: false for those of another type. Throws JsonError.
+bool spawns_local_signer(const JsonObject& options);
 
 void check_local_ca_options(const JsonObject& options);
 

@@ -1,5 +1,6 @@
 #include "ca-backends/local_ca/signers.h"
 
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -21,6 +22,15 @@ std::unique_ptr<crypto::Signer> read_key(const BackendContext& context, const Is
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(files.key + ": " + error.what());
   }
+}
+
+std::string signer_socket(const std::string& backend, const SignerOptions& options,
+                          const BackendContext& context) {
+  const std::filesystem::path socket =
+      options.spawn
+          ? std::filesystem::path(context.data_directory) / ("signer-" + backend + ".sock")
+          : std::filesystem::path(context.config_folder) / options.socket;
+  return socket.lexically_normal().string();
 }
 
 void require_key_of(const crypto::Signer& signer, const crypto::Certificate& issuer,

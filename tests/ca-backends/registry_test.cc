@@ -5,6 +5,8 @@
 #include <string>
 
 #include "ca-backends/local_ca/local_ca_options.h"
+#include "ca-backends/local_ca/signers.h"
+#include "tests/support/local_ca_files.h"
 
 namespace gatehouse::backends {
 namespace {
@@ -69,6 +71,34 @@ TEST_CASE("the local CA's options are read with their defaults") {
   REQUIRE(options.previous.size() == 1);
   CHECK(options.previous.front().key == "b.key");
   CHECK(options.alternates.empty());
+}
+
+TEST_CASE("a signer is started for a local CA that asks for it, and for no other type of backend") {
+  const auto spawns = [](const std::string& options) {
+    const Json json = parse_json(options);
+    return spawns_local_signer(JsonObject(json, "backends.x"));
+  };
+  CHECK(spawns(local(R"(, "signer": {"spawn": true})")));
+  CHECK_FALSE(spawns(local(R"(, "signer": {"socket": "s.sock"})")));
+  CHECK_FALSE(spawns(local("")));
+  CHECK_FALSE(spawns(R"({"type": "elsewhere", "signer": {"spawn": true}})"));
+  CHECK_FALSE(spawns("{}"));
+  CHECK_THROWS_AS(spawns(local(R"(, "signer": {})")), JsonError);
+}
+
+TEST_CASE(
+    "a signer's socket is where its options say, or in the data directory when it is started") {
+  testing::ManualClock clock;
+  testing::LocalCaFiles files(clock);
+  BackendContext context = files.context();
+  context.config_folder = "/etc/gatehouse";
+  context.data_directory = "/var/lib/gatehouse/";
+  CHECK(signer_socket("a", {.socket = "s.sock", .spawn = false}, context) ==
+        "/etc/gatehouse/s.sock");
+  CHECK(signer_socket("a", {.socket = "/run/s.sock", .spawn = false}, context) == "/run/s.sock");
+  CHECK(signer_socket("a", {.socket = "../s.sock", .spawn = false}, context) == "/etc/s.sock");
+  CHECK(signer_socket("a", {.socket = "", .spawn = true}, context) ==
+        "/var/lib/gatehouse/signer-a.sock");
 }
 
 }  // namespace gatehouse::backends

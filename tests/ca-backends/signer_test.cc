@@ -116,9 +116,7 @@ struct Fixture {
                     {"signer", {{"socket", socket}}},
                     {"root", "root.pem"}};
     BackendContext context = files.context();
-    context.signer_socket = [](const std::string&, const SignerOptions& signer) {
-      return signer.socket;
-    };
+    context.config_folder = "/not/used/by/an/absolute/path";
     return make_backend("local", JsonObject(options, "backends.local"), context);
   }
 

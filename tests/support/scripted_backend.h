@@ -161,8 +161,6 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     return answer(intent, true);
   }
 
-  backends::RevokeOutcome revoke(const backends::RevokeRequest&, Deadline) override { return {}; }
-
   const std::vector<backends::Issuer>& issuers() const override { return issuers_; }
 
   // --- CrlSigner

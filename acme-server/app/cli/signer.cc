@@ -25,6 +25,8 @@
 #include "acme-server/base/log.h"
 #include "acme-server/net/unix_stream.h"
 #include "ca-backends/local_ca/local_ca_options.h"
+#include "ca-backends/local_ca/signers.h"
+#include "ca-backends/registry.h"
 #include "ca-backends/signer/signer_service.h"
 #include "config/config.h"
 
@@ -107,11 +109,11 @@ int run(const Arguments& arguments) {
     throw std::runtime_error("backends." + arguments.backend +
                              ".signer is not set: the server signs with the key itself");
   }
-  const std::string socket = signer_socket(config, arguments.backend, *options.signer);
   SystemClock clock;
   OsEntropy entropy;
-  const backends::SignerService service(
-      backends::read_signer_keys(options, key_context(config, clock, entropy, log)));
+  const backends::BackendContext context = key_context(config, clock, entropy, log);
+  const std::string socket = backends::signer_socket(arguments.backend, *options.signer, context);
+  const backends::SignerService service(backends::read_signer_keys(options, context));
   const std::vector<std::uint32_t> users = users_of(*options.signer, arguments.backend);
   const net::UnixListener listener(socket, options.signer->server_user.empty()
                                                ? net::UnixListener::Access::owner

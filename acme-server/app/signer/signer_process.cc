@@ -59,12 +59,6 @@ Command command_of(const config::Config& config, const std::string& backend) {
 
 }  // namespace
 
-std::string signer_socket(const config::Config& config, const std::string& backend,
-                          const backends::SignerOptions& options) {
-  return options.spawn ? in_folder(config.data_directory, "signer-" + backend + ".sock")
-                       : in_folder(config.folder, options.socket);
-}
-
 backends::BackendContext key_context(const config::Config& config, Clock& clock, Entropy& entropy,
                                      Log& log) {
   const std::string folder = config.folder;
@@ -83,10 +77,8 @@ backends::BackendContext key_context(const config::Config& config, Clock& clock,
       .resolve_secret =
           [folder](const std::string& reference) { return read_secret(reference, folder); },
       .decorate_signer = [](auto signer) { return signer; },
-      .signer_socket =
-          [config](const std::string& backend, const backends::SignerOptions& options) {
-            return signer_socket(config, backend, options);
-          }};
+      .config_folder = config.folder,
+      .data_directory = config.data_directory};
 }
 
 std::vector<std::string> spawned_signers(const config::Config& config) {
@@ -94,7 +86,7 @@ std::vector<std::string> spawned_signers(const config::Config& config) {
   const JsonObject all(config.backends, "backends");
   for (const auto& item : config.backends.items()) {
     const JsonObject options = all.object(item.key());
-    if (backends::spawns_signer(options)) names.push_back(item.key());
+    if (backends::spawns_local_signer(options)) names.push_back(item.key());
   }
   return names;
 }

@@ -8,16 +8,10 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/log.h"
-#include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/registry.h"
 #include "config/config.h"
 
 namespace gatehouse::app {
-
-// Where the signer of `backend` listens: as its options say, or in the data directory when the
-// server starts it.
-std::string signer_socket(const config::Config& config, const std::string& backend,
-                          const backends::SignerOptions& options);
 
 // How a backend reads files, keys and secrets: paths relative to the config's folder.
 backends::BackendContext key_context(const config::Config& config, Clock& clock, Entropy& entropy,

@@ -275,13 +275,13 @@ void Revocation::revoke(const Request& request) {
 // is open.
 void Revocation::tell_backend(const CertificateRecord& certificate, int reason) {
   backends::Backend* backend = context_.backends.find(certificate.backend);
-  if (backend == nullptr) return;
+  if (backend == nullptr || backend->revoker == nullptr) return;
   const auto outcome =
-      backend->certificates->revoke({.issuer = certificate.issuer,
-                                     .serial = certificate.serial,
-                                     .certificate_pem = certificate.chain_pem,
-                                     .reason = reason},
-                                    Deadline::in(context_.policy.get()->server.issuance_timeout));
+      backend->revoker->revoke({.issuer = certificate.issuer,
+                                .serial = certificate.serial,
+                                .certificate_pem = certificate.chain_pem,
+                                .reason = reason},
+                               Deadline::in(context_.policy.get()->server.issuance_timeout));
   if (outcome.done) return;
   context_.log.error("revocation.refused_by_backend",
                      {{"certificate", certificate.id}, {"why", outcome.why_not}});

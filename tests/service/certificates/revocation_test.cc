@@ -69,36 +69,14 @@ struct Fixture {
 };
 
 // A CA that will not take a revocation.
-class Unwilling final : public backends::CertificateBackend {
+class Unwilling final : public backends::Revoker {
  public:
-  explicit Unwilling(std::unique_ptr<backends::CertificateBackend> inner)
-      : inner_(std::move(inner)) {}
-
-  backends::Intent prepare(const backends::IssueRequest& request) override {
-    return inner_->prepare(request);
-  }
-
-  bool repeatable() const override { return inner_->repeatable(); }
-
-  backends::IssueOutcome submit(const backends::Intent& intent, Deadline deadline) override {
-    return inner_->submit(intent, deadline);
-  }
-
-  backends::IssueOutcome resume(const backends::Intent& intent, Deadline deadline) override {
-    return inner_->resume(intent, deadline);
-  }
-
   backends::RevokeOutcome revoke(const backends::RevokeRequest& request, Deadline) override {
     asked = request;
     return {.done = false, .why_not = "closed on Sundays"};
   }
 
-  const std::vector<backends::Issuer>& issuers() const override { return inner_->issuers(); }
-
   std::optional<backends::RevokeRequest> asked;
-
- private:
-  std::unique_ptr<backends::CertificateBackend> inner_;
 };
 
 TEST_CASE("reasons other than 0, 1, 3, 4, 5 and 9 are refused, and the problem lists these") {
@@ -273,17 +251,16 @@ TEST_CASE("what the CA behind us does not take is not recorded as revoked") {
   Fixture f;
   const Held held = f.issue(f.account, {"a.test"}, f.key);
   backends::Backend* backend = f.services.context().backends.find("local");
-  auto unwilling = std::make_unique<Unwilling>(std::move(backend->certificates));
-  const Unwilling& asked = *unwilling;
-  backend->certificates = std::move(unwilling);
+  Unwilling unwilling;
+  backend->revoker = &unwilling;
   const Problem problem =
       rejection_of([&] { f.revocation.by_account(f.account, held.leaf.der, 4); });
   CHECK(problem.type == ProblemType::serverInternal);
   CHECK(status_of(problem) == 503);
   CHECK(problem.detail.find("Sundays") == std::string::npos);  // for the log, not for clients
-  REQUIRE(asked.asked);
-  CHECK(asked.asked->serial == held.record.serial);
-  CHECK(asked.asked->reason == 4);
+  REQUIRE(unwilling.asked);
+  CHECK(unwilling.asked->serial == held.record.serial);
+  CHECK(unwilling.asked->reason == 4);
   CHECK_FALSE(f.get(held.record.id).revocation);
 }
 
