@@ -98,7 +98,7 @@ struct World {
     issuance.id = IssuanceId("i" + name);
     issuance.order = order.id;
     issuance.backend = "local";
-    issuance.issuer = ca->issuers().front().id;
+    issuance.issuer = ca->issuer().id;
     issuance.serial = hex_encode(crypto::random_serial(entropy));
     issuance.profile = "default";
     issuance.spki_sha256 = name;

@@ -37,4 +37,27 @@ std::vector<const Backend*> BackendSet::all() const {
   return every;
 }
 
+void BackendSet::keep(KeptIssuers kept) {
+  kept_->with([&](KeptIssuers& held) { held = std::move(kept); });
+}
+
+std::vector<IssuersSnapshot> BackendSet::known_issuers() const {
+  std::vector<IssuersSnapshot> known;
+  for (const Backend* backend : all()) known.push_back(backend->certificates->issuers());
+  kept_->with([&](const KeptIssuers& held) {
+    for (const auto& [name, issuers] : held) known.push_back(issuers);
+  });
+  return known;
+}
+
+std::vector<IssuersSnapshot> BackendSet::known_issuers(std::string_view name) const {
+  std::vector<IssuersSnapshot> known;
+  if (const Backend* backend = find(name)) known.push_back(backend->certificates->issuers());
+  kept_->with([&](const KeptIssuers& held) {
+    const auto found = held.find(name);
+    if (found != held.end()) known.push_back(found->second);
+  });
+  return known;
+}
+
 }  // namespace gatehouse::backends

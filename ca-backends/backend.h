@@ -17,6 +17,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/expected.h"
+#include "acme-server/base/guarded.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
@@ -24,6 +25,7 @@
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
 #include "ca-backends/expectation.h"
+#include "ca-backends/issuers.h"
 
 namespace gatehouse::backends {
 
@@ -71,14 +73,6 @@ struct InDoubt {
 
 using IssueOutcome = std::variant<Issued, Pending, Refused, InDoubt>;
 
-// An issuer as others must know it: for chains, CRLs, checks and the public listener.
-struct Issuer {
-  IssuerId id;
-  crypto::Certificate certificate;
-  std::vector<crypto::Certificate> chain;  // issuer first, up to but without the root
-  std::optional<crypto::Certificate> root;
-};
-
 // Throwing anywhere means "not now": the job is retried with backoff, through resume(). A refusal
 // is a value. Safe to call from many threads.
 class CertificateBackend {
@@ -111,9 +105,10 @@ class CertificateBackend {
   // second or two.
   virtual std::optional<std::string> why_not_ready() { return std::nullopt; }
 
-  // The issuers it signs under now or has signed under, the one in use first. Never empty.
-  // Immutable after start.
-  virtual const std::vector<Issuer>& issuers() const = 0;
+  // The issuers it signs under now or has signed under, as it knows them at this moment. Never
+  // null; empty until its CA has been reached once. Who has renewed them calls
+  // service::remember_issuers(), so that the store learns of it.
+  virtual IssuersSnapshot issuers() const = 0;
 };
 
 // A CRL that we serve but cannot make: its key is elsewhere. The root's, renewed where the root's
@@ -124,22 +119,14 @@ struct OfflineCrl {
   Instant this_update, next_update;
 };
 
-// For a CA whose CRLs we make: one per shard, each under the issuer's name.
+// For a CA whose CRLs we make: one for each of the shards of issuers(), under the issuer's name.
 class CrlSigner {
  public:
   virtual ~CrlSigner() = default;
 
-  struct Shard {
-    IssuerId issuer;
-    std::string url;   // CDP and IDP
-    std::string file;  // the path it is served under: "/crl/<issuer>/<shard>.crl"
-  };
-
-  virtual std::vector<Shard> shards() const = 0;
-
   // Signs the CRL of one shard; the builder holds its entries. The signature is verified before it
   // returns.
-  virtual Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update,
+  virtual Bytes sign_crl(const CrlShard& shard, std::int64_t number, Instant this_update,
                          Instant next_update, crypto::CrlBuilder entries) = 0;
 
   // The CRLs to be served besides, as they are now: a new file is seen without a restart. May read
@@ -178,7 +165,8 @@ struct Backend {
   Revoker* revoker = nullptr;  // null: nobody must be told; our own CRL says so
 };
 
-// Backends by name. Lookups of a name that is not there give nullptr.
+// Backends by name. Lookups of a name that is not there give nullptr. Backends are added at start;
+// after that safe to call from many threads.
 class BackendSet {
  public:
   void add(Backend backend);
@@ -187,8 +175,22 @@ class BackendSet {
   std::vector<Backend*> all();
   std::vector<const Backend*> all() const;
 
+  // By the backend's name: issuers that the store has kept and the backend does not have, or not
+  // yet. The name may be of a backend that is not configured any more.
+  using KeptIssuers = std::map<std::string, IssuersSnapshot, std::less<>>;
+
+  // Replaces what was kept.
+  void keep(KeptIssuers kept);
+
+  // Every issuer whose certificates may be out there: each backend's own, then those that are kept.
+  // Snapshots of one moment, to be held while their issuers are used.
+  std::vector<IssuersSnapshot> known_issuers() const;
+  // The same of the backend called `name`.
+  std::vector<IssuersSnapshot> known_issuers(std::string_view name) const;
+
  private:
   std::map<std::string, Backend, std::less<>> backends_;
+  std::unique_ptr<Guarded<KeptIssuers>> kept_ = std::make_unique<Guarded<KeptIssuers>>();
 };
 
 }  // namespace gatehouse::backends

@@ -22,6 +22,7 @@
 #include "acme-server/store/certificates.h"
 #include "acme-server/store/crls.h"
 #include "acme-server/store/issuances.h"
+#include "acme-server/store/issuers.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/orders.h"
 #include "acme-server/store/retention.h"
@@ -51,6 +52,8 @@ class Tx {
   Certificates certificates() { return Certificates(connection_); }
 
   Issuances issuances() { return Issuances(connection_); }
+
+  Issuers issuers() { return Issuers(connection_); }
 
   Jobs jobs() { return Jobs(connection_); }
 

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -33,6 +32,7 @@
 #include "acme-server/crypto/signer.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/expectation.h"
+#include "ca-backends/issuers.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/local_ca/signers.h"
 #include "ca-backends/local_ca/validity.h"
@@ -46,7 +46,6 @@ using crypto::Certificate;
 using crypto::NameConstraints;
 
 constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 appendix A.1: ub-common-name
-constexpr int kNoPathLength = std::numeric_limits<int>::max();
 constexpr std::string_view kRootCrlFile = "/crl/root.crl";
 
 std::vector<Certificate> read_chain(const BackendContext& context, const std::string& path) {
@@ -65,20 +64,12 @@ bool is_name_of(const Certificate& ca, const std::string& common_name) {
 // Why `chain`, from an issuing CA upwards, cannot stand between a leaf and `root`.
 std::optional<std::string> why_no_chain(const std::vector<Certificate>& chain,
                                         const Certificate& root, Instant now) {
-  const Certificate& issuer = chain.front();
-  if (!issuer.is_ca) return "its first certificate is not a CA (basicConstraints)";
-  if (!issuer.key_cert_sign || !issuer.crl_sign) {
+  // Its CRLs are ours to make.
+  if (chain.front().is_ca && !(chain.front().key_cert_sign && chain.front().crl_sign)) {
     return "its first certificate may not sign certificates and CRLs (keyUsage needs keyCertSign "
            "and cRLSign)";
   }
-  if (auto problem = crypto::why_chain_fails(chain, root, now)) return problem;
-  for (std::size_t below = 1; below < chain.size(); ++below) {
-    if (std::cmp_less(chain[below].path_length.value_or(kNoPathLength), below)) {
-      return "the path length of \"" + chain[below].subject_name +
-             "\" leaves no room for the CAs below it";
-    }
-  }
-  return crypto::why_openssl_refuses(chain, root, now);
+  return why_not_below(chain, {&root, 1}, now);
 }
 
 // What the CAs of `chain` and `root` let the first of them certify. Throws a sentence, without the
@@ -206,6 +197,11 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
     const Instant ended = std::ranges::min_element(chain, {}, &Certificate::not_after)->not_after;
     load_issuer(files, std::min(now, ended - std::chrono::seconds(1)));
   }
+  for (const Issuer& issuer : issuers_->all) {
+    for (std::size_t number = 0; number < crl_shards_; ++number) {
+      issuers_->shards.push_back(shard_of(issuer.id, number));
+    }
+  }
   for (const std::string& path : options.alternates) load_alternate(path);
   if (!root_crl_path_.empty()) {
     HeldRootCrl held = read_root_crl();
@@ -246,11 +242,11 @@ void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
     throw std::runtime_error(files.certificate + ": " + error.what());
   }
   const IssuerId id(crypto::spki_sha256_of(chain.front().spki));
-  if (std::ranges::any_of(issuers_, [&](const Issuer& issuer) { return issuer.id == id; })) {
+  if (std::ranges::any_of(issuers_->all, [&](const Issuer& issuer) { return issuer.id == id; })) {
     throw std::runtime_error(files.certificate + ": backend \"" + name_ +
                              "\" has an issuer with this key already");
   }
-  issuers_.push_back(
+  issuers_->all.push_back(
       {.id = id, .certificate = chain.front(), .chain = without_root(chain, root_), .root = root_});
   holdings_.push_back(std::move(holding));
 }
@@ -261,14 +257,14 @@ void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
 void LocalCa::load_alternate(const std::string& path) {
   const std::vector<Certificate> chain = read_chain(context_, path);
   const Certificate& first = chain.front();
-  const auto same = std::ranges::find_if(issuers_, [&](const Issuer& issuer) {
+  const auto same = std::ranges::find_if(issuers_->all, [&](const Issuer& issuer) {
     return first.subject_name_der == issuer.certificate.subject_name_der &&
            first.spki == issuer.certificate.spki &&
            first.subject_key_id == issuer.certificate.subject_key_id;
   });
-  if (same == issuers_.end()) {
+  if (same == issuers_->all.end()) {
     throw std::runtime_error(path + ": its first certificate is not for the issuing CA \"" +
-                             issuers_.front().certificate.subject_name +
+                             issuers_->all.front().certificate.subject_name +
                              R"(" (same name, key and key identifier), nor for one of "previous")");
   }
   const Instant now = context_.clock.now();
@@ -288,7 +284,7 @@ void LocalCa::load_alternate(const std::string& path) {
   }
   if (crypto::is_self_issued(chain.back())) alternate.chain.pop_back();
   alternate.chain_pem = pem_of(alternate.chain);
-  holdings_[static_cast<std::size_t>(same - issuers_.begin())].alternates.push_back(
+  holdings_[static_cast<std::size_t>(same - issuers_->all.begin())].alternates.push_back(
       std::move(alternate));
 }
 
@@ -307,7 +303,8 @@ LocalCa::HeldRootCrl LocalCa::read_root_crl() const {
                            .next_update = crl->head.next_update},
                    .number = crl->head.number};
   // The CA certificate right below the root says where it will be looked for.
-  const Certificate& below = issuers_.front().chain.empty() ? root_ : issuers_.front().chain.back();
+  const Certificate& below =
+      issuers_->all.front().chain.empty() ? root_ : issuers_->all.front().chain.back();
   for (const std::string& url : below.crl_urls) {
     if (url.starts_with(context_.public_url + "/")) {
       read.crl.file = url.substr(context_.public_url.size());
@@ -317,15 +314,15 @@ LocalCa::HeldRootCrl LocalCa::read_root_crl() const {
 }
 
 std::size_t LocalCa::index_of(const IssuerId& issuer) const {
-  const auto found = std::ranges::find(issuers_, issuer, &Issuer::id);
-  if (found == issuers_.end()) {
+  const auto found = std::ranges::find(issuers_->all, issuer, &Issuer::id);
+  if (found == issuers_->all.end()) {
     throw std::runtime_error("backend \"" + name_ + "\" has no issuer " + issuer.str() +
                              "; name its files in backends." + name_ + ".previous");
   }
-  return static_cast<std::size_t>(found - issuers_.begin());
+  return static_cast<std::size_t>(found - issuers_->all.begin());
 }
 
-CrlSigner::Shard LocalCa::shard_of(const IssuerId& issuer, std::size_t number) const {
+CrlShard LocalCa::shard_of(const IssuerId& issuer, std::size_t number) const {
   // Shards have names from the first certificate on: a CDP never changes afterwards.
   const std::string file = "/crl/" + issuer.str() + "/" + std::to_string(number) + ".crl";
   return {.issuer = issuer, .url = context_.public_url + file, .file = file};
@@ -336,7 +333,7 @@ std::optional<std::string> LocalCa::why_never(const Identifier& identifier) cons
 }
 
 Intent LocalCa::prepare(const IssueRequest& request) {
-  const Issuer& issuer = issuers_.front();
+  const Issuer& issuer = issuers_->all.front();
   const Holding& holding = holdings_.front();
   for (const Identifier& identifier : request.identifiers) {
     if (auto why = why_never(identifier)) reject(ProblemType::rejectedIdentifier, *why);
@@ -350,7 +347,7 @@ Intent LocalCa::prepare(const IssueRequest& request) {
   // Where subjects are constrained an empty one fits for certain, and the names are in the SAN.
   const bool plain = std::ranges::none_of(holding.constraints, &NameConstraints::of_subjects);
   if (plain) leaf.common_name = common_name_for(request);
-  for (const Issuer& known : issuers_) {
+  for (const Issuer& known : issuers_->all) {
     if (!leaf.common_name.empty() && is_name_of(known.certificate, leaf.common_name)) {
       reject(ProblemType::rejectedIdentifier,
              "\"" + leaf.common_name +
@@ -386,7 +383,7 @@ IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {
       context_.chains->parse(crypto::sign_certificate(*tbs, *holdings_[index].signer));
   // What the key gives back is looked at as if a stranger had sent it: HSMs and memory fail, too.
   if (!leaf || leaf->tbs != *tbs || leaf->serial != serial ||
-      !context_.chains->is_signed_by(*leaf, issuers_[index].certificate)) {
+      !context_.chains->is_signed_by(*leaf, issuers_->all[index].certificate)) {
     throw std::runtime_error("what the key of backend \"" + name_ + "\" signed for serial " +
                              serial +
                              " does not verify with the issuer's certificate; check the key");
@@ -414,20 +411,10 @@ std::optional<std::string> LocalCa::why_not_ready() {
   return holdings_.front().signer->why_out_of_reach();
 }
 
-std::vector<CrlSigner::Shard> LocalCa::shards() const {
-  std::vector<Shard> every;
-  for (const Issuer& issuer : issuers_) {
-    for (std::size_t number = 0; number < crl_shards_; ++number) {
-      every.push_back(shard_of(issuer.id, number));
-    }
-  }
-  return every;
-}
-
-Bytes LocalCa::sign_crl(const Shard& shard, std::int64_t number, Instant this_update,
+Bytes LocalCa::sign_crl(const CrlShard& shard, std::int64_t number, Instant this_update,
                         Instant next_update, crypto::CrlBuilder entries) {
   const std::size_t index = index_of(shard.issuer);
-  const Certificate& issuer = issuers_[index].certificate;
+  const Certificate& issuer = issuers_->all[index].certificate;
   // finish() verifies with the key's own public half, which load_issuer() has compared with the
   // certificate's.
   return entries.finish({.issuer_name_der = issuer.subject_name_der,

@@ -34,11 +34,10 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   IssueOutcome resume(const Intent& intent, Deadline deadline) override;
   std::optional<std::string> why_not_ready() override;
 
-  const std::vector<Issuer>& issuers() const override { return issuers_; }
+  IssuersSnapshot issuers() const override { return issuers_; }
 
-  std::vector<Shard> shards() const override;
-  Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update, Instant next_update,
-                 crypto::CrlBuilder entries) override;
+  Bytes sign_crl(const CrlShard& shard, std::int64_t number, Instant this_update,
+                 Instant next_update, crypto::CrlBuilder entries) override;
   // The root's CRL as its file is now; while that is broken or older than what was read before,
   // what was read before.
   std::vector<OfflineCrl> offline_crls() override;
@@ -70,7 +69,7 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   void load_alternate(const std::string& path);
   HeldRootCrl read_root_crl() const;
   std::size_t index_of(const IssuerId& issuer) const;
-  Shard shard_of(const IssuerId& issuer, std::size_t number) const;
+  CrlShard shard_of(const IssuerId& issuer, std::size_t number) const;
 
   std::string name_;
   BackendContext context_;
@@ -78,7 +77,8 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   std::string root_crl_path_;
   std::optional<SignerOptions> signer_;
   crypto::Certificate root_;
-  std::vector<Issuer> issuers_;  // the one in use first
+  // Filled by the constructor, and never changed since: a rotation needs a restart (ADR 0014).
+  const std::shared_ptr<Issuers> issuers_ = std::make_shared<Issuers>();
   std::vector<Holding> holdings_;
   Guarded<HeldRootCrl> root_crl_;
 };

@@ -183,7 +183,8 @@ TEST_CASE("what the key signs is verified before anyone sees it") {
   CHECK(failure_of([&] { lying.submit(intent, Deadline::in(seconds(1))); }).find("check the key") !=
         std::string::npos);
   CHECK(failure_of([&] {
-          lying.sign_crl(lying.shards().front(), 1, kNoon, kNoon + kDay, crypto::CrlBuilder());
+          lying.sign_crl(lying.issuers()->shards.front(), 1, kNoon, kNoon + kDay,
+                         crypto::CrlBuilder());
         }).find("does not verify") != std::string::npos);
 }
 
@@ -195,7 +196,7 @@ TEST_CASE("OpenSSL accepts the chain for the name, with its CRL, until its end")
       {kName, {IdentifierType::dns, "*.dev.corp.test"}, {IdentifierType::ip, "2001:db8::1"}}));
   const std::vector<Certificate> chain = chain_in(submit(backend, intent).chain_pem);
   REQUIRE(chain.size() == 2);  // the root is the client's own
-  const CrlSigner::Shard shard = backend.crls->shards().front();
+  const CrlShard shard = backend.certificates->issuers()->shards.front();
   const auto crl_with = [&](const std::vector<crypto::CrlEntry>& entries, std::int64_t number) {
     crypto::CrlBuilder builder;
     for (const auto& entry : entries) builder.add(entry);
@@ -230,7 +231,7 @@ TEST_CASE("a leaf says what its order, profile and issuer say, and nothing else"
       request_for({kName, {IdentifierType::ip, "192.0.2.7"}, {IdentifierType::dns, "*.corp.test"}});
   const Intent intent = backend.certificates->prepare(request);
   const Certificate leaf = chain_in(submit(backend, intent).chain_pem).front();
-  const std::string issuer = backend.certificates->issuers().front().id.str();
+  const std::string issuer = backend.certificates->issuers()->all.front().id.str();
 
   CHECK(issuer == crypto::sha256_hex(ca.issuer.certificate.spki));
   CHECK(issuer_of(intent.expected).str() == issuer);
@@ -313,7 +314,7 @@ TEST_CASE("serials differ, are positive and 18 octets long") {
   const IssueRequest request = request_for({kName});
   std::set<std::string> serials;
   for (int i = 0; i < 500; ++i) {
-    const std::string serial = backend.certificates->prepare(request).serial;
+    const std::string serial = serial_of(backend.certificates->prepare(request).expected);
     CHECK(serial.size() == 36);
     CHECK(serial.front() < '8');
     CHECK(serial.substr(0, 2) != "00");
@@ -328,7 +329,8 @@ TEST_CASE(
   LocalCaFiles ca(clock);
   Backend backend = ca.backend({{"crl_shards", 4}});
   std::set<std::string> expected;
-  for (const CrlSigner::Shard& shard : backend.crls->shards()) {
+  const IssuersSnapshot issuers = backend.certificates->issuers();
+  for (const CrlShard& shard : issuers->shards) {
     CHECK(shard.url == "http://pki.test" + shard.file);
     expected.insert(shard.url);
     const Bytes der = backend.crls->sign_crl(shard, 7, kNoon, kNoon + kDay, crypto::CrlBuilder());
@@ -338,7 +340,7 @@ TEST_CASE(
   REQUIRE(expected.size() == 4);
   std::set<std::string> used;
   for (int i = 0; i < 100; ++i) {
-    used.insert(backend.certificates->prepare(request_for({kName})).crl_url);
+    used.insert(crl_url_of(backend.certificates->prepare(request_for({kName})).expected));
   }
   CHECK(used == expected);
 }
@@ -351,7 +353,7 @@ TEST_CASE("a previous issuer signs its CRLs after its end, too") {
   ca.files["old.pem"] = ended.pem;
   ca.files["old.key"] = ended.key_pem;
   Backend backend = ca.backend({{"previous", {{{"certificate", "old.pem"}, {"key", "old.key"}}}}});
-  const auto shards = backend.crls->shards();
+  const auto shards = backend.certificates->issuers()->shards;
   REQUIRE(shards.size() == 2);
   const Bytes crl =
       backend.crls->sign_crl(shards.back(), 1, kNoon, kNoon + kDay, crypto::CrlBuilder());

@@ -167,7 +167,7 @@ TEST_CASE("leaves and CRLs are signed over the socket, and the same again after 
   }
   crypto::CrlBuilder builder;
   builder.add({.serial = leaf.serial, .revoked_at = kNoon, .reason = 1});
-  const auto shard = backend.crls->shards().front();
+  const auto shard = backend.certificates->issuers()->shards.front();
   const Bytes crl = backend.crls->sign_crl(shard, 7, kNoon, kNoon + hours(1), std::move(builder));
   CHECK(crypto::crl_is_signed_by(crl, f.files.issuer.certificate));
   child.kill();

@@ -60,10 +60,11 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
         make_ca("Scripted Root", *root_key_, Bytes{}, Bytes{}, *root_key_);
     const crypto::Certificate issuer = make_ca("Scripted CA", *key_, root.subject_name_der,
                                                crypto::subject_key_id_of(root.spki), *root_key_);
-    issuers_.push_back({.id = IssuerId(crypto::spki_sha256_of(issuer.spki)),
-                        .certificate = issuer,
-                        .chain = {issuer},
-                        .root = root});
+    issuer_ = {.id = IssuerId(crypto::spki_sha256_of(issuer.spki)),
+               .certificate = issuer,
+               .chain = {issuer},
+               .root = root};
+    set_issuers({issuer_});
   }
 
   // --- what a test says
@@ -76,6 +77,18 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
 
   void always(Step step) {
     state_.with([&](State& state) { state.always = step; });
+  }
+
+  // What it knows of its issuers from now on: nothing, as before its CA was reached, or others.
+  void set_issuers(std::vector<backends::Issuer> all) {
+    auto made = std::make_shared<backends::Issuers>();
+    for (const backends::Issuer& issuer : all) {
+      if (issuer.id != issuer_.id) continue;
+      made->shards.push_back(
+          {.issuer = issuer.id, .url = options_.crl_url, .file = "/crl/scripted/0.crl"});
+    }
+    made->all = std::move(all);
+    snapshot_.with([&](backends::IssuersSnapshot& held) { held = std::move(made); });
   }
 
   // Runs inside each prepare(), before anything else; it may throw, or reject().
@@ -119,7 +132,10 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     return state_.with([](const State& state) { return state.signed_requests.size(); });
   }
 
-  const crypto::Certificate& root() const { return *issuers_.front().root; }
+  // Who signs, whether or not issuers() says so.
+  const backends::Issuer& issuer() const { return issuer_; }
+
+  const crypto::Certificate& root() const { return *issuer_.root; }
 
   std::string name() const { return "local"; }
 
@@ -127,7 +143,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   std::string chain_of(const crypto::CertificateTemplate& certificate) const {
     const Bytes tbs = crypto::make_tbs(certificate, key_->algorithm());
     return crypto::to_pem(crypto::sign_certificate(tbs, *key_)) +
-           crypto::to_pem(issuers_.front().certificate.der);
+           crypto::to_pem(issuer_.certificate.der);
   }
 
   // What the certificate of an intent will say.
@@ -161,19 +177,16 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     return answer(intent, true);
   }
 
-  const std::vector<backends::Issuer>& issuers() const override { return issuers_; }
+  backends::IssuersSnapshot issuers() const override {
+    return snapshot_.with([](const auto& snapshot) { return snapshot; });
+  }
 
   // --- CrlSigner
   // ------------------------------------------------------------------------------------------------
 
-  std::vector<Shard> shards() const override {
-    return {
-        {.issuer = issuers_.front().id, .url = options_.crl_url, .file = "/crl/scripted/0.crl"}};
-  }
-
-  Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update, Instant next_update,
-                 crypto::CrlBuilder entries) override {
-    const crypto::Certificate& issuer = issuers_.front().certificate;
+  Bytes sign_crl(const backends::CrlShard& shard, std::int64_t number, Instant this_update,
+                 Instant next_update, crypto::CrlBuilder entries) override {
+    const crypto::Certificate& issuer = issuer_.certificate;
     return entries.finish({.issuer_name_der = issuer.subject_name_der,
                            .authority_key_id = issuer.subject_key_id,
                            .number = number,
@@ -222,7 +235,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   crypto::CertificateTemplate make_template(const backends::IssueRequest& request) {
     crypto::CertificateTemplate leaf;
     leaf.serial = crypto::random_serial(entropy_);
-    leaf.issuer_name_der = issuers_.front().certificate.subject_name_der;
+    leaf.issuer_name_der = issuer_.certificate.subject_name_der;
     leaf.not_before = request.not_before.value_or(request.now - request.profile.backdate);
     // RFC 5280 section 4.1.2.5: both ends are inclusive.
     leaf.not_after = request.not_after.value_or(leaf.not_before + request.profile.validity -
@@ -234,7 +247,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     }
     leaf.key_usages = request.profile.key_usages;
     leaf.extended_key_usages = request.profile.extended_key_usages;
-    leaf.authority_key_id = issuers_.front().certificate.subject_key_id;
+    leaf.authority_key_id = issuer_.certificate.subject_key_id;
     leaf.crl_url = options_.crl_url;
     return leaf;
   }
@@ -253,7 +266,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
         .not_before = backends::Exact<Instant>{leaf.not_before},
         .not_after = backends::Exact<Instant>{leaf.not_after},
         .crl_url = backends::Exact<std::string>{leaf.crl_url},
-        .issuer = backends::Exact<IssuerId>{issuers_.front().id}};
+        .issuer = backends::Exact<IssuerId>{issuer_.id}};
     if (const auto expect = state_.with([](const State& state) { return state.expect; })) {
       expect(expected);
     }
@@ -313,7 +326,8 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   Entropy& entropy_;
   Options options_;
   std::unique_ptr<crypto::Signer> root_key_, key_;
-  std::vector<backends::Issuer> issuers_;
+  backends::Issuer issuer_;
+  Guarded<backends::IssuersSnapshot> snapshot_;
   Guarded<State> state_;
 };
 

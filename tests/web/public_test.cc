@@ -26,7 +26,7 @@ struct Fixture {
 
   void put(std::int64_t number, const std::string& content) {
     services.store->write([&](store::Tx& tx) {
-      tx.crls().put_whole({.issuer = services.ca->issuers().front().id,
+      tx.crls().put_whole({.issuer = services.ca->issuer().id,
                            .url = "http://pki.test/crl/scripted/0.crl",
                            .file = kFile,
                            .number = number,
@@ -141,7 +141,7 @@ TEST_CASE("who names the tag of the CRL in force gets no second copy, whatever t
 
 TEST_CASE("issuers and roots can be fetched") {
   Fixture f;
-  const backends::Issuer& issuer = f.services.ca->issuers().front();
+  const backends::Issuer& issuer = f.services.ca->issuer();
   const http::Response certificate = f.fetch("/issuer/" + issuer.id.str() + ".cer");
   CHECK(certificate.status == 200);
   CHECK(header_of(certificate, "Content-Type") == "application/pkix-cert");

@@ -37,6 +37,7 @@
 #include "acme-server/net/egress.h"
 #include "acme-server/service/certificates/certificates.h"
 #include "acme-server/service/certificates/crl_job.h"
+#include "acme-server/service/certificates/known_issuers.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
@@ -340,8 +341,8 @@ std::vector<std::string> Server::Impl::why_not_ready() {
   try {
     store.read([&](store::Tx& tx) {
       for (backends::Backend* backend : backends.all()) {
-        if (backend->crls == nullptr) continue;
-        for (const auto& shard : backend->crls->shards()) {
+        const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+        for (const backends::CrlShard& shard : issuers->shards) {
           const auto crl = tx.crls().in_force(shard.issuer, shard.url);
           if (!crl || crl->next_update <= now) {
             reasons.push_back("the CRL " + shard.url +
@@ -356,7 +357,11 @@ std::vector<std::string> Server::Impl::why_not_ready() {
     reasons.emplace_back("the database cannot be read");
   }
   for (backends::Backend* backend : backends.all()) {
-    if (backend->certificates->issuers().front().certificate.not_after < now) {
+    const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+    const backends::Issuer* in_use = issuers->in_use();
+    if (in_use == nullptr) {
+      reasons.push_back("backend " + backend->name + " has not reached its CA yet");
+    } else if (in_use->certificate.not_after < now) {
       reasons.push_back("the issuer of backend " + backend->name + " has expired");
     }
     if (const auto why = backend->certificates->why_not_ready()) {
@@ -393,6 +398,7 @@ http::Handler Server::handler() {
 
 void Server::prepare() {
   crash_point("start.clock_checked");
+  service::remember_issuers(impl_->context);
   impl_->crls.make_missing();
   impl_->crls.enqueue_all();
   impl_->maintenance.enqueue();

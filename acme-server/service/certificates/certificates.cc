@@ -66,34 +66,38 @@ std::optional<PublicFiles::File> find_offline_crl(const Context& context, std::s
   return std::nullopt;
 }
 
-// The certificate that a caIssuers URL of ours names: an issuer by its id, any CA of a chain by its
-// key's hash, and the root also as "root", which is how the intermediate made by `gatehouse init`
-// points to it.
-const crypto::Certificate* find_issuer(const backends::BackendSet& backends,
-                                       std::string_view name) {
-  for (const backends::Backend* backend : backends.all()) {
-    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
-      if (issuer.id.str() == name) return &issuer.certificate;
+// The DER of the certificate that a caIssuers URL of ours names: an issuer by its id, any CA of a
+// chain by its key's hash, and the root also as "root", which is how the intermediate made by
+// `gatehouse init` points to it.
+std::optional<Bytes> find_issuer(const backends::BackendSet& backends, std::string_view name) {
+  for (const backends::IssuersSnapshot& issuers : backends.known_issuers()) {
+    for (const backends::Issuer& issuer : issuers->all) {
+      if (issuer.id.str() == name) return issuer.certificate.der;
       for (const crypto::Certificate& above : issuer.chain) {
-        if (crypto::spki_sha256_of(above.spki) == name) return &above;
+        if (crypto::spki_sha256_of(above.spki) == name) return above.der;
       }
       if (issuer.root && (name == "root" || crypto::spki_sha256_of(issuer.root->spki) == name)) {
-        return &*issuer.root;
+        return issuer.root->der;
       }
     }
   }
-  return nullptr;
+  return std::nullopt;
 }
 
-// Every root once, in PEM.
+// Every root once, in PEM. A backend that is not configured any more is nobody to be trusted newly.
 std::string roots_pem(const backends::BackendSet& backends) {
   std::vector<Bytes> roots;
   std::string pem;
-  for (const backends::Backend* backend : backends.all()) {
-    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
+  const auto add = [&](const backends::Issuers& issuers) {
+    for (const backends::Issuer& issuer : issuers.all) {
       if (!issuer.root || std::ranges::find(roots, issuer.root->der) != roots.end()) continue;
       roots.push_back(issuer.root->der);
       pem += crypto::to_pem(issuer.root->der);
+    }
+  };
+  for (const backends::Backend* backend : backends.all()) {
+    for (const backends::IssuersSnapshot& issuers : backends.known_issuers(backend->name)) {
+      add(*issuers);
     }
   }
   return pem;
@@ -114,9 +118,9 @@ std::optional<PublicFiles::File> load(Context& context, std::string_view path) {
   }
   path.remove_prefix(kIssuers.size());
   path.remove_suffix(kDer.size());
-  const crypto::Certificate* certificate = find_issuer(context.backends, path);
-  if (certificate == nullptr) return std::nullopt;
-  return file_of(kCertificateType, certificate->der);
+  const std::optional<Bytes> certificate = find_issuer(context.backends, path);
+  if (!certificate) return std::nullopt;
+  return file_of(kCertificateType, *certificate);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ std::optional<std::string> why_unfit(const store::CrlRecord& crl, ByteView der,
 
 }  // namespace
 
-std::string CrlJob::subject_of(const Shard& shard) {
+std::string CrlJob::subject_of(const backends::CrlShard& shard) {
   return shard.issuer.str() + " " + shard.url;
 }
 
@@ -59,11 +59,11 @@ std::vector<CrlJob::Target> CrlJob::targets() {
   std::vector<Target> every;
   for (backends::Backend* backend : context_.backends.all()) {
     if (backend->crls == nullptr) continue;
-    for (Shard& shard : backend->crls->shards()) {
-      const auto& issuers = backend->certificates->issuers();
-      const auto issuer = std::ranges::find(issuers, shard.issuer, &backends::Issuer::id);
-      ACME_CHECK(issuer != issuers.end());
-      every.push_back({.signer = backend->crls, .shard = std::move(shard), .issuer = &*issuer});
+    const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+    for (const backends::CrlShard& shard : issuers->shards) {
+      const backends::Issuer* issuer = issuers->find(shard.issuer);
+      ACME_CHECK(issuer != nullptr);
+      every.push_back({.signer = backend->crls, .shard = shard, .issuer = *issuer});
     }
   }
   return every;
@@ -71,7 +71,7 @@ std::vector<CrlJob::Target> CrlJob::targets() {
 
 CrlJob::Made CrlJob::make(const Target& target) {
   const ServerRules rules = context_.policy.get()->server;
-  const Shard& shard = target.shard;
+  const backends::CrlShard& shard = target.shard;
   crypto::CrlBuilder builder;
   Made made;
   store::CrlRecord& crl = made.record;
@@ -103,7 +103,7 @@ CrlJob::Made CrlJob::make(const Target& target) {
   });
   made.der = target.signer->sign_crl(shard, crl.number, crl.this_update, crl.next_update,
                                      std::move(builder));
-  if (const auto problem = why_unfit(crl, made.der, target.issuer->certificate)) {
+  if (const auto problem = why_unfit(crl, made.der, target.issuer.certificate)) {
     throw std::runtime_error("the CRL made for " + shard.url + " is not published: " + *problem);
   }
   crl.sha256 = crypto::sha256_hex(made.der);
@@ -179,7 +179,7 @@ void CrlJob::enqueue_all() {
   const seconds interval = context_.policy.get()->server.crl_interval;
   context_.store.write([&](store::Tx& tx) {
     for (std::size_t i = 0; i < every.size(); ++i) {
-      const Shard& shard = every[i].shard;
+      const backends::CrlShard& shard = every[i].shard;
       const auto in_force = tx.crls().in_force(shard.issuer, shard.url);
       // Due when the one in force reaches its age; without one, or when clocks have jumped, at
       // once.

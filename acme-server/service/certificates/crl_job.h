@@ -34,15 +34,13 @@ class CrlJob final : public JobHandler {
   void make_missing();
 
   // "<issuer id> <url>".
-  static std::string subject_of(const backends::CrlSigner::Shard& shard);
+  static std::string subject_of(const backends::CrlShard& shard);
 
  private:
-  using Shard = backends::CrlSigner::Shard;
-
   struct Target {
     backends::CrlSigner* signer;
-    Shard shard;
-    const backends::Issuer* issuer;
+    backends::CrlShard shard;
+    backends::Issuer issuer;
   };
 
   std::vector<Target> targets();

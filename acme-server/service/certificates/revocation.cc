@@ -79,8 +79,8 @@ crypto::Certificate parse(ByteView der) {
 // may well carry the same serial.
 std::optional<CertificateRecord> find_ours(store::Tx& tx, const backends::BackendSet& backends,
                                            const crypto::Certificate& certificate) {
-  for (const backends::Backend* backend : backends.all()) {
-    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
+  for (const backends::IssuersSnapshot& issuers : backends.known_issuers()) {
+    for (const backends::Issuer& issuer : issuers->all) {
       const crypto::Certificate& ca = issuer.certificate;
       const bool other_key = !certificate.authority_key_id.empty() && !ca.subject_key_id.empty() &&
                              certificate.authority_key_id != ca.subject_key_id;
@@ -118,15 +118,16 @@ std::optional<Problem> why_account_may_not(store::Tx& tx, const Account& asked,
   return why_not_for_third_party(reason);
 }
 
-// Enqueues the CRL that `certificate` points to. False when its issuer's CRLs are ours to make but
-// that one is not among them any more: public_url or the number of shards was changed under
-// certificates that name the old ones.
+// Enqueues the CRL that `certificate` points to. False when that CRL is ours to make, or was, but
+// is not among those that we make now: public_url or the number of shards was changed under
+// certificates that name the old ones, or the issuer's key was taken out of the config.
 bool enqueue_crl(store::Tx& tx, const backends::BackendSet& backends,
                  const CertificateRecord& certificate, const std::string& job_id) {
-  bool ours = false;
+  bool ours = tx.crls().in_force(certificate.issuer, certificate.crl_url).has_value();
   for (const backends::Backend* backend : backends.all()) {
     if (backend->crls == nullptr) continue;
-    for (const backends::CrlSigner::Shard& shard : backend->crls->shards()) {
+    const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+    for (const backends::CrlShard& shard : issuers->shards) {
       if (shard.issuer != certificate.issuer) continue;
       ours = true;
       if (shard.url != certificate.crl_url) continue;

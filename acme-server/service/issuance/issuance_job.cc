@@ -203,9 +203,11 @@ void record(const Inquiry& inquiry, const backends::Issued& issued,
 }
 
 void conclude(const Inquiry& inquiry, const backends::Issued& issued) {
+  const std::vector<backends::IssuersSnapshot> known =
+      inquiry.context.backends.known_issuers(inquiry.backend.name);
   std::vector<const backends::Issuer*> issuers;
-  for (const backends::Issuer& issuer : inquiry.backend.certificates->issuers()) {
-    issuers.push_back(&issuer);
+  for (const backends::IssuersSnapshot& snapshot : known) {
+    for (const backends::Issuer& issuer : snapshot->all) issuers.push_back(&issuer);
   }
   const auto checked = check_issued(issued, inquiry.intent.expected, issuers,
                                     inquiry.issuance().created, inquiry.chains);

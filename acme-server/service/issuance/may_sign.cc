@@ -23,6 +23,8 @@
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/expectation.h"
+#include "ca-backends/issuers.h"
 
 namespace gatehouse::service {
 namespace {
@@ -72,9 +74,11 @@ std::optional<std::string> why_stale(const Context& context, const Order& order,
     return "the key policy has changed";
   }
   const backends::Backend* backend = context.backends.find(issuance.backend);
-  const backends::ExpectedIssuer issuer = intent_of(issuance, order, &profile).expected.issuer;
-  if (backend == nullptr ||
-      !backends::is_allowed(backend->certificates->issuers().front().id, issuer)) {
+  if (backend == nullptr) return "its backend is not configured any more";
+  // While nobody knows who signs, nothing speaks against the intent: what comes back is checked.
+  const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+  const backends::ExpectedIssuer allowed = intent_of(issuance, order, &profile).expected.issuer;
+  if (issuers->in_use() != nullptr && !backends::is_allowed(issuers->in_use()->id, allowed)) {
     return "its issuer is not the one in use";
   }
   return std::nullopt;

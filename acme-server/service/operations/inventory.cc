@@ -46,23 +46,23 @@ std::int64_t sequence_of(const std::string& cursor) {
 std::vector<IssuerState> issuers_of(const backends::BackendSet& backends) {
   std::vector<IssuerState> states;
   for (const backends::Backend* backend : backends.all()) {
-    bool first = true;
-    for (const backends::Issuer& issuer : backend->certificates->issuers()) {
+    const backends::IssuersSnapshot own = backend->certificates->issuers();
+    const auto add = [&](const backends::Issuer& issuer) {
       IssuerState state{.backend = backend->name,
                         .id = issuer.id,
                         .subject = issuer.certificate.subject_name,
                         .serial = issuer.certificate.serial,
                         .not_before = issuer.certificate.not_before,
                         .not_after = issuer.certificate.not_after,
-                        .signs_new = first,
+                        .signs_new = own->in_use() != nullptr && issuer.id == own->in_use()->id,
                         .crls = {}};
-      first = false;
-      if (backend->crls != nullptr) {
-        for (const backends::CrlSigner::Shard& shard : backend->crls->shards()) {
-          if (shard.issuer == issuer.id) state.crls.push_back({.url = shard.url, .in_force = {}});
-        }
+      for (const backends::CrlShard& shard : own->shards) {
+        if (shard.issuer == issuer.id) state.crls.push_back({.url = shard.url, .in_force = {}});
       }
       states.push_back(std::move(state));
+    };
+    for (const backends::IssuersSnapshot& known : backends.known_issuers(backend->name)) {
+      for (const backends::Issuer& issuer : known->all) add(issuer);
     }
   }
   return states;

@@ -84,9 +84,9 @@ std::vector<Expiring> expiring_of(Context& context) {
       std::max(rules.crl_lifetime - 2 * rules.crl_interval, rules.crl_lifetime / 4);
   const auto add = [&](Expiring thing) { every.emplace(thing.what, std::move(thing)); };
   for (backends::Backend* backend : context.backends.all()) {
-    const auto& issuers = backend->certificates->issuers();
-    for (const backends::Issuer& issuer : issuers) {
-      const bool in_use = &issuer == &issuers.front();
+    const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+    for (const backends::Issuer& issuer : issuers->all) {
+      const bool in_use = &issuer == issuers->in_use();
       add({.what = "issuer " + issuer.certificate.subject_name,
            .ends = issuer.certificate.not_after,
            .warn_before = in_use ? kMonth + longest_validity(*policy, backend->name) : kNever,
@@ -105,7 +105,7 @@ std::vector<Expiring> expiring_of(Context& context) {
            .next_step = "a new CA under a new root: gatehouse init in another folder"});
     }
     if (backend->crls == nullptr) continue;
-    for (const backends::CrlSigner::Shard& shard : backend->crls->shards()) {
+    for (const backends::CrlShard& shard : issuers->shards) {
       const auto crl = context.store.read(
           [&](store::Tx& tx) { return tx.crls().in_force(shard.issuer, shard.url); });
       if (!crl) continue;

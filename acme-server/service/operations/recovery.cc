@@ -39,19 +39,18 @@ constexpr std::size_t kMaxLine = 1024 * 1024;
 }
 
 struct KnownShard {
-  backends::CrlSigner::Shard shard;
-  const crypto::Certificate* issuer;
+  backends::CrlShard shard;
+  crypto::Certificate issuer;
 };
 
 std::vector<KnownShard> shards_of(backends::BackendSet& backends) {
   std::vector<KnownShard> known;
   for (const backends::Backend* backend : backends.all()) {
     if (backend->crls == nullptr) continue;
-    const auto& issuers = backend->certificates->issuers();
-    for (backends::CrlSigner::Shard& shard : backend->crls->shards()) {
-      const auto issuer = std::ranges::find(issuers, shard.issuer, &backends::Issuer::id);
-      if (issuer != issuers.end()) {
-        known.push_back({.shard = std::move(shard), .issuer = &issuer->certificate});
+    const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+    for (const backends::CrlShard& shard : issuers->shards) {
+      if (const backends::Issuer* issuer = issuers->find(shard.issuer)) {
+        known.push_back({.shard = shard, .issuer = issuer->certificate});
       }
     }
   }
@@ -92,15 +91,15 @@ void Recovery::take_crl(const RecoverySources::File& file) {
   if (!crl) refuse(file.name, crl.error());
   const auto known = std::ranges::find_if(shards_, [&](const KnownShard& candidate) {
     return candidate.shard.url == crl->head.distribution_point &&
-           candidate.issuer->subject_name_der == crl->head.issuer_name_der &&
-           crypto::crl_is_signed_by(der, *candidate.issuer);
+           candidate.issuer.subject_name_der == crl->head.issuer_name_der &&
+           crypto::crl_is_signed_by(der, candidate.issuer);
   });
   if (known == shards_.end()) {
     refuse(file.name,
            "is no CRL of an issuer that the config names; its signature, issuer or "
            "distribution point is another's");
   }
-  const backends::CrlSigner::Shard& shard = known->shard;
+  const backends::CrlShard& shard = known->shard;
   for (const crypto::CrlEntry& entry : crl->entries) {
     revoke(shard.issuer, entry.serial, entry.revoked_at, entry.reason, shard.url);
   }
@@ -131,7 +130,7 @@ void Recovery::revoke(const IssuerId& issuer, const std::string& serial, Instant
     const auto end = ends_.find(serial);
     const bool put = tx_.certificates().keep_revoked(
         issuer, known.shard.url, {.serial = serial, .at = at, .reason = reason},
-        end != ends_.end() ? end->second : known.issuer->not_after);
+        end != ends_.end() ? end->second : known.issuer.not_after);
     if (put && std::exchange(first, false)) ++done_.revoked_unknown;
   }
 }

@@ -3,10 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "acme-server/app/server/secret_source.h"
+#include "ca-backends/backend.h"
 #include "tests/support/test_server.h"
 
 namespace gatehouse::testing {
@@ -17,6 +20,55 @@ const Json kOwnCertificate = parse_json(
 
 crypto::Certificate leaf_of(const service::TlsIdentity& identity) {
   return crypto::parse_pem_chain(identity.chain_pem).value().at(0);
+}
+
+// A CA that has not been reached since the start: who signs is not known.
+class Unreached final : public backends::CertificateBackend {
+ public:
+  explicit Unreached(std::unique_ptr<backends::CertificateBackend> inner)
+      : inner_(std::move(inner)) {}
+
+  backends::Intent prepare(const backends::IssueRequest& request) override {
+    return inner_->prepare(request);
+  }
+
+  bool repeatable() const override { return inner_->repeatable(); }
+
+  backends::IssueOutcome submit(const backends::Intent& intent, Deadline deadline) override {
+    return inner_->submit(intent, deadline);
+  }
+
+  backends::IssueOutcome resume(const backends::Intent& intent, Deadline deadline) override {
+    return inner_->resume(intent, deadline);
+  }
+
+  backends::IssuersSnapshot issuers() const override {
+    return std::make_shared<const backends::Issuers>();
+  }
+
+ private:
+  std::unique_ptr<backends::CertificateBackend> inner_;
+};
+
+TEST_CASE("a server whose CA has not been reached yet says so, and still knows its issuers") {
+  TestServer server;
+  AcmeClient client = registered(server);
+  const Reply chain = client.download(issued_order(server, client, {"a.test"}));
+  REQUIRE(server.get("operations", "/readyz").status == 200);
+  server.environment().decorate.backend = [](const std::string&, auto real) {
+    return std::unique_ptr<backends::CertificateBackend>(
+        std::make_unique<Unreached>(std::move(real)));
+  };
+  server.restart();
+  const http::Response ready = server.get("operations", "/readyz");
+  CHECK(ready.status == 503);
+  CHECK(ready.body->find("backend local has not reached its CA yet") != std::string::npos);
+  const auto certificates = crypto::parse_pem_chain(chain.body).value();
+  const std::string issuer = crypto::spki_sha256_of(certificates.at(1).spki);
+  CHECK(server.get("public", "/issuer/" + issuer + ".cer").status == 200);
+  CHECK(client.revoke(certificates.at(0).der, 4).status == 200);
+  server.advance(std::chrono::hours(1));
+  server.run_jobs();  // CRLs and warnings: nobody counts on an issuer
 }
 
 TEST_CASE("the listener's own certificate is there when prepare() returns") {

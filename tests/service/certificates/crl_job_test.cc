@@ -26,7 +26,7 @@ constexpr std::string_view kFile = "/crl/scripted/0.crl";
 class HookedSigner final : public backends::CrlSigner {
  public:
   struct Call {
-    Shard shard;
+    backends::CrlShard shard;
     std::int64_t number;
     Instant this_update, next_update;
     crypto::CrlBuilder entries;
@@ -34,10 +34,8 @@ class HookedSigner final : public backends::CrlSigner {
 
   explicit HookedSigner(backends::CrlSigner& inner) : inner_(inner) {}
 
-  std::vector<Shard> shards() const override { return inner_.shards(); }
-
-  Bytes sign_crl(const Shard& shard, std::int64_t number, Instant this_update, Instant next_update,
-                 crypto::CrlBuilder entries) override {
+  Bytes sign_crl(const backends::CrlShard& shard, std::int64_t number, Instant this_update,
+                 Instant next_update, crypto::CrlBuilder entries) override {
     Call call{shard, number, this_update, next_update, std::move(entries)};
     if (hook) hook(call);
     Bytes crl = inner_.sign_crl(call.shard, call.number, call.this_update, call.next_update,
@@ -168,7 +166,7 @@ TEST_CASE("a CRL names its distribution point, its dates and a number above the 
   CHECK(first.head.number == to_unix(now) * 1'000'000);
   CHECK(first.head.this_update == now);
   CHECK(first.head.next_update == now + f.services.policy.get()->server.crl_lifetime);
-  CHECK(crypto::crl_is_signed_by(f.der(), f.services.ca->issuers().front().certificate));
+  CHECK(crypto::crl_is_signed_by(f.der(), f.services.ca->issuer().certificate));
 
   const auto revoke_one = [&](const std::string& name) {
     f.revocation.by_operator(f.issue(name).id, 0, OperatorByUid{0});
@@ -309,7 +307,7 @@ TEST_CASE("public files are known paths alone") {
 TEST_CASE("public files are the CRL in force, issuers and the root") {
   Fixture f;
   f.job.make_missing();
-  const backends::Issuer& issuer = f.services.ca->issuers().front();
+  const backends::Issuer& issuer = f.services.ca->issuer();
   const auto crl = f.files.find(kFile);
   REQUIRE(crl);
   CHECK(*crl->body == as_text(f.der()));

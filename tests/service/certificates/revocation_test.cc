@@ -106,7 +106,7 @@ TEST_CASE("a certificate that is not ours, byte for byte, is not revoked") {
     return crypto::parse_pem_chain(chain).value().front().der;
   };
   crypto::CertificateTemplate with_its_key_id = same;
-  with_its_key_id.authority_key_id = other.issuers().front().certificate.subject_key_id;
+  with_its_key_id.authority_key_id = other.issuer().certificate.subject_key_id;
   crypto::CertificateTemplate without_key_id = same;
   without_key_id.authority_key_id = {};
   Bytes tampered = held.leaf.der;
@@ -128,7 +128,7 @@ TEST_CASE("a certificate that is not ours, byte for byte, is not revoked") {
       {"that, claiming our key", der_of(other.chain_of(same))},
       {"that, claiming no key", der_of(other.chain_of(without_key_id))},
       {"signed by us, but never issued", der_of(f.services.ca->chain_of(without_key_id))},
-      {"the issuer", f.services.ca->issuers().front().certificate.der},
+      {"the issuer", f.services.ca->issuer().certificate.der},
       {"the root", f.services.ca->root().der},
   };
   for (const Row& row : rows) {
@@ -218,8 +218,7 @@ TEST_CASE("a key revokes its own certificate alone") {
   const Held held = f.issue(f.account, {"a.test"}, f.key);
   const TestKey other;
   f.issue(f.account, {"b.test"}, other);
-  const crypto::Jwk ca_key =
-      crypto::jwk_of_spki(f.services.ca->issuers().front().certificate.spki).value();
+  const crypto::Jwk ca_key = crypto::jwk_of_spki(f.services.ca->issuer().certificate.spki).value();
   for (const crypto::Jwk& key : {other.jwk, TestKey().jwk, ca_key}) {
     const Problem problem =
         rejection_of([&] { f.revocation.by_key(DirectoryId("default"), key, held.leaf.der, 1); });

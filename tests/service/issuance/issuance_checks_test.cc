@@ -38,7 +38,7 @@ struct Case {
   }
 
   std::optional<std::string> why(const backends::Issued& issued) const {
-    return why(issued, {&ca.issuers().front()});
+    return why(issued, {&ca.issuer()});
   }
 
   std::optional<std::string> why(const backends::Issued& issued,
@@ -131,7 +131,7 @@ TEST_CASE("a leaf signed by another key than the issuer's is wrong") {
   const TestKey stranger;
   const Bytes tbs = crypto::make_tbs(tried.leaf, stranger.signer->algorithm());
   const std::string pem = crypto::to_pem(crypto::sign_certificate(tbs, *stranger.signer)) +
-                          crypto::to_pem(tried.ca.issuers().front().certificate.der);
+                          crypto::to_pem(tried.ca.issuer().certificate.der);
   const auto why = tried.why({.chain_pem = pem, .alternate_chains_pem = {}});
   REQUIRE(why);
   CHECK(why->find("signature") != std::string::npos);
@@ -143,7 +143,7 @@ TEST_CASE("a chain must lead from the leaf to the root") {
   const std::string leaf = good.substr(0, good.find("-----BEGIN", 1));
   const std::string root = crypto::to_pem(tried.ca.root().der);
   const ScriptedBackend stranger(tried.entropy);
-  const std::string elsewhere = crypto::to_pem(stranger.issuers().front().certificate.der);
+  const std::string elsewhere = crypto::to_pem(stranger.issuer().certificate.der);
   for (const std::string& pem : {std::string(), std::string("no PEM"), leaf, leaf + root,
                                  leaf + elsewhere, good.substr(leaf.size()) + leaf}) {
     CHECK(tried.why({.chain_pem = pem, .alternate_chains_pem = {}}).has_value());
@@ -169,7 +169,7 @@ TEST_CASE("an issuer that the backend does not know is wrong") {
                                 .alternate_chains_pem = {}};
   CHECK(tried.why(issued, {}).has_value());
   const ScriptedBackend stranger(tried.entropy);
-  CHECK(tried.why(issued, {&stranger.issuers().front()}).has_value());
+  CHECK(tried.why(issued, {&stranger.issuer()}).has_value());
 }
 
 TEST_CASE("a subject that the intent does not say is wrong, even a name of the order") {
@@ -291,13 +291,12 @@ TEST_CASE("of the issuers that are allowed, the one that has signed is told") {
   const ScriptedBackend other(tried.entropy);  // the same name, another key
   tried.expected.issuer = backends::CaChooses();
   crypto::ChainChecker chains;
-  const std::vector<const backends::Issuer*> both = {&other.issuers().front(),
-                                                     &tried.ca.issuers().front()};
+  const std::vector<const backends::Issuer*> both = {&other.issuer(), &tried.ca.issuer()};
   const auto checked = service::check_issued(
       {.chain_pem = tried.ca.chain_of(tried.leaf), .alternate_chains_pem = {}}, tried.expected,
       both, testing::kNoon, chains);
   REQUIRE(checked);
-  CHECK(checked->issuer == tried.ca.issuers().front().id);
+  CHECK(checked->issuer == tried.ca.issuer().id);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ struct Story {
     services.advance(hours(25));
     services.run_jobs();
     services.store->read([&](store::Tx& tx) {
-      const auto shard = services.ca->shards().at(0);
+      const auto shard = services.ca->issuers()->shards.at(0);
       const std::string octets =
           tx.crls().octets(tx.crls().in_force(shard.issuer, shard.url).value());
       crl.assign(octets.begin(), octets.end());
@@ -110,7 +110,7 @@ struct Copy {
 
   std::set<std::string> on_crl() {
     std::set<std::string> serials;
-    const auto shard = story.services.ca->shards().at(0);
+    const auto shard = story.services.ca->issuers()->shards.at(0);
     store.read([&](store::Tx& tx) {
       tx.certificates().revoked(shard.issuer, shard.url, tx.now(),
                                 [&](const auto& entry) { serials.insert(entry.serial); });
@@ -119,7 +119,7 @@ struct Copy {
   }
 
   std::int64_t next_number() {
-    const auto shard = story.services.ca->shards().at(0);
+    const auto shard = story.services.ca->issuers()->shards.at(0);
     return store.read(
         [&](store::Tx& tx) { return tx.crls().next_number(shard.issuer, shard.url, kNoon); });
   }
