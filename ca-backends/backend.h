@@ -66,15 +66,24 @@ struct Refused {
   Problem problem;  // the order's error
 };
 
+// The CA has certainly not received the request: no connection, no TLS, HTTP 401, 429 or 503. From
+// submit() it means that the same intent may be submitted again; from resume() only that the
+// question was not asked, and nothing about the request itself.
+struct NotSent {
+  std::string why;                                  // for the operator
+  std::optional<std::chrono::seconds> retry_after;  // what the CA said (RFC 9110 section 10.2.3)
+};
+
 // The CA may or may not have issued, and cannot be asked. Never from a repeatable backend.
 struct InDoubt {
   std::string what_to_check;  // for the operator
 };
 
-using IssueOutcome = std::variant<Issued, Pending, Refused, InDoubt>;
+using IssueOutcome = std::variant<Issued, Pending, Refused, NotSent, InDoubt>;
 
-// Throwing anywhere means "not now": the job is retried with backoff, through resume(). A refusal
-// is a value. Safe to call from many threads.
+// Throwing anywhere means "not now", and that nobody can tell whether the CA has the request: the
+// job is retried with backoff, through resume(). A refusal is a value. Safe to call from many
+// threads.
 class CertificateBackend {
  public:
   virtual ~CertificateBackend() = default;
@@ -95,7 +104,7 @@ class CertificateBackend {
   // often, and gives the same certificate. Such a backend never says InDoubt.
   virtual bool repeatable() const = 0;
 
-  // At most once per intent.
+  // Once per intent, and again only after it has said NotSent.
   virtual IssueOutcome submit(const Intent& intent, Deadline deadline) = 0;
 
   // Every later time. Repeatable: signs the stored TBS again.

@@ -13,8 +13,8 @@
 
 namespace gatehouse::store {
 
-// prepared -> submitted -> issued | refused | in_doubt; prepared -> abandoned, its serial never
-// used.
+// prepared -> submitted -> issued | refused | in_doubt; submitted -> prepared when the CA has
+// certainly not received it; prepared -> abandoned, its serial never used.
 enum class IssuanceState { prepared, submitted, issued, refused, in_doubt, abandoned };
 
 struct Issuance {

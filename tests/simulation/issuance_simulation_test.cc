@@ -216,7 +216,7 @@ class World {
 
   void script() {
     using Step = ScriptedBackend::Step;
-    switch (below(6)) {
+    switch (below(7)) {
       case 0:
         return services_.ca->next(Step::refuse);
       case 1:
@@ -227,6 +227,8 @@ class World {
         return services_.ca->lose_next_answer();
       case 4:
         return services_.http01->next(Problem{.type = ProblemType::connection, .detail = "Away."});
+      case 5:
+        return services_.ca->next(Step::not_sent);
       default:
         return services_.ca->next(Step::fail);
     }
@@ -240,9 +242,10 @@ class World {
 
   // At the moment of a submit its mark is durable.
   void check_call(const ScriptedBackend::Call& call) {
-    const bool first = asked_.insert(call.serial).second;
+    const bool asked = asked_.contains(call.serial);
+    if (call.sent || call.resumed) asked_.insert(call.serial);
     if (call.resumed) return;
-    CHECK(first);  // at most one submit per intent, and none after a resume
+    CHECK_FALSE(asked);  // the CA receives one submit per intent at most, and none after a resume
     services_.store->read([&](store::Tx& tx) {
       for (const Known& known : orders_) {
         const auto issuance = tx.issuances().current(known.id);
@@ -304,7 +307,7 @@ class World {
   std::vector<Known> orders_;            // that a client was told of
   std::set<OrderId> finalized_;          // whose finalize was answered with success
   std::map<OrderId, Outcome> outcomes_;  // seen once: for ever
-  std::set<std::string> asked_;          // serials
+  std::set<std::string> asked_;          // serials that the CA may know
   std::set<IssuanceId> marked_;          // seen submitted, or what comes after
   Ways ways_;
 };

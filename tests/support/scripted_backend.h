@@ -32,10 +32,11 @@ namespace gatehouse::testing {
 class ScriptedBackend final : public backends::CertificateBackend, public backends::CrlSigner {
  public:
   // `fail` throws before anything is signed.
-  enum class Step { issue, pend, refuse, doubt, fail };
+  enum class Step { issue, pend, refuse, not_sent, doubt, fail };
 
   struct Call {
     bool resumed = false;
+    bool sent = true;  // the CA has received it: all but not_sent
     std::string request, serial;
   };
 
@@ -109,6 +110,11 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   // Runs inside each submit() or resume(), before anything else; it may throw.
   void on_call(std::function<void(const Call&)> hook) {
     state_.with([&](State& state) { state.hook = std::move(hook); });
+  }
+
+  // What it says with not_sent from now on; nothing at first.
+  void retry_after(std::optional<std::chrono::seconds> pause) {
+    state_.with([&](State& state) { state.retry_after = pause; });
   }
 
   // After the next certificate is signed, its answer is lost: the call throws.
@@ -205,6 +211,7 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
     Expect expect;
     std::function<void(const Call&)> hook;
     bool lose_answer = false;
+    std::optional<std::chrono::seconds> retry_after;
     std::vector<Call> calls;
     std::map<std::string, crypto::CertificateTemplate> templates;  // by intent
     std::map<std::string, std::size_t> signed_requests;            // intent -> how often
@@ -274,15 +281,15 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   }
 
   backends::IssueOutcome answer(const backends::Intent& intent, bool resumed) {
-    const Call call{
-        .resumed = resumed, .request = intent.request, .serial = serial_of(intent.expected)};
+    Call call{.resumed = resumed, .request = intent.request, .serial = serial_of(intent.expected)};
     const auto [step, hook] = state_.with([&](State& state) {
-      state.calls.push_back(call);
       Step now = state.always;
       if (!state.next.empty()) {
         now = state.next.front();
         state.next.pop_front();
       }
+      call.sent = now != Step::not_sent;
+      state.calls.push_back(call);
       return std::pair(now, state.hook);
     });
     if (hook) {
@@ -298,6 +305,10 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
       case Step::refuse:
         return backends::Refused{{.type = ProblemType::rejectedIdentifier,
                                   .detail = "The scripted CA refuses this order."}};
+      case Step::not_sent:
+        return backends::NotSent{
+            .why = "connection refused",
+            .retry_after = state_.with([](const State& state) { return state.retry_after; })};
       case Step::doubt:
         return backends::InDoubt{"Look for serial " + serial_of(intent.expected) +
                                  " at the scripted CA."};

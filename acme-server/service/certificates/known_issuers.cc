@@ -54,7 +54,7 @@ store::AuditEvent issuer_event(std::string_view kind, const std::string& backend
                                const backends::Issuer& issuer) {
   store::AuditEvent event;
   event.kind = kind;
-  event.actor = "server";
+  event.actor = ServerPrincipal{};
   event.details["backend"] = backend;
   event.details["issuer"] = issuer.id.str();
   event.details["subject"] = issuer.certificate.subject_name;

@@ -47,6 +47,11 @@ namespace {
 constexpr std::chrono::seconds kShortestPoll{1};
 constexpr std::chrono::seconds kLongestPoll{3600};
 
+// A request that was not sent is sent again after half the time that the order has waited by then,
+// within these: the pauses double, without a count that would make a later failure a doubt.
+constexpr std::chrono::seconds kShortestUnsentPause{2};
+constexpr std::chrono::seconds kLongestUnsentPause{300};
+
 // One submitted intent and who must answer for it, for the length of a run.
 struct Inquiry {
   Context& context;
@@ -248,6 +253,35 @@ void conclude(const Inquiry& inquiry, const backends::Refused& refused) {
                                                 {"detail", refused.problem.detail}});
 }
 
+std::chrono::seconds pause_of(const Inquiry& inquiry, const backends::NotSent& not_sent) {
+  if (not_sent.retry_after) {
+    return std::clamp(*not_sent.retry_after, kShortestPoll, kLongestPoll);
+  }
+  const Instant since = inquiry.order().finalization.value().at;
+  return std::clamp((inquiry.context.clock.now() - since) / 2, kShortestUnsentPause,
+                    kLongestUnsentPause);
+}
+
+// After submit() the intent goes back to where it was, so that the next run looks at it again and
+// submits it. What resume() was told says nothing about an earlier submit(), whose answer may have
+// been lost: the intent stays where it is.
+void conclude(const Inquiry& inquiry, const backends::NotSent& not_sent) {
+  const std::chrono::seconds pause = pause_of(inquiry, not_sent);
+  inquiry.context.store.write([&](store::Tx& tx) {
+    inquiry.run.postpone(tx, tx.job_now() + pause, "the CA was not reached: " + not_sent.why);
+    if (!inquiry.claimed.first) return;
+    move_on(tx, inquiry, store::IssuanceState::prepared);
+    store::AuditEvent event = event_of_intent("certificate.not_sent", inquiry);
+    event.details["why"] = not_sent.why;
+    tx.audit().append(event);
+  });
+  inquiry.counters.not_sent.add();
+  inquiry.context.log.warning("certificate.not_sent", {{"order", inquiry.order().id},
+                                                       {"backend", inquiry.issuance().backend},
+                                                       {"why", not_sent.why},
+                                                       {"again_after", pause.count()}});
+}
+
 void conclude(const Inquiry& inquiry, const backends::InDoubt& doubt) {
   ACME_CHECK(!inquiry.backend.certificates->repeatable());  // its key signs only what it is handed
   inquiry.counters.in_doubt.add();
@@ -264,6 +298,7 @@ IssuanceJob::IssuanceJob(Context& context) : context_(context) {
   };
   counters_ = {.issued = counter("issued"),
                .refused = counter("refused"),
+               .not_sent = counter("not_sent"),
                .in_doubt = counter("in_doubt"),
                .wrong = counter("wrong")};
 }

@@ -27,7 +27,7 @@ class IssuanceJob final : public JobHandler {
 
   // What the job counts; made once, shared by its runs.
   struct Counters {
-    Counter issued, refused, in_doubt, wrong;
+    Counter issued, refused, not_sent, in_doubt, wrong;
   };
 
  private:
