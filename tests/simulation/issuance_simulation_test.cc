@@ -258,9 +258,11 @@ class World {
   // After the step that marked an intent, before anything else can have changed: what it rests on
   // holds.
   void check_mark(store::Tx& tx, const Known& known, const store::Issuance& issuance) {
-    if (issuance.state == store::IssuanceState::prepared || !marked_.insert(issuance.id).second) {
+    if (issuance.state == store::IssuanceState::prepared) {
+      marked_.erase(issuance.id);  // not marked yet, or not sent: its next mark is looked at anew
       return;
     }
+    if (!marked_.insert(issuance.id).second) return;
     CHECK(tx.accounts().get(known.account.id)->status == AccountStatus::valid);
     for (const Authorization& authorization : tx.authorizations().of_order(known.id)) {
       CHECK(is_valid(authorization, tx.now()));
