@@ -115,12 +115,12 @@ Task<void> Client::prepare() {
 Task<Json> Client::poll(Step step, std::string url, std::string_view while_status) {
   const auto deadline = Clock::now() + run_.patience;
   for (;;) {
-    co_await run_.loop.sleep(run_.poll);
     const Response response = co_await post(step, url, "");
     Json json = json_of(response);
     const std::string status = text(json, "status");
     if (status != while_status) co_return json;
     if (Clock::now() > deadline) throw Failure(url + " stays " + status);
+    co_await run_.loop.sleep(run_.poll);
   }
 }
 
@@ -132,7 +132,10 @@ Task<Json> Client::prove(std::string url) {
     if (text(challenge, "type") != "http-01") continue;
     const std::string token = text(challenge, "token");
     run_.challenges.serve(token, token + "." + account_key_.thumbprint());
-    co_await post(Step::challenge, text(challenge, "url"), "{}");
+    const Response begun = co_await post(Step::challenge, text(challenge, "url"), "{}");
+    // An answer that waited for the validation tells that the authorization is decided.
+    const bool decided = text(json_of(begun), "status") != "processing";
+    if (!decided) co_await run_.loop.sleep(run_.poll);
     Json done = co_await poll(Step::poll_authorization, url, "pending");
     run_.challenges.remove(token);
     co_return done;
@@ -166,6 +169,7 @@ Task<void> Client::certificate() {
                                            R"({"csr":")" + certificate_key_.csr(name) + "\"}");
   order = json_of(finalized);
   if (text(order, "status") == "processing") {
+    co_await run_.loop.sleep(run_.poll);
     order = co_await poll(Step::poll_order, url, "processing");
   }
   if (text(order, "status") != "valid") {
