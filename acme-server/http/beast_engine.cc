@@ -25,7 +25,6 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
-#include "acme-server/base/crew.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/ip_address.h"
@@ -133,13 +132,11 @@ class Core : public std::enable_shared_from_this<Core> {
   void accept(ListeningSite& listening);
   bool drain();
 
-  // Runs one thing that is due on `io`. False when nothing will be any more, which counts it as
-  // ended.
-  bool step(asio::io_context& io, Crew::Wait wait);
+  // Runs `io` on the calling thread until it has no more work.
+  void run(asio::io_context& io);
 
   Shared shared;
   std::vector<std::unique_ptr<asio::io_context>> contexts;
-  Guarded<std::size_t> serving;  // contexts that have begun and not ended
   std::vector<std::unique_ptr<ListeningSite>> sites;
 
  private:
@@ -299,20 +296,15 @@ void Core::turn_away(const Site& site, const Accepted& accepted, ConnectionTable
   transport.finish();
 }
 
-bool Core::step(asio::io_context& io, Crew::Wait wait) {
-  try {
-    if (wait == Crew::Wait::no) {
-      io.poll_one();
-      return true;
+void Core::run(asio::io_context& io) {
+  for (;;) {
+    try {
+      io.run();
+      return;
+    } catch (const std::exception& error) {  // a bug, but not the end of all others
+      shared.log.error("http.thread_failed", {{"error", error.what()}});
     }
-    if (io.run_one() > 0) return true;
-  } catch (const std::exception& error) {  // a bug, but not the end of all others
-    shared.log.error("http.thread_failed", {{"error", error.what()}});
-    return true;
   }
-  serving.with([](std::size_t& count) { --count; });
-  serving.notify_all();
-  return false;
 }
 
 bool Core::drain() {
@@ -345,9 +337,8 @@ struct Engine::Impl {
   using Work = asio::executor_work_guard<Context>;
 
   std::shared_ptr<Core> core;
-  std::vector<Work> work;  // of each context, while it serves
-  Crew* crew = nullptr;
-  std::vector<std::thread> threads;  // without a crew
+  std::vector<Work> work;            // of each context, while it serves
+  std::vector<std::thread> threads;  // one for each context
   std::optional<bool> drained;
 };
 
@@ -355,7 +346,6 @@ Engine::Engine(const EngineOptions& options, const Clock& clock, Log& log, Metri
     : impl_(std::make_unique<Impl>()) {
   ACME_CHECK(options.threads > 0);
   impl_->core = std::make_shared<Core>(options, clock, log, metrics);
-  impl_->crew = options.crew;
 }
 
 Engine::~Engine() {
@@ -370,18 +360,7 @@ std::vector<ListenerAddress> Engine::start(std::vector<Listener> listeners, Hand
   impl.core->shared.handler = std::move(handler);
   for (const auto& io : impl.core->contexts) {
     impl.work.push_back(asio::make_work_guard(*io));
-    impl.core->serving.with([](std::size_t& count) { ++count; });
-    const auto step = [core = impl.core, &io = *io](Crew::Wait wait) {
-      return core->step(io, wait);
-    };
-    if (impl.crew) {
-      impl.crew->lead(step);
-    } else {
-      impl.threads.emplace_back([step] {
-        while (step(Crew::Wait::yes)) {
-        }
-      });
-    }
+    impl.threads.emplace_back([core = impl.core, &io = *io] { core->run(io); });
   }
   for (const auto& listening : impl.core->sites) {
     asio::post(listening->acceptor.get_executor(),
@@ -412,7 +391,6 @@ bool Engine::drain_and_stop() {
   if (impl.drained) return *impl.drained;
   impl.drained = impl.work.empty() || impl.core->drain();
   impl.work.clear();
-  impl.core->serving.wait([](std::size_t count) { return count == 0; }, [](std::size_t) {});
   for (auto& thread : impl.threads) thread.join();
   impl.threads.clear();
   impl.core->sites.clear();

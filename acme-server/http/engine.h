@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "acme-server/base/clock.h"
-#include "acme-server/base/crew.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
@@ -20,8 +19,7 @@ namespace gatehouse::http {
 
 struct EngineOptions {
   Limits limits;
-  std::size_t threads = 2;  // I/O loops, each with a thread,
-  Crew* crew = nullptr;     // which are this one's, if it is given: it outlives the engine
+  std::size_t threads = 2;  // I/O loops, each with a thread of its own
 };
 
 // What a listener is bound to.

@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "acme-server/base/blocking.h"
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
@@ -281,7 +280,6 @@ void Store::Impl::write(const std::function<void(Tx&)>& function, CommitMode mod
   ACME_CHECK(!inside_closure);
   writes.add();
   const auto member = std::make_shared<WriteMember>(function, mode);
-  about_to_block();  // for a turn, or for the disk
   if (!queue.write(member)) {
     throw sql::DatabaseError("the write queue is full: " + std::to_string(options.queue_limit) +
                              " writes wait; the disk is too slow for this load");

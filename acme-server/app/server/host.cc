@@ -25,7 +25,6 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
-#include "acme-server/base/crew.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/executor.h"
@@ -128,8 +127,7 @@ struct Host::Impl {
   OsEntropy entropy;
   net::SocketDialer dialer;
   config::ThreadsConfig threads;
-  Crew requests;  // and the engine's loops
-  WorkerPool validation, issuance, maintenance, control;
+  WorkerPool requests, validation, issuance, maintenance, control;
   std::vector<std::unique_ptr<Instance>> instances;
   std::unique_ptr<http::Engine> engine;
   std::map<std::string, Route> routes;  // by listener; immutable once the engine has started
@@ -147,19 +145,17 @@ Host::Impl::Impl(std::vector<config::Config> configs, Log& given_log, const Opti
     : log(given_log),
       descriptors(http::raise_descriptor_limit()),
       threads(configs.at(0).threads),
-      requests({.name = "requests",
-                .loops = threads.http,
-                .threads = threads.requests,
-                .queue_limit = threads.request_queue}),
+      requests(
+          {.name = "requests", .threads = threads.requests, .queue_limit = threads.request_queue}),
       validation({.name = "validation", .threads = threads.validation, .queue_limit = kLaneQueue}),
       issuance({.name = "issuance", .threads = threads.issuance, .queue_limit = kLaneQueue}),
       maintenance({.name = "maintenance", .threads = 1, .queue_limit = kLaneQueue}),
       control({.name = "control", .threads = kControlThreads, .queue_limit = kLaneQueue}) {
   const http::Limits limits = fit_connections(configs, descriptors, log);
   for (std::size_t i = 0; i < configs.size(); ++i) add_server(std::move(configs[i]), i, options);
-  engine = std::make_unique<http::Engine>(
-      http::EngineOptions{.limits = limits, .threads = threads.http, .crew = &requests}, clock, log,
-      instances.front()->metrics);
+  engine =
+      std::make_unique<http::Engine>(http::EngineOptions{.limits = limits, .threads = threads.http},
+                                     clock, log, instances.front()->metrics);
 }
 
 void Host::Impl::add_server(config::Config config, std::size_t number, const Options& options) {

@@ -14,7 +14,7 @@
 namespace gatehouse::app {
 
 // Runs Servers until it is told to stop. Stop order: waiting answers go out as they are, listeners
-// drain, scheduler, request crew and lanes run dry, each Server (last group committed, store
+// drain, scheduler, request pool and lanes run dry, each Server (last group committed, store
 // closed), pools joined.
 class Host {
  public:
