@@ -138,7 +138,8 @@ def rss(pid):
 
 
 def size(folder, options):
-    gatehouse = servers.Gatehouse(folder / "size")
+    # The idle connections all come from one address.
+    gatehouse = servers.Gatehouse(folder / "size", {"limits.connections_per_address": 2 * options.idle})
     starts = []
     for _ in range(5):
         server = gatehouse.start()

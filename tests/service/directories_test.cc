@@ -66,8 +66,9 @@ TEST_CASE("every rule is the directory's own") {
   const auto challenges = [](TestServices& services, const Account& account) {
     const OrderView order = services.new_order(account, {"a.test"});
     std::string types;
-    for (const Challenge& challenge :
-         services.authorizations().get(account, order.order.authorizations[0])->challenges) {
+    const auto authorization =
+        services.authorizations().get(account, order.order.authorizations[0]).value();
+    for (const Challenge& challenge : authorization.challenges) {
       types += challenge.type + " ";
     }
     return types;

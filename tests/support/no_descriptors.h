@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <exception>
 #include <stdexcept>
 
 namespace gatehouse::testing {
@@ -27,5 +28,18 @@ class NoDescriptors {
  private:
   rlimit before_{};
 };
+
+// What `call` throws while there are no descriptors; null when it throws nothing. It is for looking
+// at when there are some again: UBSan opens a pipe to see whether an exception's address is good.
+template <class Call>
+std::exception_ptr thrown_without_descriptors(Call&& call) {
+  const NoDescriptors none;
+  try {
+    call();
+  } catch (...) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
 
 }  // namespace gatehouse::testing

@@ -228,7 +228,8 @@ TEST_CASE("the config that init writes is one the server takes, and makes a back
   const config::Config config = config::load_config(f.path("gatehouse.json"), {});
   CHECK(config.web.base_url == options.base_url);
   CHECK(config.public_url == options.public_url);
-  const IdentifierPolicy& names = config.policy.profile("")->identifiers;
+  const IdentifierPolicy& names =
+      config.policy.directory(DirectoryId("default")).profile("")->identifiers;
   CHECK(names.allowed_dns == std::vector<std::string>{"corp.test", "*.corp.test"});
   CHECK(names.allowed_ip == testing::prefixes(options.permitted_ip));
   REQUIRE(config.public_files.size() == 1);

@@ -121,9 +121,10 @@ TEST_CASE("after an upgrade from schema 4 a certificate that is not its intent's
 TEST_CASE(
     "a profile that changed over the upgrade does not keep what was submitted from its order") {
   Upgraded upgraded([](Upgraded& before) {
-    service::Policy policy = TestServices::default_policy();
-    policy.profiles.at("default").extended_key_usages = {"clientAuth"};
-    before.services.policy.replace(policy);
+    service::Policy policy = *before.services.policy.get();
+    policy.directories.at(DirectoryId("default")).profiles.at("default").extended_key_usages = {
+        "clientAuth"};
+    before.services.policy.replace(std::move(policy));
   });
   upgraded.finish();
   TestServices& services = upgraded.services;

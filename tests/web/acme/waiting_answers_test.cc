@@ -185,7 +185,7 @@ TEST_CASE("a job that ends before its write returns is answered like any other")
 
 TEST_CASE("a failure is told at once, with its error") {
   TestServices::Options options;
-  options.policy.validation_attempts = 1;
+  options.directory.validation_attempts = 1;
   Fixture f(std::move(options));
   f.web.services.http01->always(kRefused);
   const Pending challenge = f.respond(f.order());
