@@ -42,6 +42,13 @@ kill-test: setup ## kill -9 the server KILLS times (2000) over ORDERS orders (20
 	@GATEHOUSE_KILLS=$(or $(KILLS),2000) GATEHOUSE_ORDERS=$(or $(ORDERS),20000) $(if $(SEED),GATEHOUSE_SEED=$(SEED)) \
 	  build/kill/restart_test --no-version
 
+attacks: setup ## attack a release build; an honest client's slowest answer with and without the attack
+	@cmake/setup.sh test
+	@cmake --preset kill >/dev/null
+	@cmake --build --preset kill --target gatehouse attack_records
+	@for attack in "stall.py build/kill/gatehouse build/kill/attack_records" "idle.py build/kill/gatehouse" \
+	  "descriptors.py build/kill/gatehouse"; do /usr/bin/python3 tests/attack/$$attack || exit 1; done
+
 clients: build ## real ACME clients against the release binary: one table, JUnit beside it; CLIENT=lego runs one
 	@cmake/setup.sh clients
 	@conformance/clients/run.py $(if $(CLIENT),--only $(CLIENT))
@@ -114,4 +121,4 @@ check-next: ## compile and test against Debian 13's libraries, in a chroot (root
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads mutants kill-test clients bench bench-peers bench-obtain bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean
+.PHONY: help setup build demo test test-threads mutants kill-test attacks clients bench bench-peers bench-obtain bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean

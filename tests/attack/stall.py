@@ -59,9 +59,9 @@ def attack(options):
     with Server(options.binary) as server:
         for kind, count in RECORDS.items():
             attacker = Records(options.records, server.acme_port, kind, count)
-            held = compare(server, kind, attacker, SECONDS) and held
+            held = compare(server, kind, attacker, SECONDS, options.at_most) and held
         attacker = Attacker(half_handshakes, server.acme_port)
-        held = compare(server, "half handshakes in records of one octet", attacker, SECONDS) and held
+        held = compare(server, "half handshakes in records of one octet", attacker, SECONDS, options.at_most) and held
     return held
 
 
