@@ -12,8 +12,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <new>
@@ -111,16 +111,33 @@ void use_server(ares_channeldata* channel, const Endpoint& server) {
   }
 }
 
+constexpr std::size_t kMaxSystemConfig = 64 * 1024;  // of resolv.conf; what is beyond is not read
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { (void)std::fclose(file); }
+};
+
+// The beginning of the file; empty when it cannot be read. Throws when that is for want of
+// descriptors or memory: such a file is not one that names no servers, and a C++ stream would not
+// tell.
+std::string system_config(const std::string& path) {
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "re"));
+  if (!file) {
+    throw_if_resource_exhaustion(errno, "open " + path);
+    return {};
+  }
+  std::string text(kMaxSystemConfig, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  return text;
+}
+
 // The servers that resolv.conf(5) names, read anew each time: a machine's change when it moves.
 // Without any, the one on this machine, as everybody has it. An address with a zone is passed over.
 std::vector<Endpoint> system_servers(const std::string& path) {
   std::vector<Endpoint> servers;
-  errno = 0;
-  std::ifstream file(path);
-  // What cannot be opened for want of descriptors is not a file that names no servers.
-  if (!file) throw_if_resource_exhaustion(errno, "open " + path);
+  std::istringstream lines(system_config(path));
   std::string line;
-  while (servers.size() < kMaxServers && std::getline(file, line)) {
+  while (servers.size() < kMaxServers && std::getline(lines, line)) {
     std::istringstream words(line);
     std::string keyword;
     std::string value;

@@ -7,12 +7,15 @@
 //
 // FOLDER is as ServerFolder leaves it. With POINT it kills itself at the PASS-th pass of that crash
 // point. The second form is `gatehouse ARGUMENTS…`, dying likewise; the third is what the server
-// starts for a signer: what is in FOLDER/kill-signer, "POINT PASS", is once where it dies.
+// starts for a signer: what is in FOLDER/kill-signer, "POINT PASS", is where it dies, once: " dead"
+// is added then.
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <memory>
@@ -37,7 +40,7 @@ constexpr std::size_t kCheckpointPages = 200;
 struct Crash {
   std::string point;
   std::atomic<int> passes_left = 0;
-  std::string order;  // the file that said so, to be taken away; none: the command line did
+  int order = -1;  // the file that said so, open: in its sandbox a signer opens none
 } crash;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): on_crash_point() has no
           // other way to it
 
@@ -114,15 +117,17 @@ int run(const std::string& folder, const std::string& record) {
   return host.stop() ? 0 : 1;
 }
 
-// Until it is dead there is a file that says where it dies.
+// A file says where it dies, until one is dead.
 void arm_signer(const std::string& config) {
   const std::string file = config.substr(0, config.rfind('/')) + "/kill-signer";
   std::ifstream in(file);
+  std::string point;
+  std::string dead;
   int pass = 0;
-  if (in >> crash.point >> pass) {
-    crash.passes_left = pass;
-    crash.order = file;
-  }
+  if (!(in >> point >> pass) || in >> dead) return;
+  crash.point = point;
+  crash.passes_left = pass;
+  crash.order = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
 }
 
 }  // namespace
@@ -131,7 +136,7 @@ void arm_signer(const std::string& config) {
 // The thread that comes here goes no further, and no other gets far: the signal ends all of them.
 void gatehouse::on_crash_point(std::string_view name) noexcept {
   if (name != testing::crash.point || testing::crash.passes_left.fetch_sub(1) != 1) return;
-  if (!testing::crash.order.empty()) ::unlink(testing::crash.order.c_str());
+  if (testing::crash.order >= 0 && ::write(testing::crash.order, " dead", 5) != 5) std::abort();
   ::kill(::getpid(), SIGKILL);
   for (;;) ::pause();
 }

@@ -52,7 +52,8 @@ bool passed_often(const std::string& point) {
 
 // Which passes to die at.
 std::vector<int> passes_of(const std::string& point) {
-  if (is_of(point, {"start.", "stop.", "own_certificate.", "maintenance.", kMarking})) return {1};
+  if (is_of(point, {"start.", "stop.", "issuers.", "own_certificate.", "maintenance.", kMarking}))
+    return {1};
   if (passed_often(point)) return {1, 40};
   return {1, 2};
 }

@@ -24,6 +24,10 @@ class SteppedExecutor final : public Executor {
   static constexpr std::size_t kPlaces = 4;
 
   bool try_post(Task task) override {
+    if (runs_at_once()) {
+      task();
+      return true;
+    }
     return state_.with([&](State& state) {
       if (state.full) return false;
       state.tasks.push_back(std::move(task));
@@ -36,6 +40,16 @@ class SteppedExecutor final : public Executor {
     return state_.with([](const State& state) {
       return state.places - std::min(state.places, state.tasks.size() + state.running);
     });
+  }
+
+  // While it is on, tasks run on the poster's thread, as on an InlineExecutor: for a start, which
+  // waits for a job.
+  void set_inline(bool on) {
+    state_.with([&](State& state) { state.runs_inline = on; });
+  }
+
+  bool runs_at_once() const override {
+    return state_.with([](const State& state) { return state.runs_inline; });
   }
 
   // How many tasks there is room for. None: idle() says so, and what is posted waits all the same.
@@ -87,6 +101,7 @@ class SteppedExecutor final : public Executor {
   struct State {
     std::size_t places = kPlaces;
     bool full = false;
+    bool runs_inline = false;
     std::size_t running = 0;
     std::vector<Task> tasks;
   };

@@ -223,7 +223,9 @@ class TestServer final {
 
   void start() {
     server_ = std::make_unique<app::Server>(folder.config(), environment_);
+    lane.set_inline(true);
     server_->prepare();
+    lane.set_inline(false);
     run_jobs();
   }
 
