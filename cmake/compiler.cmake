@@ -64,7 +64,7 @@ function(acme_precompiled target)
     return()
   endif()
   if(NOT TARGET acme_precompiled_headers)
-    file(WRITE "${PROJECT_BINARY_DIR}/precompiled.cc" "")
+    file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/precompiled.cc" CONTENT "")  # its time changes with its content alone
     add_library(acme_precompiled_headers OBJECT "${PROJECT_BINARY_DIR}/precompiled.cc")
     target_link_libraries(acme_precompiled_headers PRIVATE acme_flags nlohmann_json::nlohmann_json Threads::Threads)
     target_precompile_headers(acme_precompiled_headers PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled.h")
