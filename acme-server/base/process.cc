@@ -155,9 +155,12 @@ bool put(int fd, int target) {
 Failure::Step become(const Plan& plan) {
   ::setpgid(0, 0);
   // What we ignore or block is no business of the program's.
-  struct sigaction normal{};
-  normal.sa_handler = SIG_DFL;
-  for (int number = 1; number < NSIG; ++number) ::sigaction(number, &normal, nullptr);
+  // By the system call: the C library refuses two signals of its own, which make's commands, for
+  // one, inherit ignored. All zeros are the kernel's SIG_DFL without flags or mask.
+  const std::array<unsigned long, 4> normal{};
+  for (int number = 1; number < NSIG; ++number) {
+    ::syscall(SYS_rt_sigaction, number, normal.data(), nullptr, NSIG / CHAR_BIT);
+  }
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -3,11 +3,14 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -152,19 +155,22 @@ TEST_CASE("a program has none of our descriptors, signal masks or ignored signal
   ignored.sa_handler = SIG_IGN;
   struct sigaction normal{};
   ::sigaction(SIGUSR1, &ignored, &normal);
+  // One of the C library's own, which make leaves ignored: sigaction() refuses it.
+  constexpr int kLibrarys = 32;
+  const std::array<std::uintptr_t, 4> ignore = {reinterpret_cast<std::uintptr_t>(SIG_IGN)};
+  std::array<std::uintptr_t, 4> usual{};
+  REQUIRE(::syscall(SYS_rt_sigaction, kLibrarys, ignore.data(), usual.data(), 8) == 0);
   const Command self{
       .program = "/bin/cat", .arguments = {"cat", "/proc/self/status"}, .environment = {}};
   const RunResult status = run_process(self, in_time());
   const Command list{.program = "/bin/ls", .arguments = {"ls", "/proc/self/fd"}, .environment = {}};
   const RunResult descriptors = run_process(list, in_time());
   ::sigaction(SIGUSR1, &normal, nullptr);
+  ::syscall(SYS_rt_sigaction, kLibrarys, usual.data(), nullptr, 8);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::close(leaky);
   CHECK(status.output.find("SigBlk:\t0000000000000000") != std::string::npos);
-  const std::size_t line = status.output.find("SigIgn:\t");
-  REQUIRE(line != std::string::npos);
-  const auto mask = std::stoull(status.output.substr(line + 8, 16), nullptr, 16);
-  CHECK((mask & (1ULL << (SIGUSR1 - 1U))) == 0);  // whoever started the test may ignore others
+  CHECK(status.output.find("SigIgn:\t0000000000000000") != std::string::npos);
   CHECK(descriptors.output == "0\n1\n2\n3\n");  // 3: the folder that it lists
 }
 
