@@ -35,6 +35,14 @@ constexpr std::array<Unit, 5> kUnits = {{{"d", std::chrono::hours(24)},
                                          {"ms", milliseconds(1)}}};
 constexpr std::int64_t kLargestCount =
     1'000'000'000;  // of any unit: far from overflow in milliseconds
+constexpr std::size_t kSample = 40;
+
+// A value as its author sees it in the file: text in its quotes, with no escapes of ours around
+// them.
+std::string as_given(const Json& value) {
+  if (!value.is_string()) return sanitize(print_json(value), kSample);
+  return '"' + sanitize(value.get_ref<const std::string&>(), kSample) + '"';
+}
 
 }  // namespace
 
@@ -69,7 +77,7 @@ void read_port(const JsonObject& object, std::string_view name, std::uint16_t& t
   const Json* value = object.find(name);
   if (value == nullptr || value->is_null()) return;
   if (!value->is_number_integer() || *value < 1 || *value > 65535) {
-    refuse(object, name, sanitize(print_json(*value), 40) + " is not a port (1..65535)");
+    refuse(object, name, as_given(*value) + " is not a port (1..65535)");
   }
   target = value->get<std::uint16_t>();
 }
@@ -104,7 +112,7 @@ std::optional<milliseconds> optional_duration(const JsonObject& object, std::str
   } else if (value->is_number_integer() && *value >= 0 && *value <= kLargestCount) {
     span = std::chrono::seconds(value->get<std::int64_t>());
   }
-  const std::string given = sanitize(print_json(*value), 40);
+  const std::string given = as_given(*value);
   if (!span) {
     refuse(object, name,
            given + " is not a duration: write a number and d, h, m, s or ms, such as \"90d\"");
