@@ -163,8 +163,8 @@ void Revocation::by_account(const Account& account, ByteView certificate_der,
               }});
 }
 
-void Revocation::by_key(const DirectoryId& /*directory*/, const crypto::Jwk& key,
-                        ByteView certificate_der, std::optional<std::int64_t> reason) {
+void Revocation::by_key(const crypto::Jwk& key, ByteView certificate_der,
+                        std::optional<std::int64_t> reason) {
   // Whoever holds the key may revoke at any directory of this server: what they prove is the same
   // everywhere.
   const crypto::Certificate certificate = parse(certificate_der);

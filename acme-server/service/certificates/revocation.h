@@ -29,8 +29,7 @@ class Revocation {
   void by_account(const Account& account, ByteView certificate_der,
                   std::optional<std::int64_t> reason);
   // The key is blocked server-wide when the reason is keyCompromise (1).
-  void by_key(const DirectoryId& directory, const crypto::Jwk& key, ByteView certificate_der,
-              std::optional<std::int64_t> reason);
+  void by_key(const crypto::Jwk& key, ByteView certificate_der, std::optional<std::int64_t> reason);
   // The operator's way, for certificates of any origin, the server's own included. keyCompromise
   // blocks the key. `actor` goes into the audit trail. Rejects as above.
   void by_operator(const CertificateId& id, int reason, const Principal& actor);

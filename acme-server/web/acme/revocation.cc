@@ -55,7 +55,7 @@ Answer revoke_by_account(Api& api, const SignedByAccount& proof) {
 
 http::Response revoke_by_key(Api& api, const SignedByKey& proof) {
   const Request request = read_payload(proof.payload(), read_request);
-  api.revocation.by_key(proof.directory().name, proof.key(), request.certificate, request.reason);
+  api.revocation.by_key(proof.key(), request.certificate, request.reason);
   return {};
 }
 

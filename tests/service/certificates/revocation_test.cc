@@ -136,8 +136,7 @@ TEST_CASE("a certificate that is not ours, byte for byte, is not revoked") {
     const Problem by_account =
         rejection_of([&] { f.revocation.by_account(f.account, row.der, std::nullopt); });
     CHECK(by_account.type == ProblemType::malformed);
-    const Problem by_key =
-        rejection_of([&] { f.revocation.by_key(DirectoryId("default"), f.key.jwk, row.der, 1); });
+    const Problem by_key = rejection_of([&] { f.revocation.by_key(f.key.jwk, row.der, 1); });
     CHECK(by_key.type == ProblemType::malformed);
   }
   CHECK_FALSE(f.get(held.record.id).revocation);
@@ -220,8 +219,7 @@ TEST_CASE("a key revokes its own certificate alone") {
   f.issue(f.account, {"b.test"}, other);
   const crypto::Jwk ca_key = crypto::jwk_of_spki(f.services.ca->issuer().certificate.spki).value();
   for (const crypto::Jwk& key : {other.jwk, TestKey().jwk, ca_key}) {
-    const Problem problem =
-        rejection_of([&] { f.revocation.by_key(DirectoryId("default"), key, held.leaf.der, 1); });
+    const Problem problem = rejection_of([&] { f.revocation.by_key(key, held.leaf.der, 1); });
     CHECK(problem.type == ProblemType::unauthorized);
     CHECK(status_of(problem) == 403);
     CHECK_FALSE(f.is_blocked(crypto::spki_sha256(key)));
@@ -285,10 +283,8 @@ TEST_CASE("each of the three ways revokes, once, and the CRL says so when its jo
        },
        5, "account:"},
       {"the certificate's key",
-       [](Fixture& f, const Held& held) {
-         f.revocation.by_key(DirectoryId("default"), f.key.jwk, held.leaf.der, 1);
-       },
-       1, "key:"},
+       [](Fixture& f, const Held& held) { f.revocation.by_key(f.key.jwk, held.leaf.der, 1); }, 1,
+       "key:"},
       {"the operator",
        [](Fixture& f, const Held& held) {
          f.revocation.by_operator(held.record.id, 9, OperatorByUid{0});
@@ -341,8 +337,7 @@ TEST_CASE("a key that is said to be compromised by whoever holds it is blocked f
   f.revocation.by_account(f.account, held.leaf.der, 1);
   CHECK_FALSE(f.is_blocked(f.key.sha256));  // an account says so, and proves nothing
   f.revocation.by_account(f.account, revoked.leaf.der, 4);
-  const Problem twice = rejection_of(
-      [&] { f.revocation.by_key(DirectoryId("default"), f.key.jwk, revoked.leaf.der, 1); });
+  const Problem twice = rejection_of([&] { f.revocation.by_key(f.key.jwk, revoked.leaf.der, 1); });
   CHECK(twice.type == ProblemType::alreadyRevoked);
   CHECK(f.is_blocked(f.key.sha256));  // though there was nothing left to revoke
 
@@ -355,7 +350,7 @@ TEST_CASE("a key that is said to be compromised by whoever holds it is blocked f
 TEST_CASE("a key revoking for another reason than its compromise is not blocked") {
   Fixture f;
   const Held held = f.issue(f.account, {"a.test"}, f.key);
-  f.revocation.by_key(DirectoryId("default"), f.key.jwk, held.leaf.der, 4);
+  f.revocation.by_key(f.key.jwk, held.leaf.der, 4);
   CHECK(f.get(held.record.id).revocation);
   CHECK_FALSE(f.is_blocked(f.key.sha256));
 }
