@@ -215,7 +215,7 @@ void run(std::size_t rows, const std::string& folder, std::chrono::seconds span)
   runner.add(job, lane);
   const auto generate = [&] {
     world.store.write([&](store::Tx& tx) {
-      for (const auto& shard : world.ca->shards()) {
+      for (const auto& shard : world.ca->issuers()->shards) {
         tx.jobs().enqueue(random_row_id(world.entropy, world.clock.now()),
                           store::JobKind::publish_crl, service::CrlJob::subject_of(shard),
                           tx.job_now() - std::chrono::seconds(1));

@@ -13,10 +13,11 @@ namespace gatehouse::bench {
 
 namespace {
 
-// What a certificate with its issuer, a TBSCertificate and a CSR take, on P-256, as the store keeps
+// What a certificate with its issuer, a TBSCertificate, its expectation and a CSR take, on P-256, as the store keeps
 // them. No column is compressed: what they say does not matter.
 constexpr std::size_t kChainBytes = 1700;
 constexpr std::size_t kRequestBytes = 900;
+constexpr std::size_t kExpectationBytes = 600;
 constexpr std::size_t kCsrBytes = 400;
 
 std::string text_of_length(Entropy& entropy, std::size_t length) {
@@ -36,6 +37,7 @@ Filler::Filler(Entropy& entropy)
     : entropy_(entropy),
       chain_(text_of_length(entropy, kChainBytes)),
       request_(text_of_length(entropy, kRequestBytes)),
+      expected_(text_of_length(entropy, kExpectationBytes)),
       csr_(text_of_length(entropy, kCsrBytes)) {}
 
 void Filler::add_accounts(store::Tx& tx, std::size_t count, Instant at) {
@@ -125,6 +127,7 @@ store::Issuance Filler::add_intent(store::Tx& tx, const Order& order, Instant at
                                  .crl_url = "http://localhost/crl/0.crl",
                                  .not_before = at,
                                  .not_after = at + std::chrono::days(90),
+                                 .expected = expected_,
                                  .created = at,
                                  .state = store::IssuanceState::issued};
   tx.issuances().insert(issuance);

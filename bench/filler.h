@@ -35,7 +35,7 @@ class Filler final {
 
  private:
   Entropy& entropy_;
-  std::string chain_, request_, csr_;
+  std::string chain_, request_, expected_, csr_;
   DirectoryId directory_{"default"};
   std::vector<AccountId> accounts_;
 };
