@@ -21,8 +21,8 @@ using crypto::Certificate;
 
 constexpr int kNoPathLength = std::numeric_limits<int>::max();
 
-std::optional<std::string> why_not_below(const std::vector<Certificate>& chain,
-                                         const Certificate& anchor, Instant now) {
+std::optional<std::string> why_chain_breaks(const std::vector<Certificate>& chain,
+                                            const Certificate& anchor, Instant now) {
   if (auto problem = crypto::why_chain_fails(chain, anchor, now)) return problem;
   for (std::size_t below = 1; below < chain.size(); ++below) {
     if (std::cmp_less(chain[below].path_length.value_or(kNoPathLength), below)) {
@@ -49,7 +49,7 @@ std::optional<std::string> why_not_below(const std::vector<Certificate>& chain,
   }
   std::optional<std::string> why = "no trust anchor is configured";
   for (const Certificate& anchor : anchors) {
-    why = why_not_below(chain, anchor, now);
+    why = why_chain_breaks(chain, anchor, now);
     if (!why) return std::nullopt;
   }
   return why;

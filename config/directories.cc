@@ -24,9 +24,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr hours kDay{24};
 constexpr std::size_t kMaxDirectories = 64;
-constexpr std::size_t kMaxNameLength = 64;  // of what stands between slashes in a URL
+constexpr std::size_t kMaxDirectoryName = 64;  // of what stands between slashes in a URL
 
 void read_urls(const JsonObject& rules, service::Directory& directory) {
   read_field(rules, "terms_of_service", directory.terms_of_service);
@@ -109,7 +108,7 @@ service::Directory read_directory(const JsonObject& object, const std::string& n
 }
 
 bool is_directory_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameLength &&
+  return !name.empty() && name.size() <= kMaxDirectoryName &&
          name.find_first_not_of(
              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
              std::string_view::npos;

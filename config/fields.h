@@ -37,6 +37,8 @@ void read_port(const JsonObject& object, std::string_view name, std::uint16_t& t
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 std::string print_duration(std::chrono::milliseconds span);
 
+inline constexpr std::chrono::hours kDay{24};
+
 std::optional<std::chrono::milliseconds> optional_duration(const JsonObject& object,
                                                            std::string_view name,
                                                            std::chrono::milliseconds min,

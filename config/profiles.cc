@@ -21,9 +21,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr hours kDay{24};
 constexpr std::size_t kMaxProfiles = 64;
-constexpr std::size_t kMaxNameLength = 64;
+constexpr std::size_t kMaxProfileName = 64;
 
 constexpr std::array<std::string_view, 3> kKeyUsages = {"digitalSignature", "keyEncipherment",
                                                         "keyAgreement"};
@@ -120,7 +119,7 @@ Profile read_profile(const JsonObject& object, const std::string& name) {
 }
 
 bool is_profile_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameLength &&
+  return !name.empty() && name.size() <= kMaxProfileName &&
          name.find_first_not_of(
              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
              std::string_view::npos;

@@ -18,9 +18,9 @@ namespace gatehouse::validators {
 
 namespace {
 
-constexpr std::size_t kSample = 100;     // characters of a record, in the problem
-constexpr std::size_t kMaxSamples = 5;   // records
-constexpr std::size_t kMaxAliases = 16;  // more than a resolver follows
+constexpr std::size_t kRecordSample = 100;  // characters of a record, in the problem
+constexpr std::size_t kMaxSamples = 5;      // records
+constexpr std::size_t kMaxAliases = 16;     // more than a resolver follows
 
 // "x.test, then y.test"
 std::string chain_of(const std::vector<std::string>& aliases) {
@@ -53,7 +53,7 @@ Problem problem_of(ProblemType type, const TxtQuestion& question, const std::str
 std::string samples_of(const std::vector<std::string>& texts) {
   std::vector<std::string> shown;
   for (std::size_t i = 0; i < std::min(texts.size(), kMaxSamples); ++i)
-    shown.push_back("\"" + sanitize(texts[i], kSample) + "\"");
+    shown.push_back("\"" + sanitize(texts[i], kRecordSample) + "\"");
   std::string list = join(shown, ", ");
   if (texts.size() > kMaxSamples)
     list += " and " + std::to_string(texts.size() - kMaxSamples) + " more";

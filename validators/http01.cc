@@ -30,7 +30,7 @@ namespace {
 // A key authorization has 87 octets; the rest is room for whitespace after it. Nothing longer can
 // be right.
 constexpr std::size_t kMaxBody = 512;
-constexpr std::size_t kSample = 100;  // of a wrong body, in the problem
+constexpr std::size_t kBodySample = 100;  // of a wrong body, in the problem
 constexpr std::size_t kUrlSample = 300;
 
 bool is_base64url(std::string_view text) {
@@ -71,7 +71,7 @@ std::string sample_of(const net::HttpAnswer& answer) {
            std::to_string(std::min(response.body.size(), kMaxBody)) +
            " octets (shown for public addresses alone)";
   }
-  return "\"" + sanitize(response.body, kSample) + "\"";
+  return "\"" + sanitize(response.body, kBodySample) + "\"";
 }
 
 // What is wrong with the answer, or nothing.

@@ -34,7 +34,7 @@ constexpr std::string_view kProtocol = "acme-tls/1";
 // The certificate of a challenge takes about 1 kB, with an RSA key of 8192 bits 3 kB; the rest is
 // room for a chain that nobody asked for. Nothing longer can be right.
 constexpr std::size_t kMaxHandshake = std::size_t{32} * 1024;
-constexpr std::size_t kSample = 100;
+constexpr std::size_t kProtocolSample = 100;
 
 // Whom we ask, and for what.
 struct Call {
@@ -85,7 +85,7 @@ crypto::AcmeCertificateTerms terms_of(const ValidationRequest& request) {
 
 std::string name_of(const Call& call, const std::string& protocol) {
   if (protocol.empty()) return "no protocol";
-  return call.may_be_told ? "\"" + sanitize(protocol, kSample) + "\"" : "another protocol";
+  return call.may_be_told ? "\"" + sanitize(protocol, kProtocolSample) + "\"" : "another protocol";
 }
 
 // What is wrong with whom we have shaken hands with, or nothing.
@@ -116,7 +116,7 @@ std::optional<Problem> judge(const Call& call, const net::TlsStream& tls, const 
 
 std::string trail_line(const Call& call, const net::TlsStream& tls, const Bytes& certificate) {
   return "tls " + call.where + ": " + tls.version() + ", SNI " + call.server_name + ", ALPN \"" +
-         sanitize(tls.negotiated_alpn(), kSample) + "\", certificate SHA-256 " +
+         sanitize(tls.negotiated_alpn(), kProtocolSample) + "\", certificate SHA-256 " +
          crypto::sha256_hex(certificate);
 }
 

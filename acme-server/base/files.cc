@@ -119,6 +119,10 @@ void make_private_folder(const std::string& path) {
   }
 }
 
+std::string path_in(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
 void sync_folder(const std::string& path) {
   const Descriptor folder(path, O_RDONLY | O_DIRECTORY);
   if (::fsync(folder.get()) != 0) fail(path, "the folder cannot be synced to disk");

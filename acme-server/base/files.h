@@ -29,6 +29,9 @@ void write_file(const std::string& path, std::string_view content, FileAccess ac
 // must be closed to group and others. Throws std::runtime_error that names the path.
 void make_private_folder(const std::string& path);
 
+// `path` as it stands in a file of the folder: an absolute one is taken as it is.
+std::string path_in(const std::string& folder, const std::string& path);
+
 // Makes names given and taken in the folder durable (fsync of the folder).
 void sync_folder(const std::string& path);
 

@@ -17,7 +17,7 @@
 namespace gatehouse {
 namespace {
 
-constexpr std::size_t kSampleLength = 80;
+constexpr std::size_t kRuleSample = 80;
 
 bool is_at_or_below(std::string_view name, std::string_view zone) {
   return name == zone ||
@@ -114,8 +114,7 @@ std::optional<std::string> why_ip_refused(const Identifier& identifier,
 std::optional<std::string> why_no_suffix(const std::string& rule) {
   const auto name = dns_identifier(rule);
   if (!name) {
-    return "the rule \"" + sanitize(rule, kSampleLength) +
-           "\" is no domain: " + name.error().detail;
+    return "the rule \"" + sanitize(rule, kRuleSample) + "\" is no domain: " + name.error().detail;
   }
   return std::nullopt;
 }

@@ -44,7 +44,7 @@ struct Refused {
 }
 
 // The three parts of a flattened JWS, decoded, and its protected header.
-struct Parts {
+struct JwsParts {
   Json header;
   std::string payload;
   std::string signing_input;
@@ -67,7 +67,7 @@ Bytes decoded(std::string_view member, const std::string& text) {
   return std::move(*octets);
 }
 
-Parts take_apart(std::string_view text) {
+JwsParts take_apart(std::string_view text) {
   const Json json = parse_json(text);
   if (!json.is_object()) malformed("The body is not a JWS in flattened JSON serialization");
   const JsonObject jws(json, "JWS");
@@ -83,7 +83,7 @@ Parts take_apart(std::string_view text) {
   const std::string& payload = text_in(jws, "payload");
   const std::string& signature = text_in(jws, "signature");
 
-  Parts parts;
+  JwsParts parts;
   parts.header = parse_json(as_text(decoded("protected", header)));
   if (!parts.header.is_object()) malformed("The JWS's protected header is not a JSON object");
   parts.payload = as_text(decoded("payload", payload));
@@ -141,7 +141,7 @@ void read_nonce(const JsonObject& header, Jws& jws) {
 }
 
 Jws read_jws(std::string_view body) {
-  Parts parts = take_apart(body);
+  JwsParts parts = take_apart(body);
   const JsonObject header(parts.header, "JWS header");
   Jws jws;
   jws.algorithm = algorithm_in(header);
@@ -159,7 +159,7 @@ Jws read_jws(std::string_view body) {
 }
 
 MacJws read_mac_jws(std::string_view text) {
-  Parts parts = take_apart(text);
+  JwsParts parts = take_apart(text);
   const JsonObject header(parts.header, "JWS header");
   if (const std::string& algorithm = algorithm_in(header); algorithm != kMacAlgorithm) {
     refuse(Kind::bad_algorithm, "The external account binding's algorithm \"" +

@@ -58,6 +58,10 @@ std::string_view to_string(StopReason reason) {
   return {};
 }
 
+Stop stop_by_server(StopReason reason, Instant since, std::string why) {
+  return {.reason = reason, .since = since, .by = ServerPrincipal{}, .why = std::move(why)};
+}
+
 std::optional<Stop> stored_stop(store::Tx& tx, StopReason reason) {
   const auto text = tx.state().get(key_of(reason));
   if (!text) return std::nullopt;

@@ -25,6 +25,9 @@ struct Stop {
   friend bool operator==(const Stop&, const Stop&) = default;
 };
 
+// A stop that the server makes by itself. `why`: a sentence.
+Stop stop_by_server(StopReason reason, Instant since, std::string why);
+
 // Stops that outlive the process, in the store's State: the operator's and the clock's. Each throws
 // sql::DatabaseError; stored_stop() also JsonError for a row that nobody of ours wrote.
 std::optional<Stop> stored_stop(store::Tx& tx, StopReason reason);

@@ -26,9 +26,9 @@ namespace gatehouse::store {
 namespace {
 
 // How many rows are in memory while the chain is checked.
-constexpr std::size_t kPage = 1000;
+constexpr std::size_t kVerifyPage = 1000;
 // How many events one read of a search looks at.
-constexpr std::int64_t kSlice = 20'000;
+constexpr std::int64_t kListSlice = 20'000;
 
 // A row as the table has it. The details are not parsed: the text itself is hashed.
 struct StoredRow {
@@ -232,7 +232,7 @@ std::vector<AuditRow> Audit::list(std::int64_t after_sequence, std::size_t limit
 
 AuditPage Audit::search(const AuditFilter& filter, std::int64_t after_sequence, std::size_t limit) {
   const std::int64_t last = head().sequence;
-  const std::int64_t end = std::min(last, after_sequence + kSlice);
+  const std::int64_t end = std::min(last, after_sequence + kListSlice);
   AuditPage page;
   for (const sql::Row& row : connection_.query(
            "SELECT id, sequence, happened_at, kind, actor, directory, account_id, order_id, "
@@ -257,7 +257,7 @@ AuditPage Audit::search(const AuditFilter& filter, std::int64_t after_sequence, 
 
 Audit::CreatedOrders Audit::created_orders(std::int64_t before_sequence, std::size_t limit) {
   before_sequence = std::min(before_sequence, head().sequence + 1);
-  const std::int64_t from = std::max<std::int64_t>(1, before_sequence - kSlice);
+  const std::int64_t from = std::max<std::int64_t>(1, before_sequence - kListSlice);
   const std::vector<sql::Row> rows = connection_.query(
       "SELECT sequence, order_id FROM audit_events WHERE sequence < $1 AND sequence >= $2 "
       "AND kind = 'order.created' AND order_id IS NOT NULL ORDER BY sequence DESC LIMIT $3",
@@ -303,7 +303,7 @@ Audit::Verified Audit::verify(const AuditHead& from, std::size_t limit) {
 std::optional<std::string> Audit::why_broken() {
   Verified verified;
   while (!verified.end && !verified.broken) {
-    verified = verify(verified.head, kPage);
+    verified = verify(verified.head, kVerifyPage);
   }
   return verified.broken;
 }

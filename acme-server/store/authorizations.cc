@@ -52,7 +52,8 @@ Authorization authorization_of(sql::Connection& connection, const sql::Row& row)
   return authorization;
 }
 
-std::optional<Authorization> first(sql::Connection& connection, const std::vector<sql::Row>& rows) {
+std::optional<Authorization> first_authorization(sql::Connection& connection,
+                                                 const std::vector<sql::Row>& rows) {
   return rows.empty() ? std::nullopt : std::optional(authorization_of(connection, rows.front()));
 }
 
@@ -121,7 +122,7 @@ void Authorizations::insert(const Authorization& authorization) {
 
 std::optional<Authorization> Authorizations::of(const AccountId& account,
                                                 const AuthorizationId& id) {
-  return first(
+  return first_authorization(
       connection_,
       connection_.query(
           "SELECT id, directory, account_id, identifier_type, "
@@ -132,30 +133,31 @@ std::optional<Authorization> Authorizations::of(const AccountId& account,
 
 std::optional<Authorization> Authorizations::of_challenge(const AccountId& account,
                                                           const ChallengeId& id) {
-  return first(connection_,
-               connection_.query(
-                   "SELECT id, directory, account_id, identifier_type, "
-                   "identifier_value, wildcard, profile, status, expires_at, "
-                   "created_at, caa_checked_at FROM authorizations WHERE account_id = $2 AND id = "
-                   "(SELECT authorization_id FROM challenges WHERE id = $1)",
-                   params(id, account)));
+  return first_authorization(
+      connection_,
+      connection_.query(
+          "SELECT id, directory, account_id, identifier_type, "
+          "identifier_value, wildcard, profile, status, expires_at, "
+          "created_at, caa_checked_at FROM authorizations WHERE account_id = $2 AND id = "
+          "(SELECT authorization_id FROM challenges WHERE id = $1)",
+          params(id, account)));
 }
 
 std::optional<Authorization> Authorizations::get(const AuthorizationId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, identifier_type, "
-                                 "identifier_value, wildcard, profile, status, expires_at, "
-                                 "created_at, caa_checked_at FROM authorizations WHERE id = $1",
-                                 params(id)));
+  return first_authorization(
+      connection_, connection_.query("SELECT id, directory, account_id, identifier_type, "
+                                     "identifier_value, wildcard, profile, status, expires_at, "
+                                     "created_at, caa_checked_at FROM authorizations WHERE id = $1",
+                                     params(id)));
 }
 
 std::optional<Authorization> Authorizations::with_challenge(const ChallengeId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, identifier_type, "
-                                 "identifier_value, wildcard, profile, status, expires_at, "
-                                 "created_at, caa_checked_at FROM authorizations WHERE id = "
-                                 "(SELECT authorization_id FROM challenges WHERE id = $1)",
-                                 params(id)));
+  return first_authorization(
+      connection_, connection_.query("SELECT id, directory, account_id, identifier_type, "
+                                     "identifier_value, wildcard, profile, status, expires_at, "
+                                     "created_at, caa_checked_at FROM authorizations WHERE id = "
+                                     "(SELECT authorization_id FROM challenges WHERE id = $1)",
+                                     params(id)));
 }
 
 std::vector<Authorization> Authorizations::of_order(const OrderId& order) {
@@ -186,7 +188,7 @@ std::optional<Authorization> Authorizations::reusable(const AccountId& account,
                                                       const Identifier& identifier,
                                                       const std::string& profile, Instant until) {
   const Identifier base = identifier.base();
-  return first(
+  return first_authorization(
       connection_,
       connection_.query(
           "SELECT id, directory, account_id, identifier_type, identifier_value, "

@@ -59,8 +59,8 @@ CertificateRecord certificate_of(sql::Connection& connection, const sql::Row& ro
   return certificate;
 }
 
-std::optional<CertificateRecord> first(sql::Connection& connection,
-                                       const std::vector<sql::Row>& rows) {
+std::optional<CertificateRecord> first_certificate(sql::Connection& connection,
+                                                   const std::vector<sql::Row>& rows) {
   return rows.empty() ? std::nullopt : std::optional(certificate_of(connection, rows.front()));
 }
 
@@ -118,31 +118,31 @@ void Certificates::insert(const CertificateRecord& certificate) {
 
 std::optional<CertificateRecord> Certificates::of(const AccountId& account,
                                                   const CertificateId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, order_id, issuance_id, "
-                                 "backend, issuer, serial, spki_sha256, not_before, not_after, "
-                                 "crl_url, chain_pem, issued_at, revoked_at, revocation_reason "
-                                 "FROM certificates WHERE id = $1 AND account_id = $2",
-                                 params(id, account)));
+  return first_certificate(
+      connection_, connection_.query("SELECT id, directory, account_id, order_id, issuance_id, "
+                                     "backend, issuer, serial, spki_sha256, not_before, not_after, "
+                                     "crl_url, chain_pem, issued_at, revoked_at, revocation_reason "
+                                     "FROM certificates WHERE id = $1 AND account_id = $2",
+                                     params(id, account)));
 }
 
 std::optional<CertificateRecord> Certificates::get(const CertificateId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, order_id, issuance_id, "
-                                 "backend, issuer, serial, spki_sha256, not_before, not_after, "
-                                 "crl_url, chain_pem, issued_at, revoked_at, revocation_reason "
-                                 "FROM certificates WHERE id = $1",
-                                 params(id)));
+  return first_certificate(
+      connection_, connection_.query("SELECT id, directory, account_id, order_id, issuance_id, "
+                                     "backend, issuer, serial, spki_sha256, not_before, not_after, "
+                                     "crl_url, chain_pem, issued_at, revoked_at, revocation_reason "
+                                     "FROM certificates WHERE id = $1",
+                                     params(id)));
 }
 
 std::optional<CertificateRecord> Certificates::by_serial(const IssuerId& issuer,
                                                          std::string_view serial) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, order_id, issuance_id, "
-                                 "backend, issuer, serial, spki_sha256, not_before, not_after, "
-                                 "crl_url, chain_pem, issued_at, revoked_at, revocation_reason "
-                                 "FROM certificates WHERE issuer = $1 AND serial = $2",
-                                 params(issuer, serial)));
+  return first_certificate(
+      connection_, connection_.query("SELECT id, directory, account_id, order_id, issuance_id, "
+                                     "backend, issuer, serial, spki_sha256, not_before, not_after, "
+                                     "crl_url, chain_pem, issued_at, revoked_at, revocation_reason "
+                                     "FROM certificates WHERE issuer = $1 AND serial = $2",
+                                     params(issuer, serial)));
 }
 
 std::optional<CertificateRecord> Certificates::own(const DirectoryId& directory,

@@ -31,7 +31,7 @@ std::int64_t floor_of(sql::Connection& connection) {
   return number;
 }
 
-std::optional<CrlRecord> first(const std::vector<sql::Row>& rows) {
+std::optional<CrlRecord> first_crl(const std::vector<sql::Row>& rows) {
   if (rows.empty()) {
     return std::nullopt;
   }
@@ -57,14 +57,14 @@ std::optional<CrlRecord> first(const std::vector<sql::Row>& rows) {
 }  // namespace
 
 std::optional<CrlRecord> Crls::in_force(const IssuerId& issuer, std::string_view url) {
-  return first(
+  return first_crl(
       connection_.query("SELECT issuer, url, file, number, this_update, next_update, entries, "
                         "sha256, parts FROM crls WHERE issuer = $1 AND url = $2",
                         params(issuer, url)));
 }
 
 std::optional<CrlRecord> Crls::by_file(std::string_view file) {
-  return first(
+  return first_crl(
       connection_.query("SELECT issuer, url, file, number, this_update, next_update, entries, "
                         "sha256, parts FROM crls WHERE file = $1",
                         params(file)));

@@ -63,7 +63,7 @@ Issuance issuance_of(const sql::Row& row) {
   return issuance;
 }
 
-std::optional<Issuance> first(const std::vector<sql::Row>& rows) {
+std::optional<Issuance> first_issuance(const std::vector<sql::Row>& rows) {
   return rows.empty() ? std::nullopt : std::optional(issuance_of(rows.front()));
 }
 
@@ -102,7 +102,7 @@ void Issuances::insert(const Issuance& issuance) {
 }
 
 std::optional<Issuance> Issuances::get(const IssuanceId& id) {
-  return first(connection_.query(
+  return first_issuance(connection_.query(
       "SELECT id, order_id, backend, issuer, serial, profile, profile_hash, key_policy_hash, "
       "spki_sha256, request, poll, crl_url, not_before, not_after, created_at, state, expected "
       "FROM issuances WHERE id = $1",
@@ -110,7 +110,7 @@ std::optional<Issuance> Issuances::get(const IssuanceId& id) {
 }
 
 std::optional<Issuance> Issuances::current(const OrderId& order) {
-  return first(connection_.query(
+  return first_issuance(connection_.query(
       "SELECT id, order_id, backend, issuer, serial, profile, profile_hash, key_policy_hash, "
       "spki_sha256, request, poll, crl_url, not_before, not_after, created_at, state, expected "
       "FROM issuances WHERE order_id = $1 AND state <> 'abandoned'",

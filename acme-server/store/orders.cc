@@ -45,7 +45,7 @@ Order order_of(sql::Connection& connection, const sql::Row& row) {
   return order;
 }
 
-std::optional<Order> first(sql::Connection& connection, const std::vector<sql::Row>& rows) {
+std::optional<Order> first_order(sql::Connection& connection, const std::vector<sql::Row>& rows) {
   return rows.empty() ? std::nullopt : std::optional(order_of(connection, rows.front()));
 }
 
@@ -87,21 +87,21 @@ void Orders::insert(const Order& order) {
 }
 
 std::optional<Order> Orders::of(const AccountId& account, const OrderId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, profile, not_before, "
-                                 "not_after, created_at, expires_at, csr, finalized_at, "
-                                 "certificate_id, error "
-                                 "FROM orders WHERE id = $1 AND account_id = $2",
-                                 params(id, account)));
+  return first_order(connection_,
+                     connection_.query("SELECT id, directory, account_id, profile, not_before, "
+                                       "not_after, created_at, expires_at, csr, finalized_at, "
+                                       "certificate_id, error "
+                                       "FROM orders WHERE id = $1 AND account_id = $2",
+                                       params(id, account)));
 }
 
 std::optional<Order> Orders::get(const OrderId& id) {
-  return first(connection_,
-               connection_.query("SELECT id, directory, account_id, profile, not_before, "
-                                 "not_after, created_at, expires_at, csr, finalized_at, "
-                                 "certificate_id, error "
-                                 "FROM orders WHERE id = $1",
-                                 params(id)));
+  return first_order(connection_,
+                     connection_.query("SELECT id, directory, account_id, profile, not_before, "
+                                       "not_after, created_at, expires_at, csr, finalized_at, "
+                                       "certificate_id, error "
+                                       "FROM orders WHERE id = $1",
+                                       params(id)));
 }
 
 bool Orders::finalize(const AccountId& account, const OrderId& id,

@@ -81,10 +81,6 @@ constexpr milliseconds kOwnCertificatePoll{50};
 // How long the outcome of a job waits for another write to share its COMMIT: no client notices.
 constexpr milliseconds kBatchDelay{10};
 
-std::string in_folder(const std::string& folder, const std::string& path) {
-  return (std::filesystem::path(folder) / path).lexically_normal().string();
-}
-
 backends::BackendSet make_backends(const config::Config& config, Environment& environment,
                                    const std::shared_ptr<crypto::ChainChecker>& chains) {
   backends::BackendContext context =
@@ -259,7 +255,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
             .directory = DirectoryId(config.web.default_directory),
             .identifiers = own_identifiers(config),
             .profile = "",
-            .key_directory = in_folder(config.data_directory, std::string(kListenerKeys))},
+            .key_directory = path_in(config.data_directory, std::string(kListenerKeys))},
         [this](const service::TlsIdentity& identity) { identity_changed(identity); });
   }
   add_jobs();

@@ -37,10 +37,6 @@ constexpr milliseconds kLongestPause{30'000};
 // One that has run for so long did start well: the next is started at once.
 constexpr seconds kRanWell{10};
 
-std::string in_folder(const std::string& folder, const std::string& path) {
-  return (std::filesystem::path(folder) / path).lexically_normal().string();
-}
-
 // This very program, where and with what we run ourselves: the config's path may be relative, and
 // passphrases may come from the environment.
 Command command_of(const config::Config& config, const std::string& backend) {
@@ -67,10 +63,10 @@ backends::BackendContext key_context(const config::Config& config, Clock& clock,
       .entropy = entropy,
       .log = log,
       .public_url = config.public_url,
-      .read_file = [folder](const std::string& path) { return read_file(in_folder(folder, path)); },
+      .read_file = [folder](const std::string& path) { return read_file(path_in(folder, path)); },
       .read_key_file =
           [folder](const std::string& path) {
-            const std::string full = in_folder(folder, path);
+            const std::string full = path_in(folder, path);
             if (const auto problem = key_file_problem(full)) throw std::runtime_error(*problem);
             return read_file(full);
           },

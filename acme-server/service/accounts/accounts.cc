@@ -36,11 +36,11 @@ namespace {
 constexpr std::size_t kMaxAddress = 254;
 
 // How much of a client's text is shown back in a problem.
-constexpr std::size_t kSample = 64;
+constexpr std::size_t kContactSample = 64;
 
 [[noreturn]] void reject_contact(const std::string& contact, std::string_view why) {
   reject(ProblemType::invalidContact,
-         "The contact \"" + sanitize(contact, kSample) + "\" " + std::string(why) + ".");
+         "The contact \"" + sanitize(contact, kContactSample) + "\" " + std::string(why) + ".");
 }
 
 // RFC 5322 atext and dots. "%" is left out: in a mailto URL it begins an escape, and an escape
@@ -120,7 +120,7 @@ void check_contact(const std::string& contact) {
     // MUST return "unsupportedContact", along with a description [...] of what types of contacts
     // the server will accept".
     reject(ProblemType::unsupportedContact,
-           "The contact \"" + sanitize(contact, kSample) +
+           "The contact \"" + sanitize(contact, kContactSample) +
                "\" is of an unsupported kind; only mailto: is accepted.");
   }
   const std::string_view address = std::string_view(contact).substr(colon + 1);
@@ -249,7 +249,7 @@ Account Accounts::deactivate_by_operator(const AccountId& id, const Principal& a
       context_.store.read([&](store::Tx& tx) { return tx.accounts().get(id); });
   if (!account) {
     reject({.type = ProblemType::accountDoesNotExist,
-            .detail = "There is no account " + sanitize(id.str(), kSample) +
+            .detail = "There is no account " + sanitize(id.str(), kContactSample) +
                       "; `gatehouse account list` shows those that there are.",
             .status = 404});
   }

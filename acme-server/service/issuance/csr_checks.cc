@@ -22,14 +22,14 @@ namespace gatehouse::service {
 namespace {
 
 // How much of a client's text, and how many names, a refusal shows.
-constexpr std::size_t kSample = 80;
+constexpr std::size_t kNameSample = 80;
 constexpr std::size_t kNamesShown = 5;
 
 using Names = std::set<Identifier>;
 
 Identifier name_of(Expected<Identifier, IdentifierError> parsed, std::string_view written) {
   if (!parsed) {
-    reject(ProblemType::badCSR, "The CSR asks for \"" + sanitize(written, kSample) +
+    reject(ProblemType::badCSR, "The CSR asks for \"" + sanitize(written, kNameSample) +
                                     "\", which is no name: " + parsed.error().detail);
   }
   return std::move(parsed).value();
@@ -47,7 +47,7 @@ void fold_common_name(const crypto::Csr& csr, Names& names) {
   for (const std::string& name : csr.common_names) {
     if (IpAddress::parse(name)) {
       if (!names.contains(name_of(ip_identifier(name), name))) {
-        reject(ProblemType::badCSR, "The CSR has the address " + sanitize(name, kSample) +
+        reject(ProblemType::badCSR, "The CSR has the address " + sanitize(name, kNameSample) +
                                         " as its common name alone; put it in the subjectAltName.");
       }
     } else {

@@ -61,11 +61,6 @@ void store_reading(store::Tx& tx, const Reading& reading) {
   tx.state().set(kMoment, print_moment(reading.moment));
 }
 
-Stop stop_of(Instant since, std::string why) {
-  return {
-      .reason = StopReason::clock, .since = since, .by = ServerPrincipal{}, .why = std::move(why)};
-}
-
 }  // namespace
 
 ClockWatch::ClockWatch(store::Store& store, Clock& clock, const Uptime& uptime, Log& log,
@@ -114,7 +109,7 @@ void ClockWatch::start() {
     if (auto stored = stored_stop(tx, StopReason::clock)) return stored;
     const auto noted = stored_reading(tx);
     if (auto why = noted ? why_off(*noted, now.time) : std::nullopt) {
-      Stop found = stop_of(now.time, std::move(*why));
+      Stop found = stop_by_server(StopReason::clock, now.time, std::move(*why));
       store_stop(tx, found);
       return found;
     }
@@ -135,7 +130,7 @@ std::optional<Stop> ClockWatch::in_force() {
     if (state.stop) return state.stop;
     if (auto why = why_off(state.noted, now)) {
       found = true;
-      begin(state, stop_of(now, std::move(*why)), false);
+      begin(state, stop_by_server(StopReason::clock, now, std::move(*why)), false);
     }
     return state.stop;
   });

@@ -14,7 +14,6 @@
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/base/rfc3339.h"
-#include "acme-server/core/principal.h"
 #include "acme-server/service/stop.h"
 #include "acme-server/store/state.h"
 #include "acme-server/store/store.h"
@@ -31,11 +30,6 @@ constexpr std::uint64_t kMebibyte = 1024 * 1024;
 
 std::string mebibytes(std::uint64_t octets) {
   return std::to_string(octets / kMebibyte) + " MiB";
-}
-
-Stop stop_of(Instant since, std::string why) {
-  return {
-      .reason = StopReason::disk, .since = since, .by = ServerPrincipal{}, .why = std::move(why)};
 }
 
 }  // namespace
@@ -66,8 +60,9 @@ void DiskWatch::look() {
   const bool stopped = in_force().has_value();
   if (!stopped && free < floor) {
     const Stop stop =
-        stop_of(clock_.now(), mebibytes(free) + " are free on the database's disk, less than the " +
-                                  mebibytes(floor) + " of store.free_space_floor.");
+        stop_by_server(StopReason::disk, clock_.now(),
+                       mebibytes(free) + " are free on the database's disk, less than the " +
+                           mebibytes(floor) + " of store.free_space_floor.");
     gauge_.set(1);
     stop_.with([&](std::optional<Stop>& held) { held = stop; });
     log_.error("issuance.stopped",
@@ -86,7 +81,7 @@ void DiskWatch::look() {
 void DiskWatch::write_failed() {
   const bool first = stop_.with([&](std::optional<Stop>& held) {
     if (held) return false;
-    held = stop_of(clock_.now(), "The database's disk takes no more.");
+    held = stop_by_server(StopReason::disk, clock_.now(), "The database's disk takes no more.");
     gauge_.set(1);
     return true;
   });

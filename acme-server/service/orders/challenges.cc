@@ -42,7 +42,8 @@ Authorization begun_at(Authorization authorization, const ChallengeId& id, Insta
   return authorization;
 }
 
-ChallengeView view_of(const Authorization& authorization, const ChallengeId& id, Instant job_now) {
+ChallengeView challenge_view(const Authorization& authorization, const ChallengeId& id,
+                             Instant job_now) {
   const Challenge* challenge = find_challenge(authorization, id);
   ACME_CHECK(challenge != nullptr);
   return {.challenge = *challenge,
@@ -89,7 +90,7 @@ std::optional<ChallengeView> Challenges::get(const Account& account, const Chall
     if (!authorization) {
       return std::nullopt;
     }
-    return view_of(*authorization, id, tx.job_now());
+    return challenge_view(*authorization, id, tx.job_now());
   });
 }
 
@@ -120,7 +121,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
         // done again.
         if (challenge->status != ChallengeStatus::pending ||
             status_of(*before, tx.now()) == AuthorizationStatus::valid) {
-          return view_of(*before, id, tx.job_now());
+          return challenge_view(*before, id, tx.job_now());
         }
         context_.stops.check_can_begin();
         check_may_begin(tx, account, *before, directory);
@@ -137,7 +138,7 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
         event.details["type"] = challenge->type;
         tx.audit().append(event);
         begun = true;
-        return view_of(after, id, tx.job_now());
+        return challenge_view(after, id, tx.job_now());
       });
   if (begun) {
     crash_point("challenge.processing");

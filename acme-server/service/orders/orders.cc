@@ -44,7 +44,7 @@ namespace {
 constexpr std::chrono::seconds kOrderRetryAfter{1};
 
 // RFC 8555 section 7.1.2.1 leaves the size of a page to us.
-constexpr std::size_t kPage = 100;
+constexpr std::size_t kOrdersPage = 100;
 
 // A valid authorization serves a new order if it stays valid this long, which leaves a client time
 // to finalize.
@@ -265,11 +265,11 @@ std::optional<OrderView> Orders::get(const Account& account, const OrderId& id) 
 
 Orders::Page Orders::list(const Account& account, const std::optional<OrderId>& after) {
   Page page{.orders = context_.store.read([&](store::Tx& tx) {
-              return tx.orders().list(account.id, after, kPage + 1, tx.now());
+              return tx.orders().list(account.id, after, kOrdersPage + 1, tx.now());
             }),
             .next = std::nullopt};
-  if (page.orders.size() > kPage) {
-    page.orders.resize(kPage);
+  if (page.orders.size() > kOrdersPage) {
+    page.orders.resize(kOrdersPage);
     page.next = page.orders.back();
   }
   return page;

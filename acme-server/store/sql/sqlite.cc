@@ -28,13 +28,12 @@
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/sql/sqlite_failures.h"
+#include "acme-server/store/sql/sqlite_handles.h"
 #include "acme-server/store/store_options.h"
 
 namespace gatehouse::sql {
 namespace {
 
-// Nobody but us writes; an operator's `sqlite3` shell or backup may hold a lock for a moment.
-constexpr int kBusyMilliseconds = 5000;
 // How much of the write-ahead log stays on disk after a checkpoint, to be written over.
 constexpr std::string_view kKeptLog = "PRAGMA journal_size_limit = 67108864";
 // A PASSIVE checkpoint stops at the oldest reader's snapshot. When the log is this many times its
@@ -45,17 +44,6 @@ constexpr int kReaderMilliseconds = 200;
 // How many places statements are known by, at most; a text that is put together has ever new ones.
 constexpr std::size_t kPlaces = 1024;
 constexpr std::size_t kSqlSample = 60;  // of a statement, in messages: enough to find it
-
-struct CloseDatabase {
-  void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
-};
-
-struct FinalizeStatement {
-  void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
-};
-
-using DatabaseHandle = std::unique_ptr<sqlite3, CloseDatabase>;
-using StatementHandle = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 // Ends a run of a cached statement: it holds locks and its result until then.
 class ResetWhenDone final {

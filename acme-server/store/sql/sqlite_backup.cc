@@ -15,28 +15,17 @@
 
 #include "acme-server/base/files.h"
 #include "acme-server/store/sql/database.h"
+#include "acme-server/store/sql/sqlite_handles.h"
 
 namespace gatehouse::sql {
 namespace {
 
 // Pages of one step: 4 MiB, some milliseconds.
 constexpr int kStepPages = 1024;
-constexpr int kBusyMilliseconds = 5000;
-
-struct CloseDatabase {
-  void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
-};
-
-struct FinalizeStatement {
-  void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
-};
 
 struct FinishBackup {
   void operator()(sqlite3_backup* backup) const noexcept { sqlite3_backup_finish(backup); }
 };
-
-using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
-using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 [[noreturn]] void fail(sqlite3* handle, const std::string& what) {
   throw DatabaseError(what + ": " + sqlite3_errmsg(handle));
@@ -46,11 +35,11 @@ using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
   throw DatabaseError(path + ": " + std::generic_category().message(errno));
 }
 
-Handle open_at(const std::string& path, int flags) {
+DatabaseHandle open_at(const std::string& path, int flags) {
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw,
                                    flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
-  Handle handle(raw);
+  DatabaseHandle handle(raw);
   if (code != SQLITE_OK) fail(raw, path);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_busy_timeout(raw, kBusyMilliseconds);
@@ -61,7 +50,7 @@ Handle open_at(const std::string& path, int flags) {
 std::string ask(sqlite3* handle, const char* sql) {
   sqlite3_stmt* raw = nullptr;
   if (sqlite3_prepare_v2(handle, sql, -1, &raw, nullptr) != SQLITE_OK) fail(handle, sql);
-  const Statement statement(raw);
+  const StatementHandle statement(raw);
   const int code = sqlite3_step(raw);
   if (code == SQLITE_DONE) return "";
   if (code != SQLITE_ROW) fail(handle, sql);
@@ -148,7 +137,7 @@ void copy_sqlite(const std::string& from, const std::string& to, std::uint64_t k
   if (::access(target.c_str(), F_OK) == 0) {
     throw DatabaseError(target + ": is there already; choose another name");
   }
-  const Handle source = open_at(from, SQLITE_OPEN_READWRITE);
+  const DatabaseHandle source = open_at(from, SQLITE_OPEN_READWRITE);
   ask(source.get(), "PRAGMA wal_autocheckpoint = 0");
   ask(source.get(), "PRAGMA query_only = 1");
   // One read transaction from the first page to the last: else every write between two steps would
@@ -158,7 +147,7 @@ void copy_sqlite(const std::string& from, const std::string& to, std::uint64_t k
   check_room(source.get(), target, keep_free);
   const NewFile file(target + ".part");
   {
-    const Handle copy = open_at(file.path(), SQLITE_OPEN_READWRITE);
+    const DatabaseHandle copy = open_at(file.path(), SQLITE_OPEN_READWRITE);
     ask(copy.get(), "PRAGMA synchronous = OFF");  // it is synced as a whole, below
     copy_pages(source.get(), copy.get());
     ask(source.get(), "ROLLBACK");
@@ -175,7 +164,7 @@ void copy_sqlite(const std::string& from, const std::string& to, std::uint64_t k
 
 std::string why_not_whole(const std::string& path) {
   try {
-    const Handle handle = open_at(path, SQLITE_OPEN_READWRITE);
+    const DatabaseHandle handle = open_at(path, SQLITE_OPEN_READWRITE);
     if (std::string found = ask(handle.get(), "PRAGMA integrity_check"); found != "ok")
       return found;
     if (ask(handle.get(), "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'schema_migrations'") !=
@@ -190,7 +179,7 @@ std::string why_not_whole(const std::string& path) {
 
 void make_one_file(const std::string& path) {
   {
-    const Handle handle = open_at(path, SQLITE_OPEN_READWRITE);
+    const DatabaseHandle handle = open_at(path, SQLITE_OPEN_READWRITE);
     if (ask(handle.get(), "PRAGMA journal_mode = DELETE") != "delete") {
       throw DatabaseError(path + ": cannot be made one file");
     }
