@@ -11,6 +11,11 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
 endif()
 
+# A release compiles several files of a module as one (CMAKE_UNITY_BUILD): most of its time went into the same headers,
+# again and again. Two of a module's files may not give the same name to different things, even in unnamed namespaces.
+# The other builds compile each file by itself, so that each includes what it uses.
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+
 # The flags every module and test is built with.
 add_library(acme_flags INTERFACE)
 target_compile_options(acme_flags INTERFACE
@@ -30,6 +35,10 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
     # they stand in a system header.
     target_compile_options(acme_flags INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread)
   endif()
+endif()
+
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(acme_flags INTERFACE -Wno-subobject-linkage) # it takes the files of a batch for headers
 endif()
 
 if(GATEHOUSE_SANITIZE)
