@@ -100,6 +100,15 @@ class CertificateBackend {
     return std::nullopt;
   }
 
+  // What would keep verifiers from accepting the certificate that prepare(request) decides: it is
+  // verified with its chain, for its usages, when it begins and up to its end. Without identifiers
+  // in `request` one is taken that the CA may certify. A sentence with the next step; nothing when
+  // all is well, or when only the CA itself could tell. Rejects what prepare() rejects. Signs
+  // nothing and asks nobody, so that no certificate comes to be without a stored intent.
+  virtual std::optional<std::string> why_not_accepted(const IssueRequest& /*request*/) {
+    return std::nullopt;
+  }
+
   // True when the key signs only what it is handed: the stored intent may be signed again, however
   // often, and gives the same certificate. Such a backend never says InDoubt.
   virtual bool repeatable() const = 0;

@@ -170,6 +170,18 @@ Problem why_ip_outside(const NameConstraints& constraints, const IpAddress& addr
          listed(permitted, print) + ".";
 }
 
+// A DNS name, or one behind a dot, or nothing: every name.
+bool is_dns_subtree(std::string_view subtree) {
+  if (subtree.starts_with(".")) subtree.remove_prefix(1);
+  if (subtree.empty()) return true;
+  const auto is_label = [](std::string_view label) {
+    return !label.empty() && std::ranges::all_of(label, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
+  };
+  return std::ranges::all_of(split(subtree, '.'), is_label);
+}
+
 // What OpenSSL says of a certificate with `name` alone. Its signature is of no account here.
 bool openssl_permits(const Certificate& ca, NAME_CONSTRAINTS& constraints,
                      const std::string& name) {
@@ -235,6 +247,20 @@ Expected<NameConstraints, std::string> read_name_constraints(const Certificate& 
 std::optional<std::string> why_outside(const NameConstraints& constraints, std::string_view name) {
   if (const auto address = IpAddress::parse(name)) return why_ip_outside(constraints, *address);
   return why_dns_outside(constraints, name);
+}
+
+std::optional<std::string> why_constraints_are_no_names(const Certificate& ca) {
+  const auto constraints = read_name_constraints(ca);
+  if (!constraints) return constraints.error();
+  for (const auto* list : {&constraints->permitted_dns, &constraints->excluded_dns}) {
+    for (const std::string& subtree : *list) {
+      if (is_dns_subtree(subtree)) continue;
+      return "its name constraints have " + in_quotes(subtree) +
+             ", which is no DNS name; a constraint is a plain name such as corp.example, without "
+             "\"*.\" in front or a dot at the end, and covers all names below it";
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> why_constraints_are_read_differently(const Certificate& ca) {

@@ -31,6 +31,11 @@ Expected<NameConstraints, std::string> read_name_constraints(const Certificate& 
 // excluded name is refused, which not every verifier does.
 std::optional<std::string> why_outside(const NameConstraints& constraints, std::string_view name);
 
+// Which DNS subtree of `ca`'s constraints is no DNS name ("*.corp.example", "corp.example."), in a
+// sentence: it holds no name that could be ordered, some verifiers refuse the whole chain for it,
+// and what it was meant to exclude is not excluded.
+std::optional<std::string> why_constraints_are_no_names(const Certificate& ca);
+
 // Asks OpenSSL about the names that `ca`'s constraints speak of and those right beside them. A
 // sentence when it takes one for good that why_outside() refuses, wildcards aside, or the other way
 // round: then this CA must not be used.

@@ -1,12 +1,14 @@
 #include "acme-server/crypto/path.h"
 
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <utility>
 
+#include "acme-server/base/check.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/crypto/openssl.h"
@@ -20,7 +22,8 @@ constexpr std::size_t kMaxDepth = 8;
 constexpr std::size_t kMaxVerifications = 256;
 
 std::string quoted(const Certificate& certificate) {
-  return "\"" + certificate.subject_name + "\"";
+  return certificate.subject_name.empty() ? "the certificate with serial " + certificate.serial
+                                          : "\"" + certificate.subject_name + "\"";
 }
 
 // A depth-first search upwards that remembers what kept it from a root.
@@ -137,8 +140,36 @@ Expected<Path, std::string> build_path(const Certificate& below, std::span<const
   return search.outcome();
 }
 
-std::optional<std::string> why_openssl_refuses(const std::vector<Certificate>& chain,
-                                               const Certificate& anchor, Instant at) {
+namespace {
+
+// Goes on where nothing but the signature of the first certificate is wrong.
+int forgive_missing_signature(int good, X509_STORE_CTX* context) {
+  const bool of_the_first = X509_STORE_CTX_get_error_depth(context) == 0;
+  const int error = X509_STORE_CTX_get_error(context);
+  return good == 1 || (of_the_first && error == X509_V_ERR_CERT_SIGNATURE_FAILURE) ? 1 : 0;
+}
+
+int purpose_number(Purpose purpose) {
+  switch (purpose) {
+    case Purpose::any:
+      return X509_PURPOSE_ANY;
+    case Purpose::tls_server:
+      return X509_PURPOSE_SSL_SERVER;
+    case Purpose::tls_client:
+      return X509_PURPOSE_SSL_CLIENT;
+  }
+  ACME_CHECK(false);
+  return 0;
+}
+
+struct Verification {
+  Instant at;
+  std::optional<Purpose> purpose;  // none: no purpose is asked for
+  X509_STORE_CTX_verify_cb callback = nullptr;
+};
+
+std::optional<std::string> verify_chain(const std::vector<Certificate>& chain,
+                                        const Certificate& anchor, const Verification& how) {
   const StoreHandle store = require_handle(StoreHandle(X509_STORE_new()), "verifying a chain");
   const X509Handle trusted = decode(anchor);
   require_openssl(X509_STORE_add_cert(store.get(), trusted.get()) == 1, "verifying a chain");
@@ -155,7 +186,12 @@ std::optional<std::string> why_openssl_refuses(const std::vector<Certificate>& c
       X509_STORE_CTX_init(context.get(), store.get(), decoded.at(0).get(), others.get()) == 1,
       "verifying a chain");
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
-  X509_VERIFY_PARAM_set_time(parameters, static_cast<std::time_t>(to_unix(at)));
+  X509_VERIFY_PARAM_set_time(parameters, static_cast<std::time_t>(to_unix(how.at)));
+  if (how.purpose) {
+    require_openssl(X509_VERIFY_PARAM_set_purpose(parameters, purpose_number(*how.purpose)) == 1,
+                    "verifying a chain");
+  }
+  if (how.callback != nullptr) X509_STORE_CTX_set_verify_cb(context.get(), how.callback);
   if (!is_self_issued(anchor)) {
     X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
   }
@@ -167,6 +203,20 @@ std::optional<std::string> why_openssl_refuses(const std::vector<Certificate>& c
   const Certificate& at_fault = known ? chain[static_cast<std::size_t>(depth)] : anchor;
   return "OpenSSL does not accept " + quoted(at_fault) + ": " +
          X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()));
+}
+
+}  // namespace
+
+std::optional<std::string> why_openssl_refuses(const std::vector<Certificate>& chain,
+                                               const Certificate& anchor, Instant at) {
+  return verify_chain(chain, anchor, {.at = at, .purpose = std::nullopt});
+}
+
+std::optional<std::string> why_openssl_would_refuse(const std::vector<Certificate>& chain,
+                                                    const Certificate& anchor, Purpose purpose,
+                                                    Instant at) {
+  return verify_chain(chain, anchor,
+                      {.at = at, .purpose = purpose, .callback = forgive_missing_signature});
 }
 
 }  // namespace gatehouse::crypto

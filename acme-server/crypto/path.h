@@ -28,8 +28,18 @@ Expected<Path, std::string> build_path(const Certificate& below, std::span<const
                                        const std::optional<Certificate>& root, Instant now);
 
 // What OpenSSL's X509_verify_cert has against `chain` (the lowest first) under `anchor` at `at`:
-// its view of names, constraints, critical extensions, purposes. `anchor` need not be self-signed.
+// its view of names, constraints, critical extensions, usages. `anchor` need not be self-signed.
 std::optional<std::string> why_openssl_refuses(const std::vector<Certificate>& chain,
                                                const Certificate& anchor, Instant at);
+
+// What a verifier wants a certificate for: OpenSSL's -purpose any, sslserver, sslclient.
+enum class Purpose { any, tls_server, tls_client };
+
+// The same for a certificate that is still to be signed: the first one's signature is not looked
+// at (parse_tbs_certificate()), everything else is, for `purpose`. OpenSSL takes a certificate as
+// expired in the second of its notAfter.
+std::optional<std::string> why_openssl_would_refuse(const std::vector<Certificate>& chain,
+                                                    const Certificate& anchor, Purpose purpose,
+                                                    Instant at);
 
 }  // namespace gatehouse::crypto

@@ -34,6 +34,7 @@
 #include "ca-backends/expectation.h"
 #include "ca-backends/issuers.h"
 #include "ca-backends/local_ca/local_ca_options.h"
+#include "ca-backends/local_ca/rehearsal.h"
 #include "ca-backends/local_ca/signers.h"
 #include "ca-backends/local_ca/validity.h"
 #include "ca-backends/registry.h"
@@ -370,6 +371,33 @@ Intent LocalCa::prepare(const IssueRequest& request) {
   return {.request = base64url_encode(crypto::make_tbs(leaf, holding.signer->algorithm())),
           .poll = "",
           .expected = expectation_of(leaf, request, issuer.id)};
+}
+
+std::optional<std::string> LocalCa::why_not_accepted(const IssueRequest& request) {
+  const Issuer& issuer = issuers_->all.front();
+  const Holding& holding = holdings_.front();
+  IssueRequest tried = request;
+  if (tried.identifiers.empty()) {
+    const auto example = example_below(holding.constraints);
+    if (!example) {
+      return "no name can be ordered under \"" + issuer.certificate.subject_name +
+             "\": its name constraints permit none. A constraint is a plain name such as "
+             "corp.example, without \"*.\" in front or a dot at the end, and covers all names "
+             "below it; have the CA's certificate issued again";
+    }
+    tried.identifiers = {*example};
+  }
+  const Intent intent = prepare(tried);
+  const auto leaf = crypto::parse_tbs_certificate(base64url_decode(intent.request).value(),
+                                                  holding.signer->algorithm());
+  if (!leaf) return leaf.error();
+  if (auto why = backends::why_not_accepted(*leaf, issuer, request.now)) return why;
+  for (const Alternate& alternate : holding.alternates) {
+    if (auto why = why_usages_forbidden(*leaf, alternate.chain)) {
+      return "of an alternate chain: " + *why;
+    }
+  }
+  return std::nullopt;
 }
 
 IssueOutcome LocalCa::submit(const Intent& intent, Deadline /*deadline*/) {

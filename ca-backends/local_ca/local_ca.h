@@ -28,6 +28,9 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   // By the name constraints of the issuer in use and of the CAs above it.
   std::optional<std::string> why_never(const Identifier& identifier) const override;
 
+  // Looks at alternate chains too: one that no leaf could be verified by is not worth serving.
+  std::optional<std::string> why_not_accepted(const IssueRequest& request) override;
+
   bool repeatable() const override { return true; }
 
   IssueOutcome submit(const Intent& intent, Deadline deadline) override;

@@ -172,13 +172,15 @@ InitResult init(const InitOptions& options, Clock& clock, Entropy& entropy) {
   const Secret& root_passphrase =
       options.root_passphrase.empty() ? options.issuer_passphrase : options.root_passphrase;
   const auto text = [](const Secret& secret) { return std::string(secret.reveal()); };
-  make_installation(
-      plan, config_text(options, plan, RootOf::ours),
-      {{"root.key", text(sealed(root_pem, root_passphrase)), FileAccess::owner_only},
-       {"issuer.key", text(sealed(issuer_pem, options.issuer_passphrase)), FileAccess::owner_only},
-       {"root.pem", crypto::to_pem(root.der), FileAccess::everyone_reads},
-       {"issuer.pem", crypto::to_pem(issuer.der), FileAccess::everyone_reads},
-       {"root.crl", std::string(as_text(crl)), FileAccess::everyone_reads}});
+  const std::string config = config_text(options, plan, RootOf::ours);
+  const std::vector<NewFile> files = {
+      {"root.key", text(sealed(root_pem, root_passphrase)), FileAccess::owner_only},
+      {"issuer.key", text(sealed(issuer_pem, options.issuer_passphrase)), FileAccess::owner_only},
+      {"root.pem", crypto::to_pem(root.der), FileAccess::everyone_reads},
+      {"issuer.pem", crypto::to_pem(issuer.der), FileAccess::everyone_reads},
+      {"root.crl", std::string(as_text(crl)), FileAccess::everyone_reads}};
+  try_out(plan, config, files, options.issuer_passphrase, clock, entropy);
+  make_installation(plan, config, files);
   result.lines = lines_of(options, plan, result, root, issuer, now + options.root_crl_lifetime);
   return result;
 }

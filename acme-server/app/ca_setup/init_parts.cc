@@ -1,5 +1,6 @@
 #include "acme-server/app/ca_setup/init_parts.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
@@ -10,16 +11,23 @@
 #include <vector>
 
 #include "acme-server/app/ca_setup/init.h"
+#include "acme-server/app/server/config_checks.h"
+#include "acme-server/app/server/dry_run.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/url.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/signer.h"
+#include "ca-backends/backend.h"
+#include "ca-backends/registry.h"
+#include "config/config.h"
 
 namespace gatehouse::app {
 
@@ -223,6 +231,34 @@ std::string config_text(const InitOptions& options, const Plan& plan, RootOf roo
         "      \"root_crl\": \"ca/root.crl\"";
   }
   return text + "\n    }\n  }\n}\n";
+}
+
+void try_out(const Plan& plan, const std::string& config_text, const std::vector<NewFile>& files,
+             const Secret& passphrase, Clock& clock, Entropy& entropy) {
+  const config::Config config = config::parse_config(config_text, plan.config_file, {});
+  check_parts(config);
+  const auto read = [&](const std::string& path) {
+    const auto found =
+        std::ranges::find_if(files, [&](const NewFile& file) { return path == "ca/" + file.name; });
+    if (found == files.end()) fail(path + ": is not among the files of this installation");
+    return found->content;
+  };
+  Log log;
+  const JsonObject all(config.backends, "backends");
+  backends::BackendSet set;
+  for (const auto& item : config.backends.items()) {
+    set.add(
+        backends::make_backend(item.key(), all.object(item.key()),
+                               {.clock = clock,
+                                .entropy = entropy,
+                                .log = log,
+                                .public_url = config.public_url,
+                                .read_file = read,
+                                .read_key_file = read,
+                                .resolve_secret = [&](const std::string&) { return passphrase; },
+                                .decorate_signer = [](auto signer) { return signer; }}));
+  }
+  require_usable_certificates(config, set, clock.now());
 }
 
 void make_installation(const Plan& plan, const std::string& config,

@@ -10,6 +10,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/url.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/issue.h"
@@ -50,6 +51,12 @@ struct NewFile {
   std::string content;
   FileAccess access = FileAccess::owner_only;
 };
+
+// Loads what is about to be written as the server would, and tries out what it would issue
+// (server/dry_run.h). `files` hold the issuer and its root; `passphrase` is the issuer's. Throws
+// what the server would say.
+void try_out(const Plan& plan, const std::string& config, const std::vector<NewFile>& files,
+             const Secret& passphrase, Clock& clock, Entropy& entropy);
 
 // Makes ca/ and the config, all or nothing.
 void make_installation(const Plan& plan, const std::string& config,

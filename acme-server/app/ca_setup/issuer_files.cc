@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/secret_source.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
@@ -31,6 +32,7 @@
 #include "acme-server/crypto/name_constraints.h"
 #include "acme-server/crypto/path.h"
 #include "acme-server/crypto/signer.h"
+#include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/registry.h"
 #include "config/config.h"
@@ -123,8 +125,9 @@ void check_path(const crypto::Path& path, Instant now) {
   std::vector<Certificate> every = path.chain;
   every.push_back(path.root);
   for (const Certificate& ca : every) {
-    if (const auto why = crypto::why_constraints_are_read_differently(ca)) {
-      fail(quoted(ca) + " cannot be used: " + *why);
+    for (const auto& why_not :
+         {crypto::why_constraints_are_no_names, crypto::why_constraints_are_read_differently}) {
+      if (const auto why = why_not(ca)) fail(quoted(ca) + " cannot be used: " + *why);
     }
   }
 }
@@ -187,7 +190,8 @@ void LocalBackend::check(const std::string& text,
     return found == unwritten.end() ? read_file(absolute(path)) : found->second;
   };
   const JsonObject all(config.backends, "backends");
-  backends::make_backend(
+  backends::BackendSet set;
+  set.add(backends::make_backend(
       name_, all.object(name_),
       {.clock = clock,
        .entropy = entropy,
@@ -196,7 +200,8 @@ void LocalBackend::check(const std::string& text,
        .read_file = read,
        .read_key_file = read,
        .resolve_secret = [&](const std::string& reference) { return passphrase(reference); },
-       .decorate_signer = [](auto signer) { return signer; }});
+       .decorate_signer = [](auto signer) { return signer; }}));
+  require_usable_certificates(config, set, clock.now());
 }
 
 void LocalBackend::write_config(const std::string& text) const {

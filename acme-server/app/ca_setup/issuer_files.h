@@ -43,8 +43,9 @@ class LocalBackend final {
 
   std::string config_text() const;
 
-  // Loads the backend as the server would, of the config `text`. `unwritten` are files, by absolute
-  // path, that are not there yet. Throws what the server would say.
+  // Loads the backend as the server would, of the config `text`, and tries out what it would issue
+  // (server/dry_run.h). `unwritten` are files, by absolute path, that are not there yet. Throws
+  // what the server would say.
   void check(const std::string& text, const std::map<std::string, std::string>& unwritten,
              Clock& clock, Entropy& entropy) const;
 

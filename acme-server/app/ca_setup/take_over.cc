@@ -155,7 +155,31 @@ std::vector<std::string> add_alternate(const LocalBackend& backend, const crypto
 
 }  // namespace
 
-InitResult init_request(const InitOptions& options) {
+namespace {
+
+// `wanted` signed by a root that exists for this moment alone.
+std::vector<NewFile> as_if_signed(const InitOptions& options, const Plan& plan,
+                                  crypto::CertificateTemplate wanted, const std::string& key,
+                                  Instant now, Entropy& entropy) {
+  const auto root_key =
+      crypto::load_signer(crypto::generate_private_key(crypto::NewKey::p256), Secret());
+  const Certificate root = sign_ca(ca_template(plan.root_name, options.organization, *root_key,
+                                               options.root_validity, now, entropy),
+                                   *root_key);
+  wanted.serial = crypto::random_serial(entropy);
+  wanted.issuer_name_der = root.subject_name_der;
+  wanted.authority_key_id = root.subject_key_id;
+  wanted.not_before = root.not_before;
+  wanted.not_after = root.not_after;
+  const Certificate issuer = sign_ca(wanted, *root_key);
+  return {{"issuer.key", key, FileAccess::owner_only},
+          {"issuer.pem", crypto::to_pem(issuer.der), FileAccess::everyone_reads},
+          {"root.pem", crypto::to_pem(root.der), FileAccess::everyone_reads}};
+}
+
+}  // namespace
+
+InitResult init_request(const InitOptions& options, Clock& clock, Entropy& entropy) {
   const Plan plan = plan_of(options);
   const Secret pem = crypto::generate_private_key(options.issuer_key);
   const auto key = crypto::load_signer(pem, Secret());
@@ -170,7 +194,10 @@ InitResult init_request(const InitOptions& options) {
   wanted.permitted_ip = options.permitted_ip;
   const std::string request = crypto::request_to_pem(crypto::make_ca_request(wanted, *key));
   const std::string sealed_key(sealed(pem, options.issuer_passphrase).reveal());
-  make_installation(plan, config_text(options, plan, RootOf::company),
+  const std::string config = config_text(options, plan, RootOf::company);
+  try_out(plan, config, as_if_signed(options, plan, wanted, sealed_key, clock.now(), entropy),
+          options.issuer_passphrase, clock, entropy);
+  make_installation(plan, config,
                     {{"issuer.key", sealed_key, FileAccess::owner_only},
                      {"issuer.csr", request, FileAccess::everyone_reads}});
 

@@ -13,8 +13,9 @@
 namespace gatehouse::app {
 
 // Makes ca/issuer.key, ca/issuer.csr and gatehouse.json: like init(), all or nothing, but for a CA
-// that waits for its certificate.
-InitResult init_request(const InitOptions& options);
+// that waits for its certificate. A CA as it is asked for, under a root made up for it, is tried
+// out first (try_out()): what the company's CA signs would be of no more use.
+InitResult init_request(const InitOptions& options, Clock& clock, Entropy& entropy);
 
 // A request, ca/issuer.csr, for the issuing CA that is there, name and key: for another root that
 // is to certify it too, or for its own that is to extend it. Gives the lines to print.

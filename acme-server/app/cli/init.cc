@@ -102,7 +102,9 @@ int run_init(InitArguments& arguments) {
   options.root_passphrase = read_passphrase(arguments.root_passphrase);
   SystemClock clock;
   OsEntropy entropy;
-  return print((arguments.csr ? init_request(options) : init(options, clock, entropy)).lines);
+  return print(
+      (arguments.csr ? init_request(options, clock, entropy) : init(options, clock, entropy))
+          .lines);
 }
 
 int run_root_crl(CrlArguments& arguments) {

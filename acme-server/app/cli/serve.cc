@@ -11,15 +11,21 @@
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/start_signals.h"
 #include "acme-server/app/server/config_checks.h"
+#include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/host.h"
 #include "acme-server/app/server/service_manager.h"
 #include "acme-server/app/server/start_report.h"
+#include "acme-server/base/clock.h"
+#include "acme-server/base/entropy.h"
 #include "acme-server/base/log.h"
 #include "config/config.h"
 
@@ -43,7 +49,8 @@ constexpr const char* kServeFooter =
     "SIGNALS\n"
     "  TERM, INT  stop: no new connections, requests in flight are answered (limits.drain), work "
     "that\n"
-    "             is begun and not finished is taken up at the next start\n"
+    "             is begun and not finished is taken up at the next start; at once while it "
+    "starts\n"
     "  HUP        reload directories (profiles, terms, key policies, limits per account), hosts "
     "and\n"
     "             proxies from the config, and listener certificates from their files; what is "
@@ -58,7 +65,10 @@ constexpr const char* kCheckFooter =
     "DESCRIPTION\n"
     "  Reads the config as serve would, and says what is wrong with it, by its path and the range "
     "that\n"
-    "  is allowed. Opens neither keys nor database nor sockets, so it can run beside a server.\n"
+    "  is allowed. Tries out what would be issued: the server's own certificate and one of each "
+    "profile\n"
+    "  must be such that verifiers accept them under the CA. Opens neither keys nor database nor\n"
+    "  sockets, so it can run beside a server.\n"
     "\n"
     "EXAMPLE\n"
     "  gatehouse check-config --config gatehouse.json && systemctl reload gatehouse";
@@ -128,8 +138,10 @@ int serve(const Arguments& arguments) {
   Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
   std::vector<config::Config> configs;
   configs.push_back(std::move(config));
+  std::optional<StartSignals> until_started(std::in_place, log);
   Host host(std::move(configs), log, {});
   for (const std::string& line : host.start()) log.info("server.start", {{"line", line}});
+  until_started.reset();
   log.info("server.ready");
   manager.ready("Serving");
 
@@ -148,6 +160,10 @@ int serve(const Arguments& arguments) {
 int check_config(const Arguments& arguments) {
   const config::Config config = config::load_config(arguments.config, arguments.settings);
   check_parts(config);
+  SystemClock clock;
+  OsEntropy entropy;
+  const std::vector<std::string> problems = dry_run(config, clock, entropy);
+  require_none(config, problems);
   for (const std::string& line : report_server(config, {})) std::cout << line << '\n';
   std::cout << config.file << " is good\n";
   return kDone;

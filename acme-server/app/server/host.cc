@@ -379,8 +379,9 @@ bool Host::Impl::stop() {
 
 Host::Host(std::vector<config::Config> configs, Log& log, Options options) {
   ACME_CHECK(!configs.empty());
-  const SystemClock clock;
-  for (const config::Config& config : configs) preflight(config, clock);
+  SystemClock clock;
+  OsEntropy entropy;
+  for (const config::Config& config : configs) preflight(config, clock, entropy);
   impl_ = std::make_unique<Impl>(std::move(configs), log, options);
 }
 

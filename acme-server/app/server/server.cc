@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "acme-server/app/server/config_checks.h"
+#include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/environment.h"
 #include "acme-server/app/signer/signer_process.h"
 #include "acme-server/base/clock.h"
@@ -26,10 +27,7 @@
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
-#include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
-#include "acme-server/base/url.h"
-#include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/chain_checker.h"
@@ -107,31 +105,6 @@ validators::ValidatorSet make_validators(const config::Config& config, Environme
     set.add(environment.decorate.validator(std::move(validator)));
   }
   return set;
-}
-
-bool wants_own_certificate(const config::Config& config) {
-  bool wanted = false;
-  config::for_each_listener(config, [&](const config::ListenerConfig& listener, auto) {
-    wanted |= listener.certificate == config::CertificateSource::own;
-  });
-  return wanted;
-}
-
-// The names that clients may call the listeners by: what Host is checked against, and no others.
-std::vector<Identifier> own_identifiers(const config::Config& config) {
-  std::vector<std::string> hosts = {parse_url(config.web.base_url).value().host};
-  for (const std::string& allowed : config.web.allowed_hosts) {
-    if (const auto url = parse_url("https://" + allowed)) hosts.push_back(url->host);
-  }
-  std::vector<Identifier> identifiers;
-  for (const std::string& host : hosts) {
-    const auto identifier = IpAddress::parse(host) ? ip_identifier(host) : dns_identifier(host);
-    if (!identifier) throw JsonError("base_url, allowed_hosts: " + identifier.error().detail);
-    if (std::ranges::find(identifiers, *identifier) == identifiers.end()) {
-      identifiers.push_back(*identifier);
-    }
-  }
-  return identifiers;
 }
 
 }  // namespace
@@ -453,6 +426,7 @@ void Server::reload(const config::Config& config) {
     }
   }
   check_profiles(config.policy, impl_->validators, config.backends);
+  require_usable_certificates(config, impl_->backends, impl_->environment.clock.now());
   impl_->policy.replace(config.policy);
   impl_->web.replace_hosts(config.web);
 }

@@ -142,6 +142,18 @@ TEST_CASE("init refuses what makes no sense, in words, and writes nothing") {
        "10.0.0.0/33"},
       {"a passphrase the server would not find", [](auto& o) { o.issuer_passphrase = Secret("x"); },
        "env:NAME or file:path"},
+      {"a base URL outside its own constraints",
+       [](auto& o) { o.permitted_dns = {"apps.corp.test"}; },
+       "\"acme.corp.test\" is outside of what this CA's certificate permits"},
+      {"an address as base URL outside its constraints",
+       [](auto& o) {
+         o.base_url = "https://192.0.2.1";
+         o.permitted_ip = {"10.0.0.0/8"};
+       },
+       "192.0.2.1 is outside"},
+      {"a host that no certificate can name",
+       [](auto& o) { o.base_url = "https://acme_1.corp.test"; },
+       "base_url: the server's own certificate cannot name it"},
       {"an empty passphrase", [](auto& o) { o.issuer_passphrase_reference = "env:PASS"; },
        "not be empty"},
   };

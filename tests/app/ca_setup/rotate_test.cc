@@ -196,7 +196,7 @@ TEST_CASE(
   Fixture f;
   SystemClock real;
   OsEntropy entropy;
-  init_request(f.options);
+  init_request(f.options, real, entropy);
   const auto import = [&](const std::string& file) {
     import_issuer({.directory = f.options.directory,
                    .backend = "",

@@ -41,7 +41,7 @@ struct Fixture {
     options.organization = "Corp";
   }
 
-  void request() { init_request(options); }
+  void request() { init_request(options, clock, entropy); }
 
   std::string home(const std::string& name) const { return options.directory + "/" + name; }
 
@@ -192,6 +192,38 @@ TEST_CASE("what cannot be an issuing CA of ours is refused with the next step") 
          return f.import({sign(f, usual + "1.2.3.4=critical,ASN1:NULL\n"), f.company.root()});
        },
        "unhandled critical extension"},
+      {"usages without serverAuth",
+       [&](Fixture& f) {
+         return f.import({sign(f, usual + "extendedKeyUsage=clientAuth\n"), f.company.root()});
+       },
+       "may certify for clientAuth alone (its extendedKeyUsage), and the certificate is for "
+       "serverAuth"},
+      {"usages without serverAuth in the middle",
+       [&](Fixture& f) {
+         f.company.intermediate("Policy CA", usual + "extendedKeyUsage=emailProtection\n");
+         return f.import({f.company.sign(f.csr(), "issuer", usual, "Policy CA"),
+                          f.company.path("Policy CA.pem"), f.company.root()});
+       },
+       "\"O=Company, CN=Policy CA\" may certify for 1.3.6.1.5.5.7.3.4 alone"},
+      {"a constraint with a wildcard",
+       [&](Fixture& f) {
+         return f.import({sign(f, usual + "nameConstraints=critical,permitted;DNS:*.corp.test\n"),
+                          f.company.root()});
+       },
+       "its name constraints have \"*.corp.test\", which is no DNS name"},
+      {"a constraint with a dot at its end",
+       [&](Fixture& f) {
+         return f.import({sign(f, usual + "nameConstraints=critical,permitted;DNS:corp.test.\n"),
+                          f.company.root()});
+       },
+       "its name constraints have \"corp.test.\", which is no DNS name"},
+      {"constraints that leave the server's own name out",
+       [&](Fixture& f) {
+         return f.import({sign(f, usual + "nameConstraints=critical,permitted;DNS:other.test\n"),
+                          f.company.root()});
+       },
+       "base_url, allowed_hosts: the server's own certificate would be of no use: "
+       "\"acme.corp.test\" is outside"},
       {"no certificate at all", [](Fixture& f) { return f.import({f.csr()}); },
        "issuer.csr: there is no certificate in it"},
       {"a file that is not there", [](Fixture& f) { return f.import({f.home("nowhere")}); },
@@ -209,6 +241,13 @@ TEST_CASE("what cannot be an issuing CA of ours is refused with the next step") 
     CHECK_FALSE(fs::exists(f.home("ca/issuer.pem")));
     CHECK(says(failure_of([&] { f.check(); }), "waiting for the issuer's certificate"));
   }
+}
+
+TEST_CASE("no request is made for a CA that could not certify its own server") {
+  Fixture f;
+  f.options.permitted_dns = {"apps.corp.test"};
+  CHECK(says(failure_of([&] { f.request(); }), "\"acme.corp.test\" is outside"));
+  CHECK_FALSE(fs::exists(f.options.directory));
 }
 
 TEST_CASE("an expired certificate of an old bag is passed over for the one that is good") {

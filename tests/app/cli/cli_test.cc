@@ -1,13 +1,19 @@
 // The program as an operator meets it: arguments, messages, exit codes, signals.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "tests/support/program.h"
 #include "tests/support/socket_acme.h"
@@ -101,6 +107,8 @@ TEST_CASE("a wrong config is told with file, path and range, by check-config and
       {"profiles.default.challenge_types=[\"carrier-pigeon-01\"]", "carrier-pigeon-01"},
       {"backends.local.type=abacus", "backends.local.type"},
       {"no_such=1", "no_such"},
+      {"base_url=https://acme_1.corp.example",
+       "gatehouse: gatehouse.json: base_url: the server's own certificate cannot name it"},
       {"nonsense", "--set nonsense"},
   };
   for (const Row& row : rows) {
@@ -172,6 +180,28 @@ TEST_CASE("serve serves, reloads at SIGHUP and ends at SIGTERM") {
   CHECK(again.printed().find("own_certificate.ordered") == std::string::npos);
   again.signal(SIGINT);
   CHECK(again.wait() == 0);
+}
+
+TEST_CASE("SIGTERM ends serve at once while its start waits for something") {
+  const Installation made;
+  const std::string pipe = made.home() + "/root.crl";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  Program server({"serve", "--config", made.config(), "--set", "backends.local.root_crl=" + pipe,
+                  "--set",
+                  R"(listeners={"acme":[{"address":"127.0.0.1","port":)" + free_port() +
+                      R"(}],"public":[],"operations":[]})"});
+  // Once it opens the server is reading it, and nobody writes.
+  int end = -1;
+  const Deadline patience = Deadline::in(std::chrono::seconds(kPatienceSeconds));
+  while ((end = ::open(pipe.c_str(), O_WRONLY | O_NONBLOCK)) < 0) {
+    REQUIRE(errno == ENXIO);
+    REQUIRE_FALSE(patience.expired());
+    std::this_thread::yield();
+  }
+  server.signal(SIGTERM);
+  CHECK(server.wait() == 0);
+  CHECK(server.printed().find("server.stopped") != std::string::npos);
+  ::close(end);
 }
 
 // What the last line with `event` says of `pid`.

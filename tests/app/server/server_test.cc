@@ -237,6 +237,16 @@ TEST_CASE("the server's own certificate has the default directory's default prof
   CHECK(client_of(server).url_of("newOrder") == "https://acme.test/acme/main/new-order");
 }
 
+TEST_CASE("a reload to names that the server's own certificate cannot have is refused") {
+  TestServer server({.config = parse_json(R"({
+      "listeners": {"acme": [{"address": "127.0.0.1", "port": 8443, "tls": "own"}]}})")});
+  config::Config config = server.folder.config();
+  config.web.allowed_hosts = {"acme_1.test"};
+  CHECK_THROWS_WITH(server->reload(config),
+                    doctest::Contains("gatehouse.json: allowed_hosts: the server's own certificate "
+                                      "cannot name it"));
+}
+
 TEST_CASE("a profile that could never issue is refused at start and at reload") {
   struct Row {
     std::string config, message;
