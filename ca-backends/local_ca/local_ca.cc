@@ -36,9 +36,9 @@
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/local_ca/rehearsal.h"
 #include "ca-backends/local_ca/signers.h"
-#include "ca-backends/local_ca/validity.h"
 #include "ca-backends/registry.h"
 #include "ca-backends/signer/socket_signer.h"
+#include "ca-backends/validity.h"
 
 namespace gatehouse::backends {
 namespace {

@@ -1,4 +1,4 @@
-#include "ca-backends/local_ca/validity.h"
+#include "ca-backends/validity.h"
 
 #include <doctest/doctest.h>
 
