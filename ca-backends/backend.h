@@ -39,6 +39,7 @@ struct IssueRequest {
   Profile profile;
   std::optional<Instant> not_before, not_after;  // what the client asked for
   Instant now;
+  std::optional<Instant> ordered = {};  // when it asked; now where nobody did
 };
 
 // What must be durable before anything irrevocable happens. Only its backend can read `request` and
@@ -90,8 +91,8 @@ class CertificateBackend {
 
   // Decides the request and what its answer is held against: for a CA that signs what it is handed
   // everything, the very octets; else at least bounds. Asks nobody. Rejects (RequestRejected) what
-  // the CA could never issue: a leaf cut below half its profile's validity by its issuer's
-  // end, dates outside the profile.
+  // the CA could never issue: names outside its constraints, and dates as leaf_validity()
+  // (validity.h) does.
   virtual Intent prepare(const IssueRequest& request) = 0;
 
   // Why the CA could never certify `identifier`, in a sentence; nothing when it might. Asked at

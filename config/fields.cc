@@ -1,17 +1,15 @@
 #include "config/fields.h"
 
-#include <array>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/duration.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
@@ -22,19 +20,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-struct Unit {
-  std::string_view name;
-  milliseconds length;
-};
-
-// Longest first: what a duration prints in is the first that divides it.
-constexpr std::array<Unit, 5> kUnits = {{{"d", std::chrono::hours(24)},
-                                         {"h", std::chrono::hours(1)},
-                                         {"m", std::chrono::minutes(1)},
-                                         {"s", std::chrono::seconds(1)},
-                                         {"ms", milliseconds(1)}}};
 constexpr std::int64_t kLargestCount =
-    1'000'000'000;  // of any unit: far from overflow in milliseconds
+    1'000'000'000;  // of seconds: far from overflow in milliseconds
 constexpr std::size_t kSample = 40;
 
 // A value as its author sees it in the file: text in its quotes, with no escapes of ours around
@@ -80,26 +67,6 @@ void read_port(const JsonObject& object, std::string_view name, std::uint16_t& t
     refuse(object, name, as_given(*value) + " is not a port (1..65535)");
   }
   target = value->get<std::uint16_t>();
-}
-
-std::optional<milliseconds> parse_duration(std::string_view text) {
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || count < 0 || count > kLargestCount) return std::nullopt;
-  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  for (const Unit& known : kUnits) {
-    if (unit == known.name) return count * known.length;
-  }
-  return std::nullopt;
-}
-
-std::string print_duration(milliseconds span) {
-  for (const Unit& unit : kUnits) {
-    if (span >= unit.length && span % unit.length == milliseconds(0)) {
-      return std::to_string(span / unit.length) + std::string(unit.name);
-    }
-  }
-  return "0s";
 }
 
 std::optional<milliseconds> optional_duration(const JsonObject& object, std::string_view name,

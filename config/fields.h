@@ -33,12 +33,9 @@ void read_number(const JsonObject& object, std::string_view name, Number& target
 // "1..65535 is a port".
 void read_port(const JsonObject& object, std::string_view name, std::uint16_t& target);
 
-// "90d", "12h", "30m", "10s", "500ms", or a whole number of seconds. Nothing for any other text.
-std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
-std::string print_duration(std::chrono::milliseconds span);
-
 inline constexpr std::chrono::hours kDay{24};
 
+// A duration as base/duration.h reads it, or a whole number of seconds.
 std::optional<std::chrono::milliseconds> optional_duration(const JsonObject& object,
                                                            std::string_view name,
                                                            std::chrono::milliseconds min,

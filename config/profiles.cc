@@ -77,6 +77,7 @@ void read_identifiers(const JsonObject& object, IdentifierPolicy& policy) {
 void read_lifetimes(const JsonObject& object, Profile& profile) {
   read_duration(object, "validity", profile.validity, minutes(1), kDay * 3650);
   read_duration(object, "backdate", profile.backdate, seconds(0), hours(48));
+  read_duration(object, "minimum_validity", profile.minimum_validity, minutes(1), kDay * 3650);
   read_duration(object, "order_lifetime", profile.order_lifetime, minutes(1), kDay * 90);
   read_duration(object, "pending_authorization_lifetime", profile.pending_authorization_lifetime,
                 minutes(1), kDay * 90);
@@ -87,11 +88,26 @@ void read_lifetimes(const JsonObject& object, Profile& profile) {
 }
 
 Profile read_profile(const JsonObject& object, const std::string& name) {
-  object.only({"description", "validity", "backdate", "key_usages", "extended_key_usages",
-               "key_types", "common_name", "client_dates", "challenge_types", "order_lifetime",
-               "pending_authorization_lifetime", "valid_authorization_lifetime",
-               "reuse_authorizations", "max_identifiers", "identifiers", "allowed_addresses",
-               "denied_addresses", "backend", "caa"});
+  object.only({"description",
+               "validity",
+               "backdate",
+               "minimum_validity",
+               "key_usages",
+               "extended_key_usages",
+               "key_types",
+               "common_name",
+               "client_dates",
+               "challenge_types",
+               "order_lifetime",
+               "pending_authorization_lifetime",
+               "valid_authorization_lifetime",
+               "reuse_authorizations",
+               "max_identifiers",
+               "identifiers",
+               "allowed_addresses",
+               "denied_addresses",
+               "backend",
+               "caa"});
   Profile profile;
   profile.name = name;
   read_field(object, "description", profile.description);

@@ -15,8 +15,8 @@ std::string hash_of(const Profile& profile) {
   std::vector<std::string_view> key_types;
   for (const crypto::KeyType type : profile.key_types) key_types.push_back(to_string(type));
   // As JSON, so that no two lists of fields run into one text. Who may order, how long an order
-  // lives and where validation may go are not in a certificate, and a change of them leaves intents
-  // as they are.
+  // lives, where validation may go and how soon before its CA's end nothing is issued are not in a
+  // certificate, and a change of them leaves intents as they are.
   const Json what_it_says = {
       {"validity", profile.validity.count()},
       {"backdate", profile.backdate.count()},

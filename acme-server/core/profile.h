@@ -21,6 +21,8 @@ struct Profile {
   std::chrono::seconds validity = std::chrono::hours(24 * 90);
   std::chrono::seconds backdate =
       std::chrono::hours(1);  // for clients whose clock is behind; under 48 h
+  // Where the CA ends sooner certificates are cut to its end, but never to less than this.
+  std::chrono::seconds minimum_validity = std::chrono::hours(1);
   std::vector<std::string> key_usages = {
       "digitalSignature"};  // keyEncipherment is added for RSA keys when asked for
   std::vector<std::string> extended_key_usages = {"serverAuth"};

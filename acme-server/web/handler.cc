@@ -18,6 +18,7 @@
 #include "acme-server/service/certificates/certificates.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/operations/chain_ends.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/web/acme/routes.h"
 #include "acme-server/web/admin/ops.h"
@@ -197,7 +198,9 @@ Answer Handler::answer_public(const http::Request& request, Trace& /*trace*/) {
 Answer Handler::answer_operations(const http::Request& request, Trace& /*trace*/) {
   Stops stops;
   for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
-  return serve_operations(context_.metrics, readiness_, stops, request);
+  const Warnings warnings = service::print_cut(
+      service::chain_ends(context_.backends, *context_.policy.get(), context_.clock.now()));
+  return serve_operations(context_.metrics, readiness_, stops, warnings, request);
 }
 
 Answer Handler::answer_control(const http::Request& request, Trace& trace) {

@@ -107,16 +107,6 @@ bool permits(const std::vector<NameConstraints>& constraints, const Certificate&
          std::ranges::all_of(leaf.ip_addresses, fits);
 }
 
-// When the whole chain holds: a leaf that outlives a CA above its issuer is of no use either.
-Validity lifetime_of(const Issuer& issuer) {
-  Validity lifetime{issuer.certificate.not_before, issuer.certificate.not_after};
-  for (const Certificate& above : issuer.chain) {
-    lifetime.not_after = std::min(lifetime.not_after, above.not_after);
-  }
-  if (issuer.root) lifetime.not_after = std::min(lifetime.not_after, issuer.root->not_after);
-  return lifetime;
-}
-
 // The chain as clients get it: without the root, which they have.
 std::vector<Certificate> without_root(std::vector<Certificate> chain, const Certificate& root) {
   if (chain.back().der == root.der) chain.pop_back();
@@ -339,7 +329,10 @@ Intent LocalCa::prepare(const IssueRequest& request) {
   for (const Identifier& identifier : request.identifiers) {
     if (auto why = why_never(identifier)) reject(ProblemType::rejectedIdentifier, *why);
   }
-  const Validity validity = leaf_validity(request.profile, request.not_before, request.not_after,
+  const Validity validity = leaf_validity(request.profile,
+                                          {.not_before = request.not_before,
+                                           .not_after = request.not_after,
+                                           .ordered = request.ordered.value_or(request.now)},
                                           lifetime_of(issuer), request.now);
 
   crypto::CertificateTemplate leaf;

@@ -81,6 +81,9 @@ void print_status(const Json& status, bool server_runs) {
                                   ", since " + time_of(status, "started"));
     fields.emplace_back("listeners", lines_of(status.at("listeners")));
   }
+  for (const Json& warning : status.at("warnings")) {
+    fields.emplace_back("WARNING", warning.get<std::string>());
+  }
   if (status.at("directories").size() > 1) {
     fields.emplace_back("directories", lines_of(status.at("directories")));
   }

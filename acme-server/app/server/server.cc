@@ -42,6 +42,7 @@
 #include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/job_runner.h"
+#include "acme-server/service/operations/chain_ends.h"
 #include "acme-server/service/operations/clock_watch.h"
 #include "acme-server/service/operations/disk_watch.h"
 #include "acme-server/service/operations/maintenance_job.h"
@@ -325,13 +326,13 @@ std::vector<std::string> Server::Impl::why_not_ready() {
     environment.log.error("readiness.database", {{"error", error.what()}});
     reasons.emplace_back("the database cannot be read");
   }
+  for (std::string& ended :
+       service::print_halted(service::chain_ends(backends, *policy.get(), now))) {
+    reasons.push_back(std::move(ended));
+  }
   for (backends::Backend* backend : backends.all()) {
-    const backends::IssuersSnapshot issuers = backend->certificates->issuers();
-    const backends::Issuer* in_use = issuers->in_use();
-    if (in_use == nullptr) {
+    if (backend->certificates->issuers()->in_use() == nullptr) {
       reasons.push_back("backend " + backend->name + " has not reached its CA yet");
-    } else if (in_use->certificate.not_after < now) {
-      reasons.push_back("the issuer of backend " + backend->name + " has expired");
     }
     if (const auto why = backend->certificates->why_not_ready()) {
       environment.log.warning("readiness.backend", {{"backend", backend->name}, {"why", *why}});

@@ -72,7 +72,8 @@ store::Issuance prepare_issuance(Context& context, const Order& order, const Pro
                                       .profile = profile,
                                       .not_before = order.not_before,
                                       .not_after = order.not_after,
-                                      .now = now});
+                                      .now = now,
+                                      .ordered = order.created});
   return {.id = IssuanceId(random_row_id(context.entropy, now)),
           .order = order.id,
           .backend = backend->name,

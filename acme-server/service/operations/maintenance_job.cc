@@ -20,10 +20,12 @@
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/jobs/job.h"
+#include "acme-server/service/operations/chain_ends.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/validity.h"
 
 namespace gatehouse::service {
 namespace {
@@ -45,6 +47,14 @@ seconds longest_validity(const Policy& policy, const std::string& backend) {
     }
   }
   return longest;
+}
+
+// Another issuing CA would not last longer than what ends above it.
+std::string next_step_for(const backends::ChainLifetime& chain) {
+  const std::string remedy = backends::remedy_for(chain.ends_first);
+  return chain.ends_first == backends::CaRole::issuer
+             ? remedy
+             : "first " + backends::describe(chain) + ": " + remedy;
 }
 
 bool is_today(const std::optional<std::string>& warned_at, Instant now) {
@@ -90,19 +100,19 @@ std::vector<Expiring> expiring_of(Context& context) {
       add({.what = "issuer " + issuer.certificate.subject_name,
            .ends = issuer.certificate.not_after,
            .warn_before = in_use ? kMonth + longest_validity(*policy, backend->name) : kNever,
-           .next_step = in_use ? "gatehouse rotate-issuer, and a restart" : ""});
+           .next_step = in_use ? next_step_for(backends::lifetime_of(issuer)) : ""});
       if (!in_use) continue;
       for (std::size_t above = 1; above < issuer.chain.size(); ++above) {
         add({.what = "CA " + issuer.chain[above].subject_name,
              .ends = issuer.chain[above].not_after,
              .warn_before = kMonth + longest_validity(*policy, backend->name),
-             .next_step = "have it renewed by who runs it; then gatehouse rotate-issuer --csr"});
+             .next_step = backends::remedy_for(backends::CaRole::intermediate)});
       }
       if (!issuer.root) continue;
       add({.what = "root " + issuer.root->subject_name,
            .ends = issuer.root->not_after,
            .warn_before = kMonth + longest_validity(*policy, backend->name),
-           .next_step = "a new CA under a new root: gatehouse init in another folder"});
+           .next_step = backends::remedy_for(backends::CaRole::root)});
     }
     if (backend->crls == nullptr) continue;
     for (const backends::CrlShard& shard : issuers->shards) {
@@ -139,6 +149,15 @@ void MaintenanceJob::run(JobRun& run) {
         .gauge("gatehouse_days_left", "Days until something ends that an operator must renew.",
                {{"what", thing.what}})
         .set(static_cast<double>((thing.ends - now).count()) / kSecondsPerDay);
+  }
+  for (const ChainEnd& end : chain_ends(context_.backends, *context_.policy.get(), now)) {
+    context_.metrics
+        .gauge("gatehouse_backend_certificates_cut",
+               "1 while certificates are cut short by the end of a CA, 2 while none are issued.",
+               {{"backend", end.backend}})
+        .set(!end.halted.empty() ? 2
+             : !end.cut.empty()  ? 1
+                                 : 0);
   }
   bool warned = false;
   const auto parked = context_.store.write([&](store::Tx& tx) {

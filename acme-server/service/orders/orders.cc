@@ -35,6 +35,8 @@
 #include "acme-server/store/audit.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/issuers.h"
+#include "ca-backends/validity.h"
 #include "validators/validator.h"
 
 namespace gatehouse::service {
@@ -63,36 +65,17 @@ const Profile& find_profile(const Directory& directory, const std::string& name)
   return *profile;
 }
 
-// RFC 8555 section 7.4: "The server MUST return an error if it cannot fulfill the request as
-// specified".
-void check_dates(const Orders::NewOrder& request, const Profile& profile, Instant now) {
-  if (!request.not_before && !request.not_after) {
-    return;
-  }
-  if (!profile.client_dates) {
-    reject(
-        ProblemType::malformed,
-        "Profile " + profile.name + " chooses the dates itself; leave notBefore and notAfter out.");
-  }
-  const Instant begin = request.not_before.value_or(now);
-  if (begin < now - profile.backdate) {
-    reject(ProblemType::malformed, "notBefore is in the past.");
-  }
-  if (begin >= now + profile.validity) {
-    reject(ProblemType::malformed, "notBefore is further ahead than a certificate lasts.");
-  }
-  if (!request.not_after) {
-    return;
-  }
-  if (*request.not_after <= std::max(begin, now)) {
-    reject(ProblemType::malformed, "notAfter must be later than notBefore and than now.");
-  }
-  // RFC 5280 section 4.1.2.5: both ends are inclusive, so the period is a second longer than their
-  // difference.
-  if (*request.not_after - begin + std::chrono::seconds(1) > profile.validity) {
-    reject(ProblemType::malformed,
-           "notAfter is later than profile " + profile.name + " allows: certificates last " +
-               std::to_string(profile.validity.count()) + " seconds at most.");
+// Before anybody proves a name: what could not be issued is not ordered.
+void check_dates(const Orders::NewOrder& request, const Profile& profile,
+                 const backends::Backend* backend, Instant now) {
+  const backends::RequestedDates dates{
+      .not_before = request.not_before, .not_after = request.not_after, .ordered = now};
+  const auto issuers = backend == nullptr ? nullptr : backend->certificates->issuers();
+  const backends::Issuer* in_use = issuers == nullptr ? nullptr : issuers->in_use();
+  if (in_use == nullptr) {
+    backends::agreed_validity(profile, dates, now);
+  } else {
+    backends::leaf_validity(profile, dates, backends::lifetime_of(*in_use), now);
   }
 }
 
@@ -211,7 +194,6 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
   const std::shared_ptr<const Directory> directory = context_.policy.directory(account.directory);
   const Profile& profile = find_profile(*directory, request.profile);
   check_terms(account, *directory);
-  check_dates(request, profile, context_.clock.now());
   const backends::Backend* backend = context_.backends.find(profile.backend);
   const Order order{
       .id = OrderId(random_row_id(context_.entropy, context_.clock.now())),
@@ -233,6 +215,8 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
 
   OrderView view = context_.store.write([&](store::Tx& tx) {
     check_is_valid(tx, account);
+    // By the time that the order is stored with, which is what finalize counts from.
+    check_dates(request, profile, backend, tx.now());
     check_open_orders(tx, account, *directory);
     return store_order(tx, order, drafts, profile, context_.validators);
   });

@@ -19,16 +19,17 @@ namespace {
 constexpr std::array<std::string_view, 3> kPaths = {"/healthz", "/readyz", "/metrics"};
 
 http::Response show(const Metrics& metrics, const Readiness& readiness, const Stops& stops,
-                    std::string_view path) {
+                    const Warnings& warnings, std::string_view path) {
   const Json issuance = {{"stopped", !stops.empty()}, {"why", stops}};
   if (path == "/healthz") {
     return json_response(200, {{"status", "ok"}, {"issuance", issuance}});
   }
   if (path == "/readyz") {
     const std::vector<std::string> reasons = readiness();
-    return json_response(
-        reasons.empty() ? 200 : 503,
-        {{"ready", reasons.empty()}, {"reasons", reasons}, {"issuance", issuance}});
+    return json_response(reasons.empty() ? 200 : 503, {{"ready", reasons.empty()},
+                                                       {"reasons", reasons},
+                                                       {"warnings", warnings},
+                                                       {"issuance", issuance}});
   }
   return text_response(200, "text/plain; version=0.0.4; charset=utf-8", metrics.text());
 }
@@ -36,7 +37,8 @@ http::Response show(const Metrics& metrics, const Readiness& readiness, const St
 }  // namespace
 
 http::Response serve_operations(const Metrics& metrics, const Readiness& readiness,
-                                const Stops& stops, const http::Request& request) {
+                                const Stops& stops, const Warnings& warnings,
+                                const http::Request& request) {
   if (std::ranges::find(kPaths, request.target) == kPaths.end()) {
     return problem_response({.type = ProblemType::unspecified,
                              .detail = "There is no such page here; there are /healthz, /readyz "
@@ -49,7 +51,7 @@ http::Response serve_operations(const Metrics& metrics, const Readiness& readine
     add(response, "Allow", "GET, HEAD");
     return response;
   }
-  http::Response response = show(metrics, readiness, stops, request.target);
+  http::Response response = show(metrics, readiness, stops, warnings, request.target);
   add(response, "Cache-Control", "no-store");
   return response;
 }

@@ -17,10 +17,15 @@ using Readiness = std::function<std::vector<std::string>()>;
 // Why nothing is signed, a sentence each; none: issuance goes on.
 using Stops = std::vector<std::string>;
 
+// What an operator must see to before it keeps anybody from being served, a sentence each.
+using Warnings = std::vector<std::string>;
+
 // GET /healthz: 200 while the process answers. GET /readyz: 200, or 503 with the reasons, as JSON.
 // Stopped issuance is shown by both and makes neither fail: downloads, revocation and CRLs go on,
-// and nobody should take the server away from them. GET /metrics: the Prometheus text format.
+// and nobody should take the server away from them; so are warnings, by /readyz. GET /metrics: the
+// Prometheus text format.
 http::Response serve_operations(const Metrics& metrics, const Readiness& readiness,
-                                const Stops& stops, const http::Request& request);
+                                const Stops& stops, const Warnings& warnings,
+                                const http::Request& request);
 
 }  // namespace gatehouse::web

@@ -4,6 +4,7 @@
 
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/service/operations/chain_ends.h"
 #include "acme-server/service/operations/inventory.h"
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/operator_auth.h"
@@ -71,6 +72,8 @@ Json show_status(Admin& admin, const OperatorRequest& request) {
           {"uptime_seconds", (now - admin.process.started).count()},
           {"ready", reasons.empty()},
           {"not_ready", reasons},
+          {"warnings", service::print_cut(service::chain_ends(admin.context.backends,
+                                                              *admin.context.policy.get(), now))},
           {"issuance_stopped", stops_json(admin)},
           {"listeners", admin.process.listeners()},
           {"directories", names_of_directories(admin)},

@@ -117,8 +117,11 @@ TEST_CASE("notBefore and notAfter are honoured exactly or refused") {
   const Row rows[] = {
       {"none", {}, {}, true},
       {"within", kNoon + hours(1), kNoon + hours(2), true},
-      {"as long as allowed", kNoon, kNoon + validity - seconds(1), true},
-      {"a second longer", kNoon, kNoon + validity, false},
+      {"as long as allowed", kNoon, kNoon + validity, true},
+      {"as long as allowed, from now", {}, kNoon + validity, true},
+      {"as long as allowed, from later", kNoon + hours(5), kNoon + hours(5) + validity, true},
+      {"a second longer", kNoon, kNoon + validity + seconds(1), false},
+      {"a second longer, from now", {}, kNoon + validity + seconds(1), false},
       {"reversed", kNoon + hours(2), kNoon + hours(1), false},
       {"ends in the past", {}, kNoon - seconds(1), false},
       {"ends now", {}, kNoon, false},
@@ -150,6 +153,18 @@ TEST_CASE("notBefore and notAfter are honoured exactly or refused") {
                                                             .not_after = kNoon + hours(1),
                                                             .profile = ""});
         }).type == ProblemType::malformed);
+}
+
+TEST_CASE("a CA that ends too soon is told before anybody proves a name") {
+  TestServices services;
+  backends::Issuer issuer = services.ca->issuers()->all.front();
+  issuer.root->not_after = kNoon + hours(1) - seconds(1);
+  services.ca->set_issuers({issuer});
+  const Account account = services.new_account();
+  const Problem problem = rejection_of([&] { services.new_order(account, {"a.test"}); });
+  CHECK(status_of(problem) == 503);
+  CHECK(problem.detail.find("ends at 2026-06-01T12:59:59Z") != std::string::npos);
+  CHECK(problem.detail.find("Scripted Root") != std::string::npos);
 }
 
 TEST_CASE("an unknown profile is malformed and names those there are") {

@@ -18,12 +18,13 @@ struct Fixture {
     http::Request request;
     request.method = method;
     request.target = target;
-    return serve_operations(metrics, [this] { return reasons; }, stops, request);
+    return serve_operations(metrics, [this] { return reasons; }, stops, warnings, request);
   }
 
   Metrics metrics;
   std::vector<std::string> reasons;
   Stops stops;
+  Warnings warnings;
 };
 
 TEST_CASE("stopped issuance is shown, and nobody is sent away for it") {
@@ -50,6 +51,14 @@ TEST_CASE("readiness says why not") {
   CHECK(json_of(response)["ready"] == false);
   CHECK(json_of(response)["reasons"] == Json(f.reasons));
   CHECK(f.fetch("/healthz").status == 200);  // alive all the same
+}
+
+TEST_CASE("a warning is shown, and the server is ready all the same") {
+  Fixture f;
+  f.warnings = {"The root ends."};
+  const http::Response response = f.fetch("/readyz");
+  CHECK(response.status == 200);
+  CHECK(json_of(response)["warnings"] == Json(f.warnings));
 }
 
 TEST_CASE("metrics are Prometheus text") {
