@@ -106,4 +106,18 @@ std::string base64_encode(ByteView bytes) {
   return text;
 }
 
+std::optional<Bytes> base64_decode(std::string_view text) {
+  // Standard base64 is base64url with two other characters, and padding to a multiple of four.
+  std::string digits;
+  digits.reserve(text.size());
+  for (const char c : text) {
+    if (c == '-' || c == '_') return std::nullopt;
+    if (c == '\r' || c == '\n' || c == ' ' || c == '\t') continue;
+    digits += c == '+' ? '-' : c == '/' ? '_' : c;
+  }
+  if (digits.size() % 4 != 0) return std::nullopt;
+  for (int i = 0; i < 2 && digits.ends_with('='); ++i) digits.pop_back();
+  return base64url_decode(digits);
+}
+
 }  // namespace gatehouse

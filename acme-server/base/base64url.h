@@ -18,4 +18,8 @@ std::optional<Bytes> base64url_decode(std::string_view text);
 // Standard base64 with padding, RFC 4648 section 4, in one line: what PEM and HTTP headers use.
 std::string base64_encode(ByteView bytes);
 
+// Reads it back from any number of lines: white space is passed over. As strict as
+// base64url_decode() otherwise.
+std::optional<Bytes> base64_decode(std::string_view text);
+
 }  // namespace gatehouse

@@ -173,20 +173,6 @@ Problem read_fields(const asn1::TbsCertificate& tbs, Certificate& certificate) {
   return std::nullopt;
 }
 
-std::optional<Bytes> decode_pem_body(std::string_view body) {
-  // Standard base64 is base64url with two other characters, and padding to a multiple of four.
-  std::string text;
-  text.reserve(body.size());
-  for (const char c : body) {
-    if (c == '-' || c == '_') return std::nullopt;
-    if (c == '\r' || c == '\n') continue;
-    text += c == '+' ? '-' : c == '/' ? '_' : c;
-  }
-  if (text.size() % 4 != 0) return std::nullopt;
-  for (int i = 0; i < 2 && text.ends_with('='); ++i) text.pop_back();
-  return base64url_decode(text);
-}
-
 }  // namespace
 
 Expected<Certificate, std::string> parse_certificate(ByteView der) {
@@ -257,6 +243,23 @@ bool is_signed_with(const Certificate& certificate, const PublicKey& key) {
          verify_x509_signature(algorithm->whole, key, tbs->whole, *signature);
 }
 
+std::optional<std::string> why_unverifiable(const Certificate& certificate,
+                                            const Certificate& issuer) {
+  der::Reader outer(certificate.der);
+  const auto whole = outer.next(der::kSequence);
+  der::Reader parts(whole ? whole->content : ByteView());
+  parts.next();
+  if (const auto algorithm = parts.next(der::kSequence)) {
+    if (const auto why = why_algorithm_refused(algorithm->whole)) {
+      return "\"" + certificate.subject_name + "\" " + *why;
+    }
+  }
+  if (const auto key = read_spki(issuer.spki); !key) {
+    return "\"" + issuer.subject_name + "\" cannot be an issuer here: " + key.error();
+  }
+  return std::nullopt;
+}
+
 bool is_signed_by(const Certificate& certificate, const Certificate& issuer) {
   const PublicKeyRef key = public_key_of(issuer);
   return key && is_signed_with(certificate, *key);
@@ -286,7 +289,7 @@ Expected<std::vector<Certificate>, std::string> parse_pem_chain(std::string_view
     at += kPemBegin.size();
     const std::size_t end = pem.find(kPemEnd, at);
     if (end == std::string_view::npos) return wrong(which + " has no end line");
-    const std::optional<Bytes> der = decode_pem_body(pem.substr(at, end - at));
+    const std::optional<Bytes> der = base64_decode(pem.substr(at, end - at));
     if (!der) return wrong(which + " is not base64");
     auto certificate = parse(*der);
     if (!certificate) return wrong(which + ": " + certificate.error());

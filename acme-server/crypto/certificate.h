@@ -60,6 +60,11 @@ std::string spki_sha256_of(ByteView spki);
 // True when `certificate` was signed with the private key of `issuer`. Checks the signature alone.
 bool is_signed_by(const Certificate& certificate, const Certificate& issuer);
 
+// Why is_signed_by() cannot be true whoever signed: the algorithm, by name, or the issuer's key is
+// of a kind that is not accepted. A sentence; nothing when neither is the reason.
+std::optional<std::string> why_unverifiable(const Certificate& certificate,
+                                            const Certificate& issuer);
+
 // Strict PEM of one certificate, 64 columns, LF (RFC 8555 section 9.1).
 std::string to_pem(ByteView certificate_der);
 // Every certificate in a PEM text, in order. The error is a sentence; text between blocks is

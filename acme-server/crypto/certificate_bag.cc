@@ -5,17 +5,22 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/base64url.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/der.h"
+#include "acme-server/crypto/der_reader.h"
 #include "acme-server/crypto/openssl.h"
 
 namespace gatehouse::crypto {
@@ -23,6 +28,10 @@ namespace gatehouse::crypto {
 namespace {
 
 using Problem = std::optional<std::string>;
+
+constexpr std::string_view kPkcs12 =
+    "it is PKCS#12 (.pfx, .p12), which holds a private key; export the certificates alone, as "
+    "PKCS#7 (.p7b) or Base-64 X.509 (.cer)";
 
 // CMS_* throughout: it reads PKCS#7 1.5, too, and the PKCS7_* functions have a worse history.
 using CmsHandle = std::unique_ptr<CMS_ContentInfo, FreeWith<CMS_ContentInfo_free>>;
@@ -77,6 +86,50 @@ bool is_binary(ByteView file) {
   return file.size() > 2 && file[0] == 0x30 && (file[1] >= 0x80 || file.size() == file[1] + 2U);
 }
 
+// What the outermost SEQUENCE begins with; DER and BER, whose length may be left open.
+ByteView inside(ByteView sequence) {
+  if (sequence.size() < 2 || sequence[0] != der::kSequence) return {};
+  const std::size_t more = sequence[1] > 0x80 ? sequence[1] & 0x7fU : 0;
+  return sequence.subspan(std::min(sequence.size(), 2 + more));
+}
+
+bool begins_with(ByteView octets, std::initializer_list<std::uint8_t> expected) {
+  return octets.size() >= expected.size() &&
+         std::ranges::equal(octets.first(expected.size()), expected);
+}
+
+// The whole of PKCS#7 and CMS: a content type, then what is in it.
+bool looks_like_pkcs7(ByteView octets) {
+  return begins_with(inside(octets), {V_ASN1_OBJECT});
+}
+
+// RFC 7292 section 4: version 3, then what is protected.
+bool looks_like_pkcs12(ByteView octets) {
+  return begins_with(inside(octets), {V_ASN1_INTEGER, 1, 3, der::kSequence});
+}
+
+// One block, whatever its label said: AD CS puts PKCS#7 under BEGIN CERTIFICATE.
+Problem add_block(CertificateBag& bag, ByteView octets) {
+  if (looks_like_pkcs12(octets)) return std::string(kPkcs12);
+  return looks_like_pkcs7(octets) ? add_pkcs7(bag, octets) : add(bag, octets);
+}
+
+// Blocks of other things stand beside certificates in many files.
+bool may_hold_certificates(std::string_view label) {
+  constexpr std::array<std::string_view, 3> kParts = {"CERTIFICATE", "PKCS", "CMS"};
+  const auto has = [&](std::string_view part) {
+    return label.find(part) != std::string_view::npos;
+  };
+  return std::ranges::any_of(kParts, has) && !has("REQUEST") && !has("KEY");
+}
+
+// OpenSSL's TRUSTED CERTIFICATE has what it is trusted for behind the certificate.
+ByteView certificate_in(std::string_view label, ByteView octets) {
+  if (!label.starts_with("TRUSTED")) return octets;
+  const auto first = der::Reader(octets).next(der::kSequence);
+  return first ? first->whole : octets;
+}
+
 Problem add_pem(CertificateBag& bag, ByteView file) {
   const BioHandle bio = require_handle(
       BioHandle(BIO_new_mem_buf(file.data(), static_cast<int>(file.size()))), "reading PEM");
@@ -95,15 +148,27 @@ Problem add_pem(CertificateBag& bag, ByteView file) {
       if (ended) return std::nullopt;
       return "a PEM block in it is cut short or is not base64";
     }
-    const std::string_view kind(name);
-    const ByteView der(octets, static_cast<std::size_t>(length));
-    Problem problem;
-    if (kind == "CERTIFICATE" || kind == "X509 CERTIFICATE") problem = add(bag, der);
-    if (kind == "PKCS7" || kind == "CMS" || kind == "PKCS #7 SIGNED DATA") {
-      problem = add_pkcs7(bag, der);
-    }
-    if (problem) return problem;
+    if (!may_hold_certificates(name)) continue;
+    const ByteView block(octets, static_cast<std::size_t>(length));
+    if (auto problem = add_block(bag, certificate_in(name, block))) return problem;
   }
+}
+
+// Text that is no PEM: base64 without labels.
+Problem add_text(CertificateBag& bag, std::string_view text) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    return "it is text in UTF-16, as PowerShell's > writes it; save it as UTF-8 or ASCII";
+  }
+  const auto octets = base64_decode(text);
+  if (!octets || octets->empty()) return "it is neither PEM nor DER nor base64";
+  return add_block(bag, *octets);
+}
+
+Problem read_into(CertificateBag& bag, ByteView file) {
+  if (is_binary(file)) return add_block(bag, file);
+  const std::string_view text = as_text(file);
+  return text.find("-----BEGIN ") == std::string_view::npos ? add_text(bag, text)
+                                                            : add_pem(bag, file);
 }
 
 }  // namespace
@@ -113,17 +178,7 @@ Expected<CertificateBag, std::string> read_certificate_bag(ByteView file) {
     return Unexpected{"it is larger than " + std::to_string(kMaxBagBytes) + " bytes"};
   }
   CertificateBag bag;
-  Problem problem;
-  if (!is_binary(file) && as_text(file).find("-----BEGIN ") != std::string_view::npos) {
-    problem = add_pem(bag, file);
-  } else if (parse_certificate(file)) {
-    problem = add(bag, file);
-  } else if (is_binary(file)) {
-    problem = add_pkcs7(bag, file);
-  } else {
-    problem = "it is neither PEM nor DER";
-  }
-  if (problem) return Unexpected{std::move(*problem)};
+  if (Problem problem = read_into(bag, file)) return Unexpected{std::move(*problem)};
   if (bag.certificates.empty()) {
     return Unexpected{bag.unreadable.empty() ? std::string("there is no certificate in it")
                                              : bag.unreadable.front()};

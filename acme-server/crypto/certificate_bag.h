@@ -19,10 +19,12 @@ struct CertificateBag {
   std::vector<std::string> unreadable;    // a sentence for each that is no certificate to us
 };
 
-// All certificates in a file: PEM blocks (CERTIFICATE, X509 CERTIFICATE, PKCS7, CMS; any text
-// between them), one DER certificate, or one certs-only PKCS#7 in DER or BER (RFC 5652 signed data;
-// what it signs, if anything, is not looked at). The error is a sentence: longer than kMaxBagBytes,
-// more than kMaxBagCertificates, nothing of the kind, a block cut short.
+// All certificates in a file: PEM with any text between its blocks, DER, or base64 without labels.
+// A block's content decides what it is, not its label: certificates (OpenSSL's TRUSTED CERTIFICATE
+// too) and certs-only PKCS#7 in DER or BER (RFC 5652 signed data; what it signs, if anything, is
+// not looked at). Keys, requests and CRLs in PEM are passed over. The error is a sentence: longer
+// than kMaxBagBytes, more than kMaxBagCertificates, PKCS#12, nothing of the kind, a block cut
+// short.
 Expected<CertificateBag, std::string> read_certificate_bag(ByteView file);
 
 }  // namespace gatehouse::crypto

@@ -46,7 +46,9 @@ std::optional<std::string> why_link_fails(const Certificate& certificate, const 
   }
   if (auto problem = why_no_issuer(issuer, below)) return problem;
   if (!is_signed(certificate, issuer)) {
-    return "certificate " + quoted(certificate) + " is not signed by " + quoted(issuer);
+    return "certificate " +
+           why_unverifiable(certificate, issuer)
+               .value_or(quoted(certificate) + " is not signed by " + quoted(issuer));
   }
   return std::nullopt;
 }

@@ -403,4 +403,9 @@ bool crl_is_signed_by(ByteView crl, const Certificate& issuer) {
          verify_x509_signature(parts->algorithm, *make_public_key(*key), parts->tbs, *signature);
 }
 
+std::optional<std::string> why_crl_unverifiable(ByteView crl) {
+  const auto parts = split_crl(crl);
+  return parts ? why_algorithm_refused(parts->algorithm) : std::nullopt;
+}
+
 }  // namespace gatehouse::crypto

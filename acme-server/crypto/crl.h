@@ -66,5 +66,9 @@ Expected<CrlSummary, std::string> summarize_crl(ByteView der);
 Expected<CrlSummary, std::string> summarize_tbs_crl(ByteView tbs, ByteView algorithm);
 // True when `crl` was signed with the private key of `issuer`.
 bool crl_is_signed_by(ByteView crl, const Certificate& issuer);
+// Why that cannot be true whoever signed, the rest of a sentence: "is signed with the
+// algorithm sha1WithRSAEncryption, which is not accepted; …". Nothing when the algorithm is not the
+// reason.
+std::optional<std::string> why_crl_unverifiable(ByteView crl);
 
 }  // namespace gatehouse::crypto

@@ -112,11 +112,7 @@ Parts parts_of(ByteView request) {
 
 // Proof that whoever asks holds the private key.
 std::optional<std::string> why_signature_fails(const Parts& parts, const Jwk& key) {
-  if (!is_known_signature_algorithm(parts.algorithm)) {
-    return "The CSR is signed with an algorithm that is not accepted; use SHA-256, SHA-384 or "
-           "SHA-512 with RSA or "
-           "ECDSA, or Ed25519";
-  }
+  if (const auto why = why_algorithm_refused(parts.algorithm)) return "The CSR " + *why;
   if (!parts.signature || !verify_x509_signature(parts.algorithm, *make_public_key(key), parts.info,
                                                  *parts.signature)) {
     return "The CSR's signature does not verify with its own key";

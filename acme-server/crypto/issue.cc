@@ -196,6 +196,12 @@ Bytes name_constraints(const CertificateTemplate& certificate) {
                    der::sequence({der::element(der::constructed_tag(0), subtrees)}));
 }
 
+Bytes subject_of(const CertificateTemplate& certificate) {
+  return certificate.subject_name_der.empty()
+             ? make_name(certificate.common_name, certificate.organization)
+             : certificate.subject_name_der;
+}
+
 }  // namespace
 
 Bytes random_serial(Entropy& entropy) {
@@ -211,8 +217,8 @@ Bytes make_tbs(const CertificateTemplate& certificate, ByteView signature_algori
   ACME_CHECK(std::ranges::any_of(serial, [](std::uint8_t octet) { return octet != 0; }));
   ACME_CHECK(certificate.not_before <= certificate.not_after);
 
-  const Bytes subject = make_name(certificate.common_name, certificate.organization);
-  const bool empty_subject = certificate.common_name.empty() && certificate.organization.empty();
+  const Bytes subject = subject_of(certificate);
+  const bool empty_subject = subject == der::sequence({});
   const Bytes extensions = der::sequence({
       basic_constraints(certificate),
       key_usage(certificate),
@@ -248,9 +254,9 @@ Bytes make_ca_request(const CertificateTemplate& ca, Signer& signer) {
   const Bytes extensions = der::sequence(
       {basic_constraints(ca), key_usage(ca), subject_key_id(ca), name_constraints(ca)});
   const Bytes request = der::sequence({der::oid(kExtensionRequest), der::set({extensions})});
-  const Bytes info = der::sequence({der::integer(std::uint64_t{0}),  // v1
-                                    make_name(ca.common_name, ca.organization), ca.spki,
-                                    der::element(der::constructed_tag(0), request)});
+  const Bytes info =
+      der::sequence({der::integer(std::uint64_t{0}),  // v1
+                     subject_of(ca), ca.spki, der::element(der::constructed_tag(0), request)});
   return sign_certificate(info, signer);  // SIGNED{…} alike
 }
 

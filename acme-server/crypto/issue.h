@@ -19,6 +19,7 @@ struct CertificateTemplate {
   Bytes issuer_name_der;          // empty: self-signed, the subject's own
   std::string common_name;        // of the subject; empty: an empty subject
   std::string organization;       // of the subject; CA certificates only
+  Bytes subject_name_der;         // the whole subject, in place of the two; CA certificates only
   Instant not_before, not_after;  // inclusive (RFC 5280 section 4.1.2.5)
   Bytes spki;
   std::vector<std::string> dns_names;  // SAN, critical when the subject is empty

@@ -47,7 +47,9 @@ class Search final {
         continue;
       }
       if (++verifications_ > kMaxVerifications || !is_signed_by(top, above)) {
-        why_ = quoted(top) + " is not signed by the " + quoted(above) + " that was given";
+        why_ = why_unverifiable(top, above)
+                   .value_or(quoted(top) + " is not signed by the " + quoted(above) +
+                             " that was given");
         continue;
       }
       reach(chain, above);

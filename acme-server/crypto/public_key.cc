@@ -2,11 +2,13 @@
 
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
+#include <openssl/rsa.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -76,6 +78,96 @@ const SignatureAlgorithm* find_signature_algorithm(ByteView identifier) {
   const auto found =
       std::ranges::find(kSignatureAlgorithms, as_text(identifier), &SignatureAlgorithm::identifier);
   return found == kSignatureAlgorithms.end() ? nullptr : &*found;
+}
+
+// The parameters of RSASSA-PSS, as far as they are accepted.
+struct PssAlgorithm {
+  const EVP_MD* digest;
+  int salt_bytes;
+};
+
+constexpr std::array<std::pair<int, const EVP_MD* (*)()>, 3> kPssDigests = {
+    {{NID_sha256, EVP_sha256}, {NID_sha384, EVP_sha384}, {NID_sha512, EVP_sha512}}};
+constexpr long kMaxSaltBytes = 512;  // a key of 4096 bits has no room for more
+
+// The content of an AlgorithmIdentifier's parameters that are a SEQUENCE.
+std::optional<ByteView> sequence_in(const X509_ALGOR* algorithm) {
+  const ASN1_OBJECT* id = nullptr;
+  int type = V_ASN1_UNDEF;
+  const void* value = nullptr;
+  X509_ALGOR_get0(&id, &type, &value, algorithm);
+  if (type != V_ASN1_SEQUENCE) return std::nullopt;
+  return asn1::octets_of(static_cast<const ASN1_STRING*>(value));
+}
+
+// The digest that a PSS hash or mask algorithm names; absent is SHA-1, RFC 4055's default.
+int digest_of(const X509_ALGOR* algorithm) {
+  return algorithm == nullptr ? NID_sha1 : OBJ_obj2nid(algorithm->algorithm);
+}
+
+int mask_digest_of(const X509_ALGOR* algorithm) {
+  if (algorithm == nullptr) return NID_sha1;
+  const auto content = sequence_in(algorithm);
+  if (!content || OBJ_obj2nid(algorithm->algorithm) != NID_mgf1) return NID_undef;
+  const auto inner = asn1::decode<X509_ALGOR_it, X509_ALGOR>(*content);
+  return inner ? digest_of(inner.get()) : NID_undef;
+}
+
+using PssParameters = decltype(asn1::decode<RSA_PSS_PARAMS_it, RSA_PSS_PARAMS>(ByteView()));
+
+// Null when `identifier` is not RSASSA-PSS with parameters.
+PssParameters pss_parameters_of(ByteView identifier) {
+  const auto algorithm = asn1::decode<X509_ALGOR_it, X509_ALGOR>(identifier);
+  if (!algorithm || OBJ_obj2nid(algorithm->algorithm) != NID_rsassaPss) return nullptr;
+  const auto content = sequence_in(algorithm.get());
+  return content ? asn1::decode<RSA_PSS_PARAMS_it, RSA_PSS_PARAMS>(*content) : nullptr;
+}
+
+std::optional<PssAlgorithm> find_pss_algorithm(ByteView identifier) {
+  const auto parameters = pss_parameters_of(identifier);
+  if (!parameters) return std::nullopt;
+  const int digest = digest_of(parameters->hashAlgorithm);
+  const auto* known =
+      std::ranges::find(kPssDigests, digest, [](const auto& row) { return row.first; });
+  constexpr long kDefaultSalt = 20;
+  constexpr long kTrailer = 1;
+  const long salt =
+      parameters->saltLength == nullptr ? kDefaultSalt : ASN1_INTEGER_get(parameters->saltLength);
+  const long trailer =
+      parameters->trailerField == nullptr ? kTrailer : ASN1_INTEGER_get(parameters->trailerField);
+  if (known == kPssDigests.end() || mask_digest_of(parameters->maskGenAlgorithm) != digest ||
+      salt < 0 || salt > kMaxSaltBytes || trailer != kTrailer) {
+    return std::nullopt;
+  }
+  return PssAlgorithm{.digest = known->second(), .salt_bytes = static_cast<int>(salt)};
+}
+
+std::string name_of_digest(int nid) {
+  return nid == NID_undef ? "unknown" : OBJ_nid2sn(nid);
+}
+
+// "sha1WithRSAEncryption", "RSASSA-PSS with SHA1 and MGF1 with SHA1", or the OID.
+std::string name_of_algorithm(ByteView identifier) {
+  const auto algorithm = asn1::decode<X509_ALGOR_it, X509_ALGOR>(identifier);
+  if (!algorithm) return "an algorithm that is not DER";
+  const int nid = OBJ_obj2nid(algorithm->algorithm);
+  if (nid == NID_rsassaPss) {
+    const auto parameters = pss_parameters_of(identifier);
+    if (!parameters) return "RSASSA-PSS without parameters";
+    return "RSASSA-PSS with " + name_of_digest(digest_of(parameters->hashAlgorithm)) +
+           " and MGF1 with " + name_of_digest(mask_digest_of(parameters->maskGenAlgorithm));
+  }
+  if (nid == NID_undef) return asn1::dotted(algorithm->algorithm);
+  // One that is accepted is here for its parameters: each has them in one form alone.
+  constexpr std::array kAccepted = {NID_ecdsa_with_SHA256,
+                                    NID_ecdsa_with_SHA384,
+                                    NID_ecdsa_with_SHA512,
+                                    NID_sha256WithRSAEncryption,
+                                    NID_sha384WithRSAEncryption,
+                                    NID_sha512WithRSAEncryption,
+                                    NID_ED25519};
+  const bool misencoded = std::ranges::find(kAccepted, nid) != kAccepted.end();
+  return OBJ_nid2ln(nid) + std::string(misencoded ? " with parameters that it does not have" : "");
 }
 
 Scheme scheme_of(KeyType type) {
@@ -260,6 +352,21 @@ bool PublicKey::verifies(const EVP_MD* digest, ByteView message, ByteView signat
   return good;
 }
 
+bool PublicKey::verifies_pss(const EVP_MD* digest, int salt_bytes, ByteView message,
+                             ByteView signature) const {
+  const auto context = require_handle(DigestContext(EVP_MD_CTX_new()), "verifying");
+  EVP_PKEY_CTX* padding = nullptr;  // the digest context's own
+  const bool good =
+      EVP_DigestVerifyInit(context.get(), &padding, digest, nullptr, handle_.get()) == 1 &&
+      EVP_PKEY_CTX_set_rsa_padding(padding, RSA_PKCS1_PSS_PADDING) == 1 &&
+      EVP_PKEY_CTX_set_rsa_pss_saltlen(padding, salt_bytes) == 1 &&
+      EVP_PKEY_CTX_set_rsa_mgf1_md(padding, digest) == 1 &&
+      EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
+                       message.size()) == 1;
+  if (!good) drain_openssl_errors();
+  return good;
+}
+
 std::size_t PublicKey::signature_bytes() const {
   return static_cast<std::size_t>(EVP_PKEY_get_size(handle_.get()));
 }
@@ -361,13 +468,21 @@ Jwk jwk_of_pkey(const EVP_PKEY& pkey) {
 
 bool verify_x509_signature(ByteView algorithm, const PublicKey& key, ByteView message,
                            ByteView signature) {
-  const SignatureAlgorithm* known = find_signature_algorithm(algorithm);
-  return known != nullptr && known->scheme == scheme_of(key.type()) &&
-         key.verifies(known->digest(), message, signature);
+  if (const SignatureAlgorithm* known = find_signature_algorithm(algorithm)) {
+    return known->scheme == scheme_of(key.type()) &&
+           key.verifies(known->digest(), message, signature);
+  }
+  const auto pss = key.type() == KeyType::rsa ? find_pss_algorithm(algorithm) : std::nullopt;
+  return pss && key.verifies_pss(pss->digest, pss->salt_bytes, message, signature);
 }
 
-bool is_known_signature_algorithm(ByteView algorithm) {
-  return find_signature_algorithm(algorithm) != nullptr;
+std::optional<std::string> why_algorithm_refused(ByteView algorithm) {
+  if (find_signature_algorithm(algorithm) != nullptr || find_pss_algorithm(algorithm)) {
+    return std::nullopt;
+  }
+  return "is signed with the algorithm " + name_of_algorithm(algorithm) +
+         ", which is not accepted; use SHA-256, SHA-384 or SHA-512 with RSA (PKCS#1 v1.5, or PSS "
+         "with MGF1 of the same digest) or ECDSA, or Ed25519";
 }
 
 ByteView signature_algorithm_of(KeyType type) {

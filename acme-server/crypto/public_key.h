@@ -22,6 +22,11 @@ class PublicKey {
   // `digest` (null for Ed25519).
   bool verifies(const EVP_MD* digest, ByteView message, ByteView signature) const;
 
+  // The same for RSASSA-PSS (RFC 8017 section 8.1) with MGF1 over `digest` and a salt of
+  // `salt_bytes`; the key is RSA.
+  bool verifies_pss(const EVP_MD* digest, int salt_bytes, ByteView message,
+                    ByteView signature) const;
+
   std::size_t signature_bytes() const;  // of RSA: the length of the modulus
 
  private:
@@ -44,12 +49,13 @@ Expected<Jwk, std::string> read_spki(ByteView spki);
 Jwk jwk_of_pkey(const EVP_PKEY& pkey);
 
 // True when `signature` was made over `message` as the DER AlgorithmIdentifier says: RSA PKCS#1
-// v1.5 or ECDSA with SHA-256, -384 or -512, or Ed25519. False for every other algorithm and for one
-// that does not go with the key.
+// v1.5, RSASSA-PSS (MGF1 with the same digest, RFC 4055 section 3.1) or ECDSA with SHA-256, -384 or
+// -512, or Ed25519. False for every other algorithm and for one that does not go with the key.
 bool verify_x509_signature(ByteView algorithm, const PublicKey& key, ByteView message,
                            ByteView signature);
-// True when `algorithm` is one of those.
-bool is_known_signature_algorithm(ByteView algorithm);
+// Nothing when `algorithm` is one of those; else the rest of a sentence: "is signed with
+// the algorithm sha1WithRSAEncryption, which is not accepted; …".
+std::optional<std::string> why_algorithm_refused(ByteView algorithm);
 
 // The DER AlgorithmIdentifier that a key of `type` signs X.509 with, and its digest (null for
 // Ed25519).

@@ -24,6 +24,7 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/certificate_bag.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/jwk.h"
@@ -49,10 +50,13 @@ using crypto::NameConstraints;
 constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 appendix A.1: ub-common-name
 constexpr std::string_view kRootCrlFile = "/crl/root.crl";
 
+// In any form that certificates are handed out in; what was put there by hand has to be whole.
 std::vector<Certificate> read_chain(const BackendContext& context, const std::string& path) {
-  auto chain = crypto::parse_pem_chain(context.read_file(path));
-  if (!chain) throw std::runtime_error(path + ": " + chain.error());
-  return std::move(*chain);
+  const std::string content = context.read_file(path);
+  auto bag = crypto::read_certificate_bag(as_bytes(content));
+  if (!bag) throw std::runtime_error(path + ": " + bag.error());
+  if (!bag->unreadable.empty()) throw std::runtime_error(path + ": " + bag->unreadable.front());
+  return std::move(bag->certificates);
 }
 
 // What a subject may not be: a leaf with its issuer's name looks self-signed to whoever builds
@@ -285,8 +289,10 @@ LocalCa::HeldRootCrl LocalCa::read_root_crl() const {
   if (!crl) throw std::runtime_error(root_crl_path_ + ": " + crl.error());
   if (crl->head.issuer_name_der != root_.subject_name_der ||
       !crypto::crl_is_signed_by(as_bytes(der), root_)) {
-    throw std::runtime_error(root_crl_path_ + ": is not signed by the root \"" +
-                             root_.subject_name + "\"");
+    throw std::runtime_error(
+        root_crl_path_ + ": " +
+        crypto::why_crl_unverifiable(as_bytes(der))
+            .value_or("is not signed by the root \"" + root_.subject_name + "\""));
   }
   HeldRootCrl read{.crl = {.file = std::string(kRootCrlFile),
                            .der = Bytes(as_bytes(der).begin(), as_bytes(der).end()),

@@ -84,6 +84,13 @@ TEST_CASE("base64 pads to four letters") {
                        {"\xfb\xff", "+/8="}};
   for (const auto& [octets, text] : rows) {
     CHECK(base64_encode(as_bytes(octets)) == text);
+    const auto back = base64_decode(std::string(text).insert(0, " \r\n") + "\n");
+    REQUIRE(back);
+    CHECK(as_text(*back) == octets);
+  }
+  for (const char* bad : {"Zg", "Zg=", "Zg==Zg==", "Zm9v-", "Z!==", "Zh==", "===="}) {
+    CAPTURE(bad);
+    CHECK_FALSE(base64_decode(bad));
   }
 }
 

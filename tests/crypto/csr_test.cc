@@ -7,6 +7,7 @@
 #include "acme-server/base/hex.h"
 #include "acme-server/crypto/public_key.h"
 #include "acme-server/crypto/signer.h"
+#include "tests/support/company_ca.h"
 #include "tests/support/csr_parts.h"
 
 namespace gatehouse::crypto {
@@ -432,6 +433,26 @@ const std::vector<BadCsr>& bad_csrs() {
        "neither RSA"},
   };
   return rows;
+}
+
+TEST_CASE("a request signed with RSASSA-PSS verifies, and another algorithm is named") {
+  const testing::TemporaryFolder folder;
+  const auto request = [&](std::vector<std::string> how) {
+    std::vector<std::string> arguments = {
+        "req",      "-newkey",    "rsa:2048", "-nodes",
+        "-subj",    "/CN=a.test", "-keyout",  folder.path() + "/key",
+        "-outform", "DER",        "-out",     folder.path() + "/csr"};
+    arguments.insert(arguments.end(), how.begin(), how.end());
+    REQUIRE(testing::openssl(arguments) == 0);
+    return read_file(folder.path() + "/csr");
+  };
+  const std::string pss = request({"-sha256", "-sigopt", "rsa_padding_mode:pss"});
+  const auto read = parse_csr(as_bytes(pss));
+  CHECK_MESSAGE(read, read.error());
+  const auto refused = parse_csr(as_bytes(request({"-sha1"})));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().starts_with(
+      "The CSR is signed with the algorithm sha1WithRSAEncryption, which is not accepted; use "));
 }
 
 TEST_CASE("a request with one thing wrong is refused with a sentence") {

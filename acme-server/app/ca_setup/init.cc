@@ -112,7 +112,9 @@ RootState read_root(const std::string& root_file, const std::string& crl_file) {
   auto crl = crypto::parse_crl(as_bytes(der));
   if (!crl) fail(crl_file + ": " + crl.error());
   if (!crypto::crl_is_signed_by(as_bytes(der), state.certificate)) {
-    fail(crl_file + ": is not signed by the root in " + root_file);
+    fail(crl_file + ": " +
+         crypto::why_crl_unverifiable(as_bytes(der))
+             .value_or("is not signed by the root in " + root_file));
   }
   state.crl = std::move(*crl);
   return state;

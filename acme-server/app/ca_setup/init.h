@@ -36,6 +36,8 @@ struct InitOptions {
   std::string organization = "Gatehouse";  // of both subjects, at most 64 characters
   std::string root_name;  // common names; empty: organization + " Root CA", " Issuing CA"
   std::string issuer_name;
+  // Of a request, in place of organization and issuer_name: "C=DE, O=Corp, CN=Corp Issuing CA".
+  std::string subject;
   crypto::NewKey root_key = crypto::NewKey::p384;
   crypto::NewKey issuer_key = crypto::NewKey::p256;
   std::chrono::seconds root_validity = 20 * 365 * kDay;

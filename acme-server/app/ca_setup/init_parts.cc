@@ -25,6 +25,7 @@
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/signer.h"
+#include "acme-server/crypto/subject.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/registry.h"
 #include "config/config.h"
@@ -115,6 +116,11 @@ Plan plan_of(const InitOptions& options) {
   if (equals_ignoring_case(plan.root_name, plan.issuer_name)) {
     fail("root and issuing CA are both called \"" + plan.root_name +
          "\"; the issuing CA would look self-signed");
+  }
+  if (!options.subject.empty()) {
+    auto subject = crypto::parse_subject(options.subject);
+    if (!subject) fail("--subject: " + subject.error());
+    plan.issuer_subject = std::move(*subject);
   }
   if (!options.data.empty()) plan.data = fs::absolute(options.data).lexically_normal().string();
   check_lifetimes(options);

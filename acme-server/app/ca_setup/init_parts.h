@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "acme-server/app/ca_setup/init.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/files.h"
@@ -25,6 +26,7 @@ struct Plan {
   Url base;
   Url public_url;
   std::string root_name, issuer_name;
+  Bytes issuer_subject;  // DER; empty: of the organization and issuer_name
   std::string config_file, ca, staging;
   std::string data;  // absolute; empty: beside the config
 };

@@ -132,18 +132,6 @@ void check_path(const crypto::Path& path, Instant now) {
   }
 }
 
-// The organization in `certificate`'s subject, when that is of the form that we make.
-std::string organization_of(const Certificate& certificate) {
-  constexpr std::string_view kBegin = "O=";
-  const std::size_t end = certificate.subject_name.find(", CN=");
-  if (!certificate.subject_name.starts_with(kBegin) || end == std::string::npos) return "";
-  const std::string name = certificate.subject_name.substr(kBegin.size(), end - kBegin.size());
-  const bool ours =
-      certificate.common_names.size() == 1 &&
-      crypto::make_name(certificate.common_names.front(), name) == certificate.subject_name_der;
-  return ours ? name : "";
-}
-
 }  // namespace
 
 LocalBackend::LocalBackend(const std::string& config_file, const std::string& name)
@@ -157,9 +145,7 @@ std::string LocalBackend::absolute(const std::string& path) const {
 }
 
 std::vector<Certificate> LocalBackend::chain(const std::string& path) const {
-  auto chain = crypto::parse_pem_chain(read_file(absolute(path)));
-  if (!chain) fail(absolute(path) + ": " + chain.error());
-  return std::move(*chain);
+  return read_bag(absolute(path));
 }
 
 std::unique_ptr<crypto::Signer> LocalBackend::key(const backends::IssuerFiles& files) const {
@@ -262,8 +248,7 @@ std::string fingerprint_of(const Certificate& certificate) {
 
 crypto::CertificateTemplate template_like(const Certificate& issuer) {
   crypto::CertificateTemplate ca;
-  ca.common_name = issuer.common_names.empty() ? "" : issuer.common_names.front();
-  ca.organization = organization_of(issuer);
+  ca.subject_name_der = issuer.subject_name_der;
   ca.spki = issuer.spki;
   ca.is_ca = true;
   ca.path_length = 0;

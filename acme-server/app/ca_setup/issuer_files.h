@@ -80,8 +80,7 @@ std::string pem_of(const std::vector<crypto::Certificate>& chain);
 // "AB:CD:…" of the SHA-256 of a certificate.
 std::string fingerprint_of(const crypto::Certificate& certificate);
 
-// A CA like `issuer`: its name as far as it is of the form that we make, its key, what it permits;
-// without serial, dates and issuer.
+// A CA like `issuer`: its name, its key, what it permits; without serial, dates and issuer.
 crypto::CertificateTemplate template_like(const crypto::Certificate& issuer);
 
 // A private key encrypted with `passphrase`, unless that is empty.

@@ -25,6 +25,7 @@
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/path.h"
 #include "acme-server/crypto/signer.h"
+#include "acme-server/crypto/subject.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "config/edit.h"
 
@@ -102,10 +103,11 @@ crypto::CertificateTemplate template_of(const Certificate& old, const Next& next
                                         const std::string& name, const crypto::Signer& key) {
   crypto::CertificateTemplate ca = template_like(old);
   const std::string base = old.common_names.empty() ? "Issuing CA" : old.common_names.front();
-  ca.common_name =
+  const std::string common_name =
       name.empty() ? without_number(base, ' ') + " " + std::to_string(next.number) : name;
-  if (crypto::make_name(ca.common_name, ca.organization) == old.subject_name_der) {
-    fail("the next issuing CA needs another name than \"" + ca.common_name +
+  ca.subject_name_der = crypto::with_common_name(old.subject_name_der, common_name);
+  if (ca.subject_name_der == old.subject_name_der) {
+    fail("the next issuing CA needs another name than \"" + common_name +
          "\": whoever builds chains by name would take one for the other");
   }
   ca.spki = key.public_key();

@@ -186,6 +186,7 @@ InitResult init_request(const InitOptions& options, Clock& clock, Entropy& entro
   crypto::CertificateTemplate wanted;
   wanted.common_name = plan.issuer_name;
   wanted.organization = options.organization;
+  wanted.subject_name_der = plan.issuer_subject;
   wanted.spki = key->public_key();
   wanted.is_ca = true;
   wanted.path_length = 0;
@@ -207,7 +208,8 @@ InitResult init_request(const InitOptions& options, Clock& clock, Entropy& entro
                     .public_url = plan.public_url.origin(),
                     .lines = {}};
   result.lines = {
-      "Request:     " + plan.ca + "/issuer.csr, for \"" + plan.issuer_name + "\"",
+      "Request:     " + plan.ca + "/issuer.csr, for \"" +
+          (options.subject.empty() ? plan.issuer_name : options.subject) + "\"",
       "Public URL:  " + result.public_url,
       "  Every certificate will name it as the place of its CRL and issuer, and that cannot be "
       "changed",
@@ -229,11 +231,6 @@ std::vector<std::string> request_again(const std::string& directory, const std::
   }
   const Certificate issuer = backend.chain(files.certificate).front();
   const crypto::CertificateTemplate wanted = template_like(issuer);
-  if (crypto::make_name(wanted.common_name, wanted.organization) != issuer.subject_name_der) {
-    throw std::runtime_error("\"" + issuer.subject_name +
-                             "\" is not a name that a request can be made for here; have the "
-                             "certificate itself certified by the other CA");
-  }
   const auto key = backend.key(files);
   write_file(request, crypto::request_to_pem(crypto::make_ca_request(wanted, *key)),
              FileAccess::everyone_reads, ExistingFile::replace);

@@ -118,6 +118,12 @@ int run_root_crl(CrlArguments& arguments) {
 void add_take_over(CLI::App& command, InitArguments& arguments) {
   CLI::Option* csr = command.add_flag(
       "--csr", arguments.csr, "Make a request for a root that you have, in place of certificates");
+  command
+      .add_option(
+          "--subject", arguments.options.subject,
+          "With --csr: the issuing CA's whole name, such as \"C=DE, O=Corp, CN=Corp Issuing "
+          "CA\"; some companies' CAs want their country in it")
+      ->needs(csr);
   CLI::Option* import =
       command
           .add_option("--import", arguments.import.offered.files,

@@ -107,9 +107,12 @@ http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant 
   if (chain->empty()) throw std::runtime_error(file + ": holds no certificate");
   for (std::size_t i = 0; i + 1 < chain->size(); ++i) {
     if (!crypto::is_signed_by((*chain)[i], (*chain)[i + 1])) {
-      throw std::runtime_error(file + ": certificate " + std::to_string(i + 1) +
-                               " is not signed by the one behind it; put the leaf first, then its "
-                               "issuers in order");
+      throw std::runtime_error(
+          file + ": certificate " +
+          crypto::why_unverifiable((*chain)[i], (*chain)[i + 1])
+              .value_or(std::to_string(i + 1) +
+                        " is not signed by the one behind it; put the leaf first, then its issuers "
+                        "in order"));
     }
   }
   const crypto::Certificate& leaf = chain->front();

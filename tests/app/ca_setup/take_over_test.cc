@@ -243,6 +243,23 @@ TEST_CASE("what cannot be an issuing CA of ours is refused with the next step") 
   }
 }
 
+TEST_CASE("a request has the subject that the company's CA wants, and keeps it") {
+  Fixture f;
+  f.options.subject = "C=DE, O=Corp, CN=Corp TLS CA";
+  f.request();
+  const CompanyCa& company = f.company;
+  f.import({company.sign(f.csr(), "issuer"), company.root()});
+  const auto subject_of = [&](const std::string& file) {
+    return crypto::parse_pem_chain(read_file(file)).value().front().subject_name;
+  };
+  CHECK(subject_of(f.home("ca/issuer.pem")) == "C=DE, O=Corp, CN=Corp TLS CA");
+  CHECK(says(request_again(f.options.directory, "").front(), "C=DE, O=Corp, CN=Corp TLS CA"));
+  CHECK(subject_of(company.sign(f.csr(), "again")) == "C=DE, O=Corp, CN=Corp TLS CA");
+  Fixture wrong;
+  wrong.options.subject = "C=Germany, CN=x";
+  CHECK(says(failure_of([&] { wrong.request(); }), "--subject: \"Germany\" cannot be the C"));
+}
+
 TEST_CASE("no request is made for a CA that could not certify its own server") {
   Fixture f;
   f.options.permitted_dns = {"apps.corp.test"};
