@@ -54,6 +54,10 @@ std::string read_origin(const JsonObject& root, std::string_view name, std::stri
 // good.
 void read_urls(const JsonObject& root, Config& config) {
   config.web.base_url = read_origin(root, "base_url", root.string("base_url", 512));
+  if (!config.web.base_url.starts_with("https://")) {
+    refuse(root, "base_url",
+           "must be https: ACME runs over HTTPS, behind a proxy too (RFC 8555 section 6.1)");
+  }
   if (const auto text = root.optional_string("public_url", 512)) {
     config.public_url = read_origin(root, "public_url", *text);
     if (!config.public_url.starts_with("http://")) {

@@ -143,7 +143,10 @@ class Builder final : public nlohmann::json_sax<Json> {
         std::min(position - std::min<std::size_t>(position, 1), text_.size());
     const std::string place =
         limits_.comments ? place_of(text_, offset) : "octet " + std::to_string(offset + 1);
-    throw JsonError("not valid JSON at " + place + ": " + reason_in(error.what()));
+    // What people write who know other formats.
+    const bool hash = limits_.comments && offset < text_.size() && text_[offset] == '#';
+    throw JsonError("not valid JSON at " + place + ": " +
+                    (hash ? "comments begin with //, not with #" : reason_in(error.what())));
   }
 
   Json take() { return std::move(result_); }

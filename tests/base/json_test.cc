@@ -166,6 +166,8 @@ TEST_CASE("the config may have comments, and its errors name line and column") {
         "not valid JSON at line 3, column 8: invalid literal");
   CHECK(
       parse_message("{\n  \"a\": 1\n", config).starts_with("not valid JSON at line 3, column 1: "));
+  CHECK(parse_message("{\n  # no\n}", config) ==
+        "not valid JSON at line 2, column 3: comments begin with //, not with #");
   CHECK(parse_message("[1,]", config).starts_with("not valid JSON at line 1, column 4: "));
   CHECK(parse_message("", config).starts_with("not valid JSON at line 1, column 1: "));
   CHECK_FALSE(parse_message("{} /* open", config).empty());
