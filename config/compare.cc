@@ -36,8 +36,9 @@ std::string print_address(const ListenerConfig& config) {
 bool same(const std::vector<ListenerConfig>& a, const std::vector<ListenerConfig>& b) {
   return std::ranges::equal(a, b, [](const ListenerConfig& x, const ListenerConfig& y) {
     return print_address(x) == print_address(y) &&
-           std::tie(x.certificate, x.certificate_file, x.key_file, x.client_ca_file) ==
-               std::tie(y.certificate, y.certificate_file, y.key_file, y.client_ca_file);
+           std::tie(x.certificate, x.certificate_file, x.key_file, x.allow_readable_key,
+                    x.client_ca_file) == std::tie(y.certificate, y.certificate_file, y.key_file,
+                                                  y.allow_readable_key, y.client_ca_file);
   });
 }
 

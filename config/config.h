@@ -32,6 +32,7 @@ struct ListenerConfig {
   http::Listener listener;  // tls filled later, when the certificate is at hand
   CertificateSource certificate = CertificateSource::none;
   std::string certificate_file, key_file;  // with CertificateSource::files
+  bool allow_readable_key = false;         // although others can read key_file: in a container
   std::string client_ca_file;              // optional client certificates
   std::string socket_name;  // of an InheritedSocket that goes by the service manager's name for it
 };

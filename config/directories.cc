@@ -1,5 +1,6 @@
 #include "config/directories.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/ascii.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
@@ -27,10 +29,17 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxDirectories = 64;
 constexpr std::size_t kMaxDirectoryName = 64;  // of what stands between slashes in a URL
 
+// RFC 2397: terms that are a sentence need no server. What is in it is for whoever opens it.
+bool is_data_url(std::string_view text) {
+  return text.starts_with("data:") && text.find(',') != std::string_view::npos &&
+         std::ranges::all_of(text, is_visible);
+}
+
 void read_urls(const JsonObject& rules, service::Directory& directory) {
   read_field(rules, "terms_of_service", directory.terms_of_service);
-  if (!directory.terms_of_service.empty() && !parse_url(directory.terms_of_service)) {
-    refuse(rules, "terms_of_service", "is not an http or https URL");
+  if (!directory.terms_of_service.empty() && !parse_url(directory.terms_of_service) &&
+      !is_data_url(directory.terms_of_service)) {
+    refuse(rules, "terms_of_service", "is not an http, https or data URL");
   }
   read_field(rules, "website", directory.website);
   if (!directory.website.empty() && !parse_url(directory.website))

@@ -99,10 +99,11 @@ void read_certificate(const JsonObject& object, const Config& config, Kind kind,
   const Json* tls = object.find("tls");
   if (tls != nullptr && tls->is_object()) {
     const JsonObject files = object.object("tls");
-    files.only({"certificate", "key", "client_ca"});
+    files.only({"certificate", "key", "allow_readable_key", "client_ca"});
     listener.certificate = CertificateSource::files;
     listener.certificate_file = resolve_path(config, files.string("certificate"));
     listener.key_file = resolve_path(config, files.string("key"));
+    read_field(files, "allow_readable_key", listener.allow_readable_key);
     if (const auto ca = files.optional_string("client_ca"))
       listener.client_ca_file = resolve_path(config, *ca);
   } else {

@@ -83,8 +83,6 @@ void read_lifetimes(const JsonObject& object, Profile& profile) {
                 minutes(1), kDay * 90);
   read_duration(object, "valid_authorization_lifetime", profile.valid_authorization_lifetime,
                 minutes(1), kDay * 398);
-  if (profile.backdate >= profile.validity)
-    refuse(object, "backdate", "is not shorter than validity");
 }
 
 Profile read_profile(const JsonObject& object, const std::string& name) {

@@ -213,7 +213,9 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
        "previous_account_urls"},
       {R"("previous_account_urls": ["old.test/"])", "is not of the form"},
       {R"("limits": {"idle": "5ms"})", "limits.idle"},
-      {R"("terms_of_service": "ftp://x")", "terms_of_service"},
+      {R"("terms_of_service": "ftp://x")", "terms_of_service: is not an http, https or data URL"},
+      {R"("terms_of_service": "data:text/plain")", "terms_of_service"},
+      {R"("terms_of_service": "data:,a b")", "terms_of_service"},
       {R"("website": "acme.test")", "website: is not an http or https URL"},
       {R"("directories": {})", "directories: is empty"},
       {R"("directories": {"a/b": {}})", "directories.a/b: a directory's name is 1..64"},
@@ -251,6 +253,8 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
   CHECK(error_of("{}").find("base_url") != std::string::npos);
   CHECK(error_of(R"({"base_url": "acme.test"})").find("base_url") != std::string::npos);
   CHECK(error_of(R"({"base_url": "https://acme.test/x"})").find("base_url") != std::string::npos);
+  CHECK(error_of(R"({"base_url": "http://acme.test"})").find("base_url: must be https") !=
+        std::string::npos);
   CHECK(error_of("[]").find("not a JSON object") != std::string::npos);
   CHECK(error_of("{").starts_with("gatehouse.json: "));
 }
@@ -285,6 +289,14 @@ TEST_CASE("CAA knows this CA by base_url's host, if it is a name, unless names a
   CHECK(rules_of(parse(with(R"("caa_identities": [])"))).caa_identities.empty());
   CHECK(rules_of(parse(R"({"base_url": "https://192.0.2.1"})")).caa_identities.empty());
   CHECK(rules_of(parse(R"({"base_url": "https://[2001:db8::1]"})")).caa_identities.empty());
+}
+
+TEST_CASE("terms may be a data URL, and a backdate as long as the validity") {
+  const service::Directory rules = rules_of(parse(with(
+      R"("terms_of_service": "data:text/plain,Do%20what%20thou%20wilt",
+         "profiles": {"short": {"validity": "10m", "backdate": "1h"}})")));
+  CHECK(rules.terms_of_service == "data:text/plain,Do%20what%20thou%20wilt");
+  CHECK(rules.profile("")->backdate == std::chrono::hours(1));
 }
 
 TEST_CASE("a directory says what differs, and takes the rest from the top level") {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -92,6 +93,25 @@ void check_port(const http::Listener& listener) {
   http::open_listener(listener);
 }
 
+// Secrets are mounted into containers in modes that nobody there can change, so that a key which
+// others can read may be allowed; one that others can replace may not.
+std::optional<std::string> listener_key_problem(const config::ListenerConfig& listener) {
+  namespace fs = std::filesystem;
+  const std::string& file = listener.key_file;
+  std::error_code error;
+  const fs::file_status status = fs::status(file, error);
+  const auto any = [&](fs::perms bits) { return (status.permissions() & bits) != fs::perms::none; };
+  const bool readable =
+      fs::is_regular_file(status) && any(fs::perms::group_read | fs::perms::others_read);
+  if (!readable) return key_file_problem(file);
+  if (any(fs::perms::group_write | fs::perms::others_write)) {
+    return file + ": other users can write this private key; run: chmod 600 " + file;
+  }
+  if (listener.allow_readable_key) return std::nullopt;
+  return file + ": other users can read this private key; run: chmod 600 " + file +
+         ", or where that cannot be, in a container, set \"allow_readable_key\": true beside it";
+}
+
 }  // namespace
 
 std::vector<LibraryVersion> library_versions() {
@@ -120,7 +140,7 @@ http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant 
     throw std::runtime_error(file + ": is valid from " + to_rfc3339(leaf.not_before) + " to " +
                              to_rfc3339(leaf.not_after) + ", and it is " + to_rfc3339(now));
   }
-  if (const auto problem = key_file_problem(listener.key_file)) throw std::runtime_error(*problem);
+  if (const auto problem = listener_key_problem(listener)) throw std::runtime_error(*problem);
   tls.private_key_pem = Secret(read_file(listener.key_file));
   if (crypto::is_encrypted_private_key(tls.private_key_pem)) {
     throw std::runtime_error(listener.key_file +

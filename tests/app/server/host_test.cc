@@ -334,7 +334,15 @@ TEST_CASE("a listener's files are checked: dates, order, fit, secrecy") {
   files.write(files.ca.root.pem + good.pem, good.key_pem);
   CHECK(problem().find("put the leaf first") != std::string::npos);
   files.write(good.pem, good.key_pem, FileAccess::everyone_reads);
-  CHECK(problem().find("chmod") != std::string::npos);
+  CHECK(problem().find("chmod 600 " + files.key) != std::string::npos);
+  CHECK(problem().find("\"allow_readable_key\": true") != std::string::npos);
+  listener.allow_readable_key = true;
+  CHECK(problem() == "nothing");
+  REQUIRE(::chmod(files.key.c_str(), 0666) == 0);
+  CHECK(problem().find("other users can write this private key") != std::string::npos);
+  REQUIRE(::chmod(files.key.c_str(), 0600) == 0);
+  listener.allow_readable_key = false;
+  CHECK(problem() == "nothing");
   files.write("no certificate", good.key_pem);
   CHECK(problem().find(files.certificate) != std::string::npos);
   files.write(good.pem, "no key");
