@@ -173,6 +173,10 @@ std::size_t WorkerPool::idle() const {
   });
 }
 
+std::size_t WorkerPool::places() const {
+  return impl_->options.threads;
+}
+
 void WorkerPool::drain() {
   impl_->drain();
 }

@@ -22,6 +22,10 @@ class Executor {
   // posting it.
   virtual std::size_t idle() const = 0;
 
+  // How many tasks run at the same time at most. As it stands here for executors whose idle() never
+  // changes.
+  virtual std::size_t places() const { return idle(); }
+
   // Whether try_post() runs the task itself, before it returns.
   virtual bool runs_at_once() const { return false; }
 };
@@ -52,6 +56,7 @@ class WorkerPool final : public Executor {
 
   bool try_post(Task task) override;
   std::size_t idle() const override;
+  std::size_t places() const override;
 
   // Takes no more tasks, runs those that are queued, joins the threads. Safe to repeat; not from a
   // task of its own.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "acme-server/base/clock.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/store/sql/database.h"
 
 namespace gatehouse::store {
@@ -35,6 +36,22 @@ struct Job {
   std::string lease_token;      // identifies the worker in each write that ends the run
   std::string note;             // what a postponed job keeps for its next run, or why it is parked
   Instant claimed;              // when this run was claimed
+  AccountId account = {};       // that it works for; empty: the server's own work
+};
+
+// A job that waits for a place, whose account takes turns with others.
+struct DueJob {
+  std::string id;
+  AccountId account;
+  bool cut_short = false;  // its last run was; the next one needs its full time
+  Instant run_at;
+};
+
+// Which of the due jobs to look at, so that a look stays short however many there are.
+struct DueLimits {
+  AccountId after = {};          // accounts behind this one come first, then the others
+  std::size_t accounts = 256;    // at most
+  std::size_t per_account = 16;  // of each account, at most; as many again that were cut short
 };
 
 struct ParkedJob {
@@ -62,21 +79,32 @@ class Jobs {
   explicit Jobs(sql::Connection& connection) : connection_(connection) {}
 
   // Enqueues a job for `run_at` (job clock). When it is there already its generation is bumped, and
-  // an unleased one that would run later runs at `run_at`. `id` is for a new row.
-  void enqueue(std::string_view id, JobKind kind, std::string_view subject, Instant run_at);
+  // an unleased one that would run later runs at `run_at`. `id` and `account` are for a new row;
+  // without an account it is the server's own work, which no account's share bounds.
+  void enqueue(std::string_view id, JobKind kind, std::string_view subject, Instant run_at,
+               const AccountId& account = {});
 
   // The same for a job that begins right after the COMMIT: the new row is leased until
   // `lease_until` under `lease_token`, as if it had been claimed at `now`. Nothing when the job is
   // there already: then it is enqueued again as by enqueue(), due at `now`.
   std::optional<Job> enqueue_leased(std::string id, JobKind kind, std::string_view subject,
-                                    Instant now, Instant lease_until, std::string_view lease_token);
+                                    Instant now, Instant lease_until, std::string_view lease_token,
+                                    const AccountId& account = {});
+
+  // The jobs of `kind` due at `now`, oldest first within each account.
+  std::vector<DueJob> due(JobKind kind, Instant now, const DueLimits& limits);
+
+  // Leases the job `id`, if it is still due at `now`, until `lease_until` under `lease_token`.
+  // Nothing when somebody else has taken it.
+  std::optional<Job> claim(std::string_view id, Instant now, Instant lease_until,
+                           std::string_view lease_token);
 
   // Takes up to `limit` due jobs of `kind`, those due longest, and leases them until `lease_until`
   // under `lease_token`, in one statement.
   std::vector<Job> claim_due(JobKind kind, Instant now, std::size_t limit, Instant lease_until,
                              std::string_view lease_token);
 
-  // The four ends of a run. Each returns false when the worker has lost its lease: then it must
+  // The five ends of a run. Each returns false when the worker has lost its lease: then it must
   // throw, so that its transaction is rolled back. A job that was enqueued again during the run is
   // due at once after finish() and postpone(); otherwise finish() deletes it, and postpone() has it
   // run at `run_at`. Both reset the count of failures.
@@ -84,6 +112,8 @@ class Jobs {
   bool postpone(const Job& job, Instant run_at, std::string_view note);
   bool retry(const Job& job, Instant run_at, std::string_view why);  // attempts + 1
   bool park(const Job& job, std::string_view why);  // until an operator says otherwise: unpark()
+  // The run does not count: failures stay as they are. Due at `now`, and for a full run only.
+  bool cut_short(const Job& job, Instant now, std::string_view why);
   // Extends the lease of a long job.
   bool renew(const Job& job, Instant lease_until);
   // Whether `job`'s lease still holds: for the transaction that writes its result.
@@ -105,6 +135,9 @@ class Jobs {
   std::int64_t count(JobKind kind);
 
  private:
+  void add_due(std::vector<DueJob>& jobs, JobKind kind, bool cut_short, Instant now,
+               const DueLimits& limits);
+
   sql::Connection& connection_;
 };
 

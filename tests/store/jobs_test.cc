@@ -260,6 +260,66 @@ void jobs_are_hastened(TestStore& store) {
   });
 }
 
+std::vector<std::string> ids_of(const std::vector<store::DueJob>& jobs) {
+  std::vector<std::string> ids;
+  for (const store::DueJob& job : jobs) ids.push_back(job.id);
+  return ids;
+}
+
+void due_jobs_are_of_each_account(TestStore& store) {
+  using Ids = std::vector<std::string>;
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    const auto enqueue = [&](const std::string& id, const std::string& account, Instant at) {
+      jobs.enqueue(id, kKind, id, at, AccountId(account));
+    };
+    enqueue("b1", "b", kNoon - hours(3));
+    enqueue("b2", "b", kNoon - hours(2));
+    enqueue("b3", "b", kNoon - hours(1));
+    enqueue("a1", "a", kNoon);
+    enqueue("later", "a", kNoon + seconds(1));
+    enqueue("own", "", kNoon);
+    jobs.enqueue("other", JobKind::issue_certificate, "other", kNoon, AccountId("a"));
+    CHECK(ids_of(jobs.due(kKind, kNoon, {})) == Ids{"a1", "b1", "b2", "b3", "own"});
+    CHECK(ids_of(jobs.due(kKind, kNoon, {.per_account = 2})) == Ids{"a1", "b1", "b2", "own"});
+    // However many accounts there are, a look at a few of them comes round to all.
+    CHECK(ids_of(jobs.due(kKind, kNoon, {.accounts = 1})) == Ids{"a1"});
+    CHECK(ids_of(jobs.due(kKind, kNoon, {.after = AccountId("a"), .accounts = 2})) ==
+          Ids{"b1", "b2", "b3", "own"});
+    CHECK(ids_of(jobs.due(kKind, kNoon, {.after = AccountId("b"), .accounts = 1})) == Ids{"own"});
+
+    const std::optional<Job> claimed = jobs.claim("b2", kNoon, kLeaseEnd, "token");
+    REQUIRE(claimed);
+    CHECK(claimed->account == AccountId("b"));
+    CHECK(claimed->subject == "b2");
+    CHECK(claimed->kind == kKind);
+    CHECK(claimed->claimed == kNoon);
+    CHECK(jobs.holds(*claimed));
+    CHECK_FALSE(jobs.claim("b2", kNoon, kLeaseEnd, "token-2"));
+    CHECK_FALSE(jobs.claim("later", kNoon, kLeaseEnd, "token-2"));
+    CHECK(ids_of(jobs.due(kKind, kNoon, {})) == Ids{"a1", "b1", "b3", "own"});
+  });
+}
+
+void run_cut_short_does_not_count(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    store::Jobs jobs = tx.jobs();
+    jobs.enqueue("1", kKind, "subject", kNoon, AccountId("a"));
+    CHECK(jobs.retry(claim_one(tx, kNoon, "a"), kNoon, "it threw"));
+    const Job job = claim_one(tx, kNoon, "b");
+    CHECK(jobs.cut_short(job, kNoon + seconds(1), "others waited"));
+    CHECK_FALSE(jobs.cut_short(job, kNoon + seconds(1), "others waited"));
+    CHECK(jobs.due(kKind, kNoon, {}).empty());
+    const std::vector<store::DueJob> due = jobs.due(kKind, kNoon + seconds(1), {});
+    REQUIRE(due.size() == 1);
+    CHECK(due.front().cut_short);
+    CHECK(due.front().account == AccountId("a"));
+    const Job next = claim_one(tx, kNoon + seconds(1), "c");
+    CHECK(next.attempts == 1);
+    CHECK(next.note == "others waited");
+  });
+}
+
 }  // namespace
 
 std::vector<ContractCase> job_cases() {
@@ -272,6 +332,8 @@ std::vector<ContractCase> job_cases() {
       {"enqueued during its run, the job is not postponed", enqueue_during_a_run_beats_postponing},
       {"failures are counted until a run ends well; a note is kept", postponed_job_remembers},
       {"a worker that slept past its lease changes nothing", stale_worker_changes_nothing},
+      {"due jobs are shown by account, oldest first", due_jobs_are_of_each_account},
+      {"a run cut short does not count", run_cut_short_does_not_count},
       {"a lease can be renewed", lease_can_be_renewed},
       {"jobs of a wrong clock are due by the right one", jobs_are_hastened},
       {"a start ends the leases of the dead", start_ends_the_leases_of_the_dead},

@@ -21,7 +21,7 @@ class SteppedExecutor final : public Executor {
   // Which of `waiting` tasks, counted from 0 in the order of their posting, runs next.
   using Choose = std::function<std::size_t(std::size_t waiting)>;
 
-  static constexpr std::size_t kPlaces = 4;
+  static constexpr std::size_t kPlaces = 32;  // as production's lanes have
 
   bool try_post(Task task) override {
     if (runs_at_once()) {
@@ -40,6 +40,10 @@ class SteppedExecutor final : public Executor {
     return state_.with([](const State& state) {
       return state.places - std::min(state.places, state.tasks.size() + state.running);
     });
+  }
+
+  std::size_t places() const override {
+    return state_.with([](const State& state) { return state.places; });
   }
 
   // While it is on, tasks run on the poster's thread, as on an InlineExecutor: for a start, which

@@ -140,10 +140,14 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
   return ClaimedIntent{.order = std::move(*order), .issuance = std::move(*issuance), .first = true};
 }
 
+// What remains of the checks with a problem once those that forbid have failed the order.
+bool is_unknown(const CaaCheck& check) {
+  return check.result.problem.has_value();
+}
+
 // Asks about each name, with no transaction open.
 std::vector<CaaCheck> check_again(Context& context, const NeedsCaa& needed,
-                                  const Directory& directory) {
-  const Deadline deadline = Deadline::in(directory.validation_timeout);
+                                  const Directory& directory, Deadline deadline) {
   std::vector<CaaCheck> checks;
   for (const Authorization& authorization : needed.due) {
     const auto proof =
@@ -166,9 +170,11 @@ std::optional<Order> order_to_go_on_with(store::Tx& tx, JobRun& run, const Polic
   return std::nullopt;
 }
 
-// Stores what the checks came to, or fails the order.
+// Stores what the checks came to, or fails the order. When the run's time is `over`, what nobody
+// could tell by then is left to the next run.
 std::optional<Ended> store_checks(store::Tx& tx, JobRun& run, const Policy& policy,
-                                  const OrderId& id, const std::vector<CaaCheck>& checks) {
+                                  const OrderId& id, const std::vector<CaaCheck>& checks,
+                                  bool over) {
   const std::optional<Order> order = order_to_go_on_with(tx, run, policy, id);
   if (!order) return Ended{};
   for (const CaaCheck& check : checks) {
@@ -182,18 +188,22 @@ std::optional<Ended> store_checks(store::Tx& tx, JobRun& run, const Policy& poli
     after.caa_checked = check.at;
     ACME_CHECK(tx.authorizations().update(*before, after));
   }
-  const bool give_up = run.job().attempts + 1 >= kCaaTries;
+  const bool give_up = !over && run.job().attempts + 1 >= kCaaTries;
   if (const std::optional<Problem> problem = caa_problem(checks, give_up)) {
     const std::optional<store::Issuance> issuance = tx.issuances().current(id);
     return fail(tx, run, *order, issuance, *problem);
+  }
+  const auto unknown = std::ranges::find_if(checks, is_unknown);
+  if (over && unknown != checks.end()) {
+    run.cut_short(tx);
+    return Ended{};
   }
   return std::nullopt;
 }
 
 // What the runner is to try again later: throws.
 void check_is_known(const OrderId& order, const std::vector<CaaCheck>& checks) {
-  const auto unknown = std::ranges::find_if(
-      checks, [](const CaaCheck& check) { return check.result.problem.has_value(); });
+  const auto unknown = std::ranges::find_if(checks, is_unknown);
   if (unknown != checks.end()) {
     throw std::runtime_error("order " + order.str() + ": " + unknown->result.problem->detail);
   }
@@ -268,10 +278,12 @@ std::optional<ClaimedIntent> claim_intent(Context& context, JobRun& run, const P
     }
     if (const auto* needed = std::get_if<NeedsCaa>(&step)) {
       const OrderId& id = needed->order.id;
-      const std::vector<CaaCheck> checks =
-          check_again(context, *needed, policy.directory(needed->order.directory));
+      const Directory& directory = policy.directory(needed->order.directory);
+      const Deadline deadline = run.deadline(directory.validation_timeout);
+      const std::vector<CaaCheck> checks = check_again(context, *needed, directory, deadline);
+      const bool over = run.is_over(deadline);
       const std::optional<Ended> ended = context.store.write(
-          [&](store::Tx& tx) { return store_checks(tx, run, policy, id, checks); });
+          [&](store::Tx& tx) { return store_checks(tx, run, policy, id, checks, over); });
       if (ended) {
         log_end(context.log, run, *ended);
         return std::nullopt;

@@ -29,11 +29,11 @@ store::AuditEvent submitted_event(const Order& order, const store::Issuance& iss
 
 // `run` is a run of issue_certificate; its subject is the order. Names whose CAA records were asked
 // for more than kCaaAge ago are asked about again, outside any transaction; while nobody can tell,
-// this throws, and at last the order fails. One transaction re-checks what the intent rests on and
-// marks it; one that is stale is abandoned there (kept, its serial never used), and a new one is
-// prepared outside any transaction and stored by a second one. Nothing when the run has ended: the
-// order has an outcome, or got one here (its account, an authorization or its key did not stand the
-// check, or no new intent can be had).
+// this throws, and at last the order fails; a brief run is cut short. One transaction re-checks
+// what the intent rests on and marks it; one that is stale is abandoned there (kept, its serial
+// never used), and a new one is prepared outside any transaction and stored by a second one.
+// Nothing when the run has ended: the order has an outcome, or got one here (its account, an
+// authorization or its key did not stand the check, or no new intent can be had).
 std::optional<ClaimedIntent> claim_intent(Context& context, JobRun& run, const Policy& policy);
 
 }  // namespace gatehouse::service

@@ -16,6 +16,8 @@ class IssuanceJob final : public JobHandler {
 
   store::JobKind kind() const override { return store::JobKind::issue_certificate; }
 
+  bool takes_turns() const override { return true; }
+
   bool paused() override;
   void run(JobRun& run) override;  // subject: the order's id
 

@@ -17,28 +17,29 @@
 
 namespace gatehouse::service {
 
-EagerJob::EagerJob(Context& context, store::JobKind kind, std::string subject,
+EagerJob::EagerJob(Context& context, store::JobKind kind, std::string subject, AccountId account,
                    std::chrono::seconds lease)
     : context_(context),
       kind_(kind),
       subject_(std::move(subject)),
       id_(random_row_id(context.entropy, context.clock.now())),
+      account_(std::move(account)),
       lease_(std::max(lease, JobRunner::kLease)),
-      at_once_(context.runner != nullptr && context.runner->has_room(kind)) {
+      at_once_(context.runner != nullptr && context.runner->has_room(kind, account_)) {
   if (at_once_) {
     lease_token_ = random_token(context.entropy);
   }
 }
 
-Ticket EagerJob::take_ticket(const AccountId& account, std::chrono::milliseconds longest) const {
+Ticket EagerJob::take_ticket(std::chrono::milliseconds longest) const {
   if (!at_once_ || context_.completions == nullptr) return {};
-  return context_.completions->take(id_, account, longest);
+  return context_.completions->take(id_, account_, longest);
 }
 
 bool EagerJob::enqueue(store::Tx& tx, std::any loaded) const {
   if (at_once_) {
     if (auto job = tx.jobs().enqueue_leased(id_, kind_, subject_, tx.job_now(),
-                                            tx.job_now() + lease_, lease_token_)) {
+                                            tx.job_now() + lease_, lease_token_, account_)) {
       tx.after_commit(
           [runner = context_.runner, job = std::move(*job), loaded = std::move(loaded)]() mutable {
             runner->begin(std::move(job), std::move(loaded));
@@ -46,7 +47,7 @@ bool EagerJob::enqueue(store::Tx& tx, std::any loaded) const {
       return true;
     }
   } else {
-    tx.jobs().enqueue(id_, kind_, subject_, tx.job_now());
+    tx.jobs().enqueue(id_, kind_, subject_, tx.job_now(), account_);
   }
   tx.after_commit(context_.wake);
   return false;

@@ -20,15 +20,18 @@ namespace gatehouse::service {
 // the scheduler runs the job.
 class EagerJob {
  public:
-  // The lease lasts JobRunner::kLease, or `lease` when that is longer.
-  EagerJob(Context& context, store::JobKind kind, std::string subject, std::chrono::seconds lease);
+  // A job that works for `account`. The lease lasts JobRunner::kLease, or `lease` when that is
+  // longer.
+  EagerJob(Context& context, store::JobKind kind, std::string subject, AccountId account,
+           std::chrono::seconds lease);
 
-  // Whether the job will begin after the COMMIT: its lane has room, and nothing holds its kind up.
+  // Whether the job will begin after the COMMIT: its lane has room for its account, and nothing
+  // holds its kind up.
   bool at_once() const { return at_once_; }
 
   // Before the transaction: a ticket for the run that begins after its COMMIT. Empty when the run
   // would not begin at once, or Completions::take() has none.
-  Ticket take_ticket(const AccountId& account, std::chrono::milliseconds longest) const;
+  Ticket take_ticket(std::chrono::milliseconds longest) const;
 
   // In the transaction, once each time that it runs. `loaded` is handed to the run that begins
   // after the COMMIT: what it would read first. True when there will be one; false when the job
@@ -39,6 +42,7 @@ class EagerJob {
   Context& context_;
   store::JobKind kind_;
   std::string subject_, id_, lease_token_;
+  AccountId account_;
   std::chrono::seconds lease_;
   bool at_once_;
 };

@@ -1,9 +1,13 @@
 #include "acme-server/service/jobs/job.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string_view>
 
+#include "acme-server/base/check.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/deadline.h"
+#include "acme-server/service/jobs/lane_shares.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {
@@ -27,6 +31,19 @@ void JobRun::park(store::Tx& tx, std::string_view why) {
     throw LeaseLost();
   }
   ended_ = true;
+}
+
+void JobRun::cut_short(store::Tx& tx) {
+  ACME_CHECK(length_ == RunLength::brief);
+  if (!tx.jobs().cut_short(job_, tx.job_now(), "cut short while others waited")) {
+    throw LeaseLost();
+  }
+  ended_ = true;
+  cut_short_ = true;
+}
+
+Deadline JobRun::deadline(std::chrono::milliseconds longest) const {
+  return Deadline::in(length_ == RunLength::brief ? std::min(longest, kBriefRun) : longest);
 }
 
 void JobRun::renew(store::Tx& tx, std::chrono::seconds span) {

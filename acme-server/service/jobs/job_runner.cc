@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "acme-server/service/context.h"
 #include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/job.h"
+#include "acme-server/service/jobs/lane_shares.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
 
@@ -38,16 +40,46 @@ struct JobRunner::Impl {
   struct Lane {
     JobHandler& handler;
     Executor& executor;
-    Counter done, retried, lost, broken;
+    Counter done, cut_short, retried, lost, broken;
+    LaneShares shares{executor};           // of a handler whose accounts take turns
+    AccountId last_turn = {};              // where the next look begins; the scheduler's alone
+    std::atomic<bool> is_awaited = false;  // jobs may be due that it had no room for
+  };
+
+  // A job and the place that it has on its lane.
+  struct Placed {
+    store::Job job;
+    RunLength length = RunLength::full;
+  };
+
+  // Gives the place back when the run is over.
+  class Place final {
+   public:
+    Place(Lane& lane, AccountId account, RunLength length)
+        : lane_(lane), account_(std::move(account)), length_(length) {}
+
+    ~Place() {
+      if (lane_.handler.takes_turns()) lane_.shares.give_back(account_, length_);
+    }
+
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+
+   private:
+    Lane& lane_;
+    AccountId account_;
+    RunLength length_;
   };
 
   explicit Impl(Context& given) : context(given) {}
 
-  std::vector<store::Job> claim(const Lane& lane, std::size_t limit);
+  std::vector<Placed> claim_oldest(const Lane& lane, std::size_t limit);
+  std::vector<Placed> claim_in_turn(Lane& lane, std::size_t limit);
   std::size_t claim_and_post(Lane& lane);
+  bool post(Lane& lane, const Placed& placed, std::any loaded);
   void release(const store::Job& job);
-  void execute(Lane& lane, const store::Job& job, std::any loaded);
-  void run(Lane& lane, const store::Job& job, std::any loaded);
+  void execute(Lane& lane, const Placed& placed, std::any loaded);
+  void run(Lane& lane, const Placed& placed, std::any loaded);
   void complete(const store::Job& job);
   Lane& lane_of(store::JobKind kind);
   void retry(const store::Job& job, const std::string& why);
@@ -66,7 +98,6 @@ struct JobRunner::Impl {
   std::deque<Lane> lanes;  // never moved: tasks keep references
   Guarded<std::vector<Owed>> owed;
   std::size_t last_posted = 0;  // by the newest run_due_once(); the scheduler's alone
-  std::atomic<bool> waiting_for_lane = false;  // jobs may be due that no lane had room for
 };
 
 Counter JobRunner::Impl::counter(store::JobKind kind, const char* result) const {
@@ -74,12 +105,63 @@ Counter JobRunner::Impl::counter(store::JobKind kind, const char* result) const 
                                  {{"kind", std::string(to_string(kind))}, {"result", result}});
 }
 
-std::vector<store::Job> JobRunner::Impl::claim(const Lane& lane, std::size_t limit) {
+std::vector<JobRunner::Impl::Placed> JobRunner::Impl::claim_oldest(const Lane& lane,
+                                                                   std::size_t limit) {
   const std::string lease = random_token(context.entropy);
-  return context.store.write([&](store::Tx& tx) {
+  const std::vector<store::Job> jobs = context.store.write([&](store::Tx& tx) {
     return tx.jobs().claim_due(lane.handler.kind(), tx.job_now(), limit, tx.job_now() + kLease,
                                lease);
   });
+  std::vector<Placed> placed;
+  for (const store::Job& job : jobs) placed.push_back({.job = job});
+  return placed;
+}
+
+// Places are taken before the jobs are: the closure of a write may run more than once.
+std::vector<JobRunner::Impl::Placed> JobRunner::Impl::claim_in_turn(Lane& lane, std::size_t limit) {
+  const std::vector<store::DueJob> due = context.store.read([&](store::Tx& tx) {
+    return tx.jobs().due(lane.handler.kind(), tx.job_now(), {.after = lane.last_turn});
+  });
+  if (due.empty()) return {};
+  lane.is_awaited = true;  // before the turns are taken: a run that ends behind them wakes us
+  const std::vector<LaneShares::Turn> turns = lane.shares.take_turns(due, limit);
+  if (turns.empty()) return {};
+  lane.last_turn = turns.back().job.account;
+  const std::string lease = random_token(context.entropy);
+  std::vector<std::optional<store::Job>> jobs;
+  const auto give_back = [&](const LaneShares::Turn& turn) {
+    lane.shares.give_back(turn.job.account, turn.length);
+  };
+  try {
+    context.store.write([&](store::Tx& tx) {
+      jobs.clear();
+      for (const LaneShares::Turn& turn : turns) {
+        jobs.push_back(tx.jobs().claim(turn.job.id, tx.job_now(), tx.job_now() + kLease, lease));
+      }
+    });
+  } catch (...) {
+    std::ranges::for_each(turns, give_back);
+    throw;
+  }
+  std::vector<Placed> placed;
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    if (jobs[i]) {
+      placed.push_back({.job = *std::move(jobs[i]), .length = turns[i].length});
+    } else {
+      give_back(turns[i]);  // somebody else has it
+    }
+  }
+  return placed;
+}
+
+// False when the lane does not take it: the place is given back, the job is still claimed.
+bool JobRunner::Impl::post(Lane& lane, const Placed& placed, std::any loaded) {
+  if (lane.executor.try_post(
+          [this, &lane, placed, loaded = std::move(loaded)] { execute(lane, placed, loaded); })) {
+    return true;
+  }
+  if (lane.handler.takes_turns()) lane.shares.give_back(placed.job.account, placed.length);
+  return false;
 }
 
 std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
@@ -88,20 +170,21 @@ std::size_t JobRunner::Impl::claim_and_post(Lane& lane) {
     return 0;
   }
   if (idle == 0) {
-    waiting_for_lane = true;
+    lane.is_awaited = true;
     return 0;
   }
   std::size_t posted = 0;
-  const std::vector<store::Job> jobs = claim(lane, idle);
+  const std::vector<Placed> jobs =
+      lane.handler.takes_turns() ? claim_in_turn(lane, idle) : claim_oldest(lane, idle);
   if (jobs.size() == idle) {
-    waiting_for_lane = true;
+    lane.is_awaited = true;
   }
-  for (const store::Job& job : jobs) {
+  for (const Placed& placed : jobs) {
     crash_point("job.claimed");
-    if (lane.executor.try_post([this, &lane, job] { execute(lane, job, {}); })) {
+    if (post(lane, placed, {})) {
       ++posted;
     } else {
-      release(job);  // the lane is shared with other servers, and one of them was faster
+      release(placed.job);  // the lane is shared with other servers, and one of them was faster
     }
   }
   return posted;
@@ -121,10 +204,13 @@ void JobRunner::Impl::release(const store::Job& job) {
 
 // One run and what follows from its end, on the lane's thread. Nothing leaves it: tasks do not
 // throw.
-void JobRunner::Impl::execute(Lane& lane, const store::Job& job, std::any loaded) {
-  run(lane, job, std::move(loaded));
-  complete(job);
-  if (waiting_for_lane.exchange(false)) {
+void JobRunner::Impl::execute(Lane& lane, const Placed& placed, std::any loaded) {
+  {
+    const Place place(lane, placed.job.account, placed.length);
+    run(lane, placed, std::move(loaded));
+  }
+  complete(placed.job);
+  if (lane.is_awaited.exchange(false)) {
     context.wake();  // the lane has room again
   }
 }
@@ -135,14 +221,15 @@ void JobRunner::Impl::complete(const store::Job& job) {
   if (context.completions != nullptr) context.completions->complete(job.id);
 }
 
-void JobRunner::Impl::run(Lane& lane, const store::Job& job, std::any loaded) {
+void JobRunner::Impl::run(Lane& lane, const Placed& placed, std::any loaded) {
+  const store::Job& job = placed.job;
   const std::string kind(to_string(job.kind));
   try {
-    JobRun run(job, std::move(loaded), context.completions);
+    JobRun run(job, std::move(loaded), context.completions, placed.length);
     lane.handler.run(run);
     ACME_CHECK(run.ended());
     crash_point("job.ended");
-    lane.done.add();
+    (run.was_cut_short() ? lane.cut_short : lane.done).add();
   } catch (const LeaseLost& lost) {
     // Another worker has the job by now; what this one did has not happened.
     lane.lost.add();
@@ -209,31 +296,29 @@ JobRunner::~JobRunner() = default;
 
 void JobRunner::add(JobHandler& handler, Executor& lane) {
   const store::JobKind kind = handler.kind();
-  impl_->lanes.push_back({.handler = handler,
-                          .executor = lane,
-                          .done = impl_->counter(kind, "done"),
-                          .retried = impl_->counter(kind, "failed"),
-                          .lost = impl_->counter(kind, "lease_lost"),
-                          .broken = impl_->counter(kind, "bug")});
+  impl_->lanes.emplace_back(handler, lane, impl_->counter(kind, "done"),
+                            impl_->counter(kind, "cut_short"), impl_->counter(kind, "failed"),
+                            impl_->counter(kind, "lease_lost"), impl_->counter(kind, "bug"));
 }
 
-bool JobRunner::has_room(store::JobKind kind) const {
+bool JobRunner::has_room(store::JobKind kind, const AccountId& account) const {
   const Impl::Lane& lane = impl_->lane_of(kind);
-  return !lane.executor.runs_at_once() && lane.executor.idle() > 0 && !lane.handler.paused();
+  return !lane.executor.runs_at_once() && lane.executor.idle() > 0 && !lane.handler.paused() &&
+         (!lane.handler.takes_turns() || lane.shares.has_room(account));
 }
 
 void JobRunner::begin(store::Job job, std::any loaded) {
   Impl::Lane& lane = impl_->lane_of(job.kind);
   crash_point("job.begun");
-  // The task has copies: what is left here is for giving the job back.
-  if (lane.executor.try_post([impl = impl_.get(), &lane, job, loaded = std::move(loaded)] {
-        impl->execute(lane, job, loaded);
-      })) {
+  // What is left here is for giving the job back.
+  const std::optional<RunLength> length =
+      lane.handler.takes_turns() ? lane.shares.take(job.account) : RunLength::full;
+  if (length && impl_->post(lane, {.job = job, .length = *length}, std::move(loaded))) {
     return;
   }
   try {
     impl_->release(job);
-    impl_->waiting_for_lane = true;
+    lane.is_awaited = true;
     impl_->context.wake();
   } catch (const std::exception& failure) {
     impl_->context.log.warning("job.release_failed",

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "acme-server/base/executor.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/jobs/job.h"
 
@@ -29,12 +30,14 @@ class JobRunner {
   // ended when it returns.
   std::size_t run_due_once();
 
-  // Whether a job of `kind` would begin at once: its lane has an idle thread, and nothing pauses
-  // it. A hint; false for a lane that would run it on the caller's thread. From any thread.
-  bool has_room(store::JobKind kind) const;
+  // Whether a job of `kind` for `account` would begin at once: its lane has an idle thread, the
+  // account's share of it is not used up, and nothing pauses it. A hint; false for a lane that
+  // would run it on the caller's thread. From any thread.
+  bool has_room(store::JobKind kind, const AccountId& account) const;
 
   // Runs `job`, whose lease is in the database already (Jobs::enqueue_leased), on its lane;
-  // `loaded` is for JobRun::loaded(). Should the lane be full after all, the job is given back.
+  // `loaded` is for JobRun::loaded(). Should there be no place for it after all, the job is given
+  // back.
   // From any thread; does not throw.
   void begin(store::Job job, std::any loaded);
 

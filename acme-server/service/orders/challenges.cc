@@ -98,11 +98,11 @@ std::optional<ChallengeView> Challenges::respond(const Account& account, const C
                                                  Ticket* ticket) {
   const std::shared_ptr<const Policy> policy = context_.policy.get();
   const Directory& directory = policy->directory(account.directory);
-  const EagerJob start(context_, store::JobKind::validate_challenge, id.str(),
+  const EagerJob start(context_, store::JobKind::validate_challenge, id.str(), account.id,
                        validation_lease(directory));
   Ticket taken;
   if (ticket != nullptr) {
-    taken = start.take_ticket(account.id, policy->server.answer_wait.challenge);
+    taken = start.take_ticket(policy->server.answer_wait.challenge);
   }
   bool begun = false;
   std::optional<OrderId> awaited_for;

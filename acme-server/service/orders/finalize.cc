@@ -125,10 +125,10 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
       prepare_issuance(context_, before->order, profile, csr_der, csr.spki);
   const Instant now = context_.clock.now();
   const std::string csr_text = base64url_encode(csr_der);
-  const EagerJob start(context_, store::JobKind::issue_certificate, id.str(),
+  const EagerJob start(context_, store::JobKind::issue_certificate, id.str(), account.id,
                        issuance_lease(policy->server, directory));
   Ticket taken;
-  if (ticket != nullptr) taken = start.take_ticket(account.id, policy->server.answer_wait.finalize);
+  if (ticket != nullptr) taken = start.take_ticket(policy->server.answer_wait.finalize);
   bool runs_at_once = false;
 
   OrderView view = context_.store.write([&](store::Tx& tx) {

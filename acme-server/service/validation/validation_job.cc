@@ -47,6 +47,7 @@ struct Try {
   std::vector<std::string> trail;
   bool final = false;                // a failure that no further try could mend
   std::optional<CaaCheck> caa = {};  // made once the challenge is proven
+  bool cut_short = false;            // its time was over, and the next one has more: does not count
 };
 
 // Nothing when there is nothing to do any more: deactivated, expired, proven or failed meanwhile.
@@ -87,7 +88,7 @@ Try permit(Context& context, const Task& task, const Directory& directory, Try p
 }
 
 // Asks the validator, if the challenge may still prove anything. No transaction is open.
-Try attempt(Context& context, const Task& task, const Directory& directory) {
+Try attempt(Context& context, const JobRun& run, const Task& task, const Directory& directory) {
   const Authorization& authorization = task.authorization;
   if (task.account.status != AccountStatus::valid) {
     return deactivated();
@@ -102,7 +103,7 @@ Try attempt(Context& context, const Task& task, const Directory& directory) {
                            " is not enabled any more; make a new order.");
   }
   // RFC 8555 section 8.1: token || '.' || base64url(Thumbprint(accountKey)).
-  const Deadline deadline = Deadline::in(directory.validation_timeout);
+  const Deadline deadline = run.deadline(directory.validation_timeout);
   validators::ValidationOutcome outcome = validator->validate(
       {.identifier = authorization.identifier.base(),
        .token = task.challenge.token,
@@ -112,10 +113,11 @@ Try attempt(Context& context, const Task& task, const Directory& directory) {
       deadline);
   Try tried{
       .problem = std::move(outcome.problem), .trail = std::move(outcome.trail), .final = false};
-  if (tried.problem || !has_caa(authorization.identifier, *profile)) {
-    return tried;
+  if (!tried.problem && has_caa(authorization.identifier, *profile)) {
+    tried = permit(context, task, directory, std::move(tried), deadline);
   }
-  return permit(context, task, directory, std::move(tried), deadline);
+  tried.cut_short = tried.problem && !tried.final && run.is_over(deadline);
+  return tried;
 }
 
 store::AuditEvent event_of_try(const Authorization& after, const Challenge& challenge,
@@ -144,6 +146,10 @@ std::optional<Challenge> conclude_in(store::Tx& tx, JobRun& run, const Task& tas
   const std::optional<Task> now = load(tx, task.challenge.id);
   if (!now) {
     run.finish(tx);
+    return std::nullopt;
+  }
+  if (tried.cut_short) {
+    run.cut_short(tx);
     return std::nullopt;
   }
   if (now->account.status != AccountStatus::valid) {
@@ -226,7 +232,7 @@ void ValidationJob::run(JobRun& run) {
     context_.store.write([&](store::Tx& tx) { run.renew(tx, needed); });
   }
   crash_point("validation.begun");
-  const Try tried = attempt(context_, *task, *directory);
+  const Try tried = attempt(context_, run, *task, *directory);
   crash_point("validation.tried");
   const std::optional<Challenge> challenge = write_outcome(context_.store, run, [&](store::Tx& tx) {
     return conclude_in(tx, run, *task, tried, *directory);

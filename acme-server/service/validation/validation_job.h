@@ -29,6 +29,8 @@ class ValidationJob final : public JobHandler {
 
   store::JobKind kind() const override { return store::JobKind::validate_challenge; }
 
+  bool takes_turns() const override { return true; }
+
   // What it writes has dates in it.
   bool paused() override;
   void run(JobRun& run) override;  // subject: the challenge's id
