@@ -70,9 +70,13 @@ void read_caa_identities(const JsonObject& rules, std::vector<std::string>& name
 void read_validation(const JsonObject& rules, service::Directory& directory) {
   const auto validation = rules.optional_object("validation");
   if (!validation) return;
-  validation->only({"attempts", "gap", "timeout", "max_running_per_account"});
+  validation->only({"attempts", "gap", "answered_attempts", "answered_gap", "timeout",
+                    "max_running_per_account"});
   read_number(*validation, "attempts", directory.validation_attempts, 1, 20);
   read_duration(*validation, "gap", directory.validation_gap, seconds(1), hours(1));
+  read_number(*validation, "answered_attempts", directory.validation_answered_attempts, 1, 20);
+  read_duration(*validation, "answered_gap", directory.validation_answered_gap, seconds(1),
+                hours(1));
   read_duration(*validation, "timeout", directory.validation_timeout, seconds(1), seconds(50));
   read_number(*validation, "max_running_per_account", directory.max_validations_running, 1,
               100'000);

@@ -205,10 +205,6 @@ std::optional<Problem> judge(const CaaRequest& request, const std::string& at,
   return refusal(request, at, explain(request, at, tag, worst, records));
 }
 
-bool has_none(const net::DnsError& error) {
-  return error.kind == net::DnsError::Kind::nxdomain || error.kind == net::DnsError::Kind::no_data;
-}
-
 CaaResult unknown(const CaaRequest& request, const std::string& at, const net::DnsError& error) {
   return {.problem = Problem{.type = ProblemType::dns,
                              .detail = "CAA for " + request.identifier.value + ": " + error.detail +

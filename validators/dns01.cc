@@ -88,6 +88,8 @@ ValidationOutcome Dns01::validate(const ValidationRequest& request, Deadline dea
   outcome.trail.push_back(std::move(lookup.trail));
   outcome.problem = lookup.answer ? judge(*lookup.answer, question, request.key_authorization)
                                   : txt_problem(lookup.answer.error(), question);
+  outcome.answered =
+      outcome.problem.has_value() && (lookup.answer || net::has_none(lookup.answer.error()));
   return outcome;
 }
 

@@ -95,6 +95,11 @@ std::optional<Problem> judge(const net::HttpAnswer& answer, const ValidationRequ
   return std::nullopt;
 }
 
+// A server that is overloaded or starting, not one that has answered.
+bool says_later(int status) {
+  return status == 429 || status >= 500;
+}
+
 }  // namespace
 
 Http01Options Http01::read_options(const JsonObject& json) {
@@ -128,9 +133,14 @@ ValidationOutcome Http01::validate(const ValidationRequest& request, Deadline de
 
   ValidationOutcome outcome;
   const auto answer = client_.get(get, deadline.at_most(options_.timeout), outcome.trail);
-  outcome.problem =
-      answer ? judge(*answer, request)
-             : network_problem(answer.error(), challenge_type(), request.identifier, options_.port);
+  if (answer) {
+    outcome.problem = judge(*answer, request);
+    outcome.answered = outcome.problem && !says_later(answer->response.status);
+  } else {
+    outcome.problem =
+        network_problem(answer.error(), challenge_type(), request.identifier, options_.port);
+    outcome.answered = answer.error().answered;
+  }
   return outcome;
 }
 

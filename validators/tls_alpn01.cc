@@ -157,6 +157,7 @@ ValidationOutcome TlsAlpn01::validate(const ValidationRequest& request, Deadline
   if (!connection) {
     outcome.problem =
         network_problem(connection.error(), challenge_type(), request.identifier, options_.port);
+    outcome.answered = connection.error().answered;
     return outcome;
   }
 
@@ -173,11 +174,13 @@ ValidationOutcome TlsAlpn01::validate(const ValidationRequest& request, Deadline
   if (!tls) {
     outcome.trail.push_back("tls " + call.where + ": " + tls.error().detail);
     outcome.problem = handshake_failure(call, tls.error());
+    outcome.answered = tls.error().kind == net::IoError::Kind::tls;
     return outcome;
   }
   const Bytes certificate = (*tls)->peer_certificate_der();
   outcome.trail.push_back(trail_line(call, **tls, certificate));
   outcome.problem = judge(call, **tls, certificate, terms);
+  outcome.answered = outcome.problem.has_value();
   return outcome;
 }
 

@@ -29,6 +29,10 @@ struct ValidationRequest {
 struct ValidationOutcome {
   std::optional<Problem> problem;  // none: the client controls the identifier
   std::vector<std::string> trail;  // for the audit log: resolved, dialled, fetched
+  // Of a problem: the target answered, and the answer is wrong (refused, NXDOMAIN, another text).
+  // Such a failure is tried again sooner and less often than silence, a broken connection, SERVFAIL
+  // or "later" (429, 5xx), which may pass.
+  bool answered = false;
 };
 
 class Validator {

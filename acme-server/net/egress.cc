@@ -39,7 +39,8 @@ bool is_numeric_label(std::string_view label) {
 std::optional<NetworkError> why_bad_host(const std::string& host) {
   const auto error = [&](std::string_view why) {
     return NetworkError{.kind = NetworkError::Kind::bad_host,
-                        .detail = "\"" + sanitize(host, 100) + "\" " + std::string(why)};
+                        .detail = "\"" + sanitize(host, 100) + "\" " + std::string(why),
+                        .answered = true};
   };
   std::string_view name = host;
   if (name.ends_with('.')) name.remove_suffix(1);
@@ -80,6 +81,8 @@ void note_answer(const std::string& host, RecordType type,
 NetworkError unresolved(const std::string& host, const DnsError& v6, const DnsError& v4) {
   const auto says = [](const DnsError& error, DnsError::Kind kind) { return error.kind == kind; };
   NetworkError error{.kind = NetworkError::Kind::dns, .detail = v4.detail};
+  // NXDOMAIN is said of the name, whatever the type.
+  error.answered = says(v4, DnsError::Kind::nxdomain) || (has_none(v4) && has_none(v6));
   if (says(v4, DnsError::Kind::nxdomain)) return error;
   if (says(v4, DnsError::Kind::no_data) && says(v6, DnsError::Kind::no_data)) {
     error.detail = host + " has neither A nor AAAA records";
@@ -134,7 +137,8 @@ Expected<Connection, NetworkError> Egress::dial(const Endpoint& endpoint, Deadli
   if (!stream) {
     trail.push_back("dial " + where + ": " + stream.error().detail);
     return Unexpected{NetworkError{.kind = NetworkError::Kind::connection,
-                                   .detail = where + " " + stream.error().detail}};
+                                   .detail = where + " " + stream.error().detail,
+                                   .answered = stream.error().kind == DialError::Kind::refused}};
   }
   trail.push_back("dial " + where + ": connected");
   return Connection{.stream = std::move(*stream), .endpoint = endpoint};
@@ -167,7 +171,8 @@ Expected<Connection, NetworkError> Egress::connect(const std::string& host, std:
   if (!v6 && !v4) {
     return Unexpected{
         NetworkError{.kind = NetworkError::Kind::denied,
-                     .detail = "validation does not connect there: " + denials.front()}};
+                     .detail = "validation does not connect there: " + denials.front(),
+                     .answered = true}};
   }
   if (!v6) return dial({.address = *v4, .port = port}, deadline, trail);
   if (!v4) return dial({.address = *v6, .port = port}, deadline, trail);
@@ -179,7 +184,8 @@ Expected<Connection, NetworkError> Egress::connect(const std::string& host, std:
   if (fallback) return fallback;
   return Unexpected{
       NetworkError{.kind = NetworkError::Kind::connection,
-                   .detail = connection.error().detail + ", and " + fallback.error().detail}};
+                   .detail = connection.error().detail + ", and " + fallback.error().detail,
+                   .answered = connection.error().answered && fallback.error().answered}};
 }
 
 }  // namespace gatehouse::net

@@ -39,7 +39,9 @@ constexpr std::string_view kHidden = "what it says is shown for public addresses
 NetworkError io_failure(const Endpoint& endpoint, const IoError& error) {
   const auto kind =
       error.kind == IoError::Kind::tls ? NetworkError::Kind::tls : NetworkError::Kind::connection;
-  return {.kind = kind, .detail = endpoint.to_string() + " " + error.detail};
+  return {.kind = kind,
+          .detail = endpoint.to_string() + " " + error.detail,
+          .answered = error.kind == IoError::Kind::tls};
 }
 
 std::string request_text(const HttpGet& request, const Url& url) {
@@ -94,7 +96,8 @@ Expected<HttpResponse, NetworkError> exchange(Connection& connection, const std:
             ? parser.failure()
             : "did not answer as an HTTP/1.1 server does (" + std::string(kHidden) + ")";
     return Unexpected{NetworkError{.kind = NetworkError::Kind::response,
-                                   .detail = connection.endpoint.to_string() + " " + what}};
+                                   .detail = connection.endpoint.to_string() + " " + what,
+                                   .answered = true}};
   }
   trail.push_back("status " + std::to_string(parser.response().status));
   return parser.response();
@@ -102,7 +105,8 @@ Expected<HttpResponse, NetworkError> exchange(Connection& connection, const std:
 
 Unexpected<NetworkError> refuse_redirect(const Url& from, const std::string& why) {
   return {{.kind = NetworkError::Kind::redirect,
-           .detail = sanitize(from.to_string(), kUrlSample) + " redirects " + why}};
+           .detail = sanitize(from.to_string(), kUrlSample) + " redirects " + why,
+           .answered = true}};
 }
 
 // What is said of a failure behind a server whose words are not told: where it went from there is

@@ -19,6 +19,9 @@ struct NetworkError {
   };
   Kind kind = Kind::connection;
   std::string detail;  // a sentence without a stop
+  // The failure is what was answered, by DNS or by the server: refused, no such name, not HTTP.
+  // Else nobody answered, or not to the end: a moment later it may be otherwise.
+  bool answered = false;
 };
 
 // What was tried, one line each: for the audit log.

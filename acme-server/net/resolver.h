@@ -58,6 +58,11 @@ struct DnsError {
       {};  // nxdomain, no_data: the names that CNAME records led to; the last has nothing
 };
 
+// Whether the answer is that there is nothing to be had, rather than that it cannot be known.
+inline bool has_none(const DnsError& error) {
+  return error.kind == DnsError::Kind::nxdomain || error.kind == DnsError::Kind::no_data;
+}
+
 struct Question {
   std::string name;
   RecordType type = RecordType::A;

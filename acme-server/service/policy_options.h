@@ -37,8 +37,12 @@ struct Directory {
   // What account URLs began with before a move, up to the account's id: for RFC 8657 accounturi.
   std::vector<std::string> previous_account_urls;
   std::size_t max_contacts = 10;
-  int validation_attempts = 3;                  // RFC 8555 section 8.2
-  std::chrono::seconds validation_gap{5};       // between attempts
+  int validation_attempts = 3;             // RFC 8555 section 8.2
+  std::chrono::seconds validation_gap{5};  // between attempts
+  // The same behind a failure that was the target's answer and will hardly change; of attempts no
+  // more than validation_attempts.
+  int validation_answered_attempts = 2;
+  std::chrono::seconds validation_answered_gap{1};
   std::chrono::seconds validation_timeout{30};  // one attempt, all in all
   std::size_t max_orders_pending =
       1000;  // per account, unfinished and unexpired: rateLimited beyond

@@ -307,7 +307,7 @@ TEST_CASE("a directory says what differs, and takes the rest from the top level"
       "default_profile": "short",
       "directories": {
         "default": {},
-        "devices": {"terms_of_service": "", "validation": {"gap": "9s"},
+        "devices": {"terms_of_service": "", "validation": {"gap": "9s", "answered_attempts": 4, "answered_gap": "3s"},
                     "limits": {"pending_orders_per_account": 2},
                     "caa_identities": ["devices.example"],
                     "profiles": {"device": {"challenge_types": ["dns-01"]}}},
@@ -327,6 +327,8 @@ TEST_CASE("a directory says what differs, and takes the rest from the top level"
   CHECK(devices.website == "https://acme.test/");
   CHECK(devices.validation_attempts == 5);
   CHECK(devices.validation_gap == std::chrono::seconds(9));
+  CHECK(devices.validation_answered_attempts == 4);
+  CHECK(devices.validation_answered_gap == std::chrono::seconds(3));
   CHECK(devices.account_keys.rsa_min_bits == 3072);
   CHECK(devices.max_contacts == 4);
   CHECK(devices.max_orders_pending == 2);

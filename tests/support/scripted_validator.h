@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -33,20 +34,21 @@ class ScriptedValidator final : public validators::Validator {
 
   validators::ValidationOutcome validate(const validators::ValidationRequest& request,
                                          Deadline) override {
-    const auto [hook, problem] = state_.with([&](State& state) {
+    const auto [hook, problem, answered] = state_.with([&](State& state) {
       ++state.calls;
       std::optional<Problem> answer = state.always;
       if (!state.next.empty()) {
         answer = std::move(state.next.front());
         state.next.pop_front();
       }
-      return std::pair(state.hook, std::move(answer));
+      return std::tuple(state.hook, std::move(answer), state.answered);
     });
     if (hook) {
       hook(request);
     }
     validators::ValidationOutcome outcome;
     outcome.problem = problem;
+    outcome.answered = problem && answered;
     outcome.trail = {problem ? "scripted: failed" : "scripted: proven"};
     return outcome;
   }
@@ -58,6 +60,11 @@ class ScriptedValidator final : public validators::Validator {
 
   void always(std::optional<Problem> answer) {
     state_.with([&](State& state) { state.always = std::move(answer); });
+  }
+
+  // Whether problems are told as what the target answered.
+  void set_answered(bool answered) {
+    state_.with([&](State& state) { state.answered = answered; });
   }
 
   // Runs inside each validate(); it may throw.
@@ -74,6 +81,7 @@ class ScriptedValidator final : public validators::Validator {
     std::deque<std::optional<Problem>> next;
     std::optional<Problem> always;
     Hook hook;
+    bool answered = false;
     std::size_t calls = 0;
   };
 

@@ -60,6 +60,21 @@ TEST_CASE("the digest of the key authorization below the name proves it, and not
   CHECK(world.dialer.dialled() == Texts{});
 }
 
+TEST_CASE("what DNS answered is told from what nobody could tell") {
+  using Kind = net::DnsError::Kind;
+  for (const auto& [kind, answered] :
+       {std::pair(Kind::nxdomain, true), std::pair(Kind::no_data, true),
+        std::pair(Kind::servfail, false), std::pair(Kind::refused, false),
+        std::pair(Kind::timeout, false), std::pair(Kind::unreachable, false)}) {
+    World world;
+    world.resolver.fail(kName, net::RecordType::TXT, kind);
+    CHECK(world.validate().answered == answered);
+  }
+  World wrong;
+  wrong.resolver.add_text(kName, "other");
+  CHECK(wrong.validate().answered);
+}
+
 TEST_CASE("of several TXT records any may be the one") {
   const std::string filler(300, 'x');
   for (const Texts& records : {Texts{kDigest, "v=spf1 -all"}, Texts{"other", kDigest},

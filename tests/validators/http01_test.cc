@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "tests/support/fake_dialer.h"
 #include "tests/support/fake_resolver.h"
@@ -99,6 +100,70 @@ TEST_CASE("only the key authorization, with whitespace after it, proves anything
     CAPTURE(end);
     CHECK_FALSE(world.judged(ok(kKeyAuthorization + end)));
   }
+}
+
+TEST_CASE("what a target answered is told from silence, a broken connection, and later") {
+  using net::DialError;
+  using net::DnsError;
+  using net::IoError;
+
+  struct Row {
+    std::string name;
+    std::function<void(World&)> arrange;
+    bool answered;
+  };
+
+  const auto status = [](const std::string& line) {
+    return [line](World& world) {
+      world.dialer.answer("10.0.0.1:80", "HTTP/1.1 " + line + "\r\nContent-Length: 0\r\n\r\n");
+    };
+  };
+  const auto dial = [](DialError::Kind kind) {
+    return [kind](World& world) { world.dialer.fail("10.0.0.1:80", {.kind = kind, .detail = ""}); };
+  };
+  const auto dns_fails = [](DnsError::Kind kind) {
+    return [kind](World& world) {
+      for (const auto type : {net::RecordType::A, net::RecordType::AAAA}) {
+        world.resolver.fail("a.test", type, kind);
+      }
+    };
+  };
+  const auto breaks = [](IoError::Kind kind) {
+    return [kind](World& world) {
+      world.dialer.break_off("10.0.0.1:80", {.kind = kind, .detail = ""}, "HTTP/1.1 2");
+    };
+  };
+  const std::vector<Row> rows = {
+      {"refused", dial(DialError::Kind::refused), true},
+      {"silent", dial(DialError::Kind::timeout), false},
+      {"no route", dial(DialError::Kind::unreachable), false},
+      {"NXDOMAIN", dns_fails(DnsError::Kind::nxdomain), true},
+      {"no addresses", dns_fails(DnsError::Kind::no_data), true},
+      {"SERVFAIL", dns_fails(DnsError::Kind::servfail), false},
+      {"DNS is silent", dns_fails(DnsError::Kind::timeout), false},
+      {"another text", [](World& world) { world.dialer.answer("10.0.0.1:80", ok("other")); }, true},
+      {"404", status("404 Not Found"), true},
+      {"429", status("429 Too Many Requests"), false},
+      {"500", status("500 Internal Server Error"), false},
+      {"503", status("503 Service Unavailable"), false},
+      {"not HTTP", [](World& world) { world.dialer.answer("10.0.0.1:80", "220 smtp\r\n"); }, true},
+      {"reset", breaks(IoError::Kind::reset), false},
+      {"stalled", breaks(IoError::Kind::timeout), false}};
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    World world;
+    row.arrange(world);
+    const ValidationOutcome outcome = world.validate(dns("a.test"));
+    REQUIRE(outcome.problem);
+    CHECK(outcome.answered == row.answered);
+  }
+}
+
+TEST_CASE("of two addresses both must have answered") {
+  World world;
+  CHECK(world.validate(dns("six.test")).answered);
+  world.dialer.fail("[fd00::1]:80", {.kind = net::DialError::Kind::timeout, .detail = ""});
+  CHECK_FALSE(world.validate(dns("six.test")).answered);
 }
 
 TEST_CASE("case counts") {

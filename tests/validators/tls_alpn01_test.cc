@@ -332,9 +332,11 @@ TEST_CASE("a name that does not resolve, and a port where nobody listens") {
   const auto unknown = world.validate(443, {IdentifierType::dns, "none.test"});
   REQUIRE(unknown.problem);
   CHECK(unknown.problem->type == ProblemType::dns);
+  CHECK(unknown.answered);
   const testing::LoopbackSocket bound(SOCK_STREAM);  // bound, not listening
   const auto refused = world.validate(bound.port());
   check_problem(refused, ProblemType::connection, "refused the connection");
+  CHECK(refused.answered);
   CHECK(refused.problem->detail.find("listens on port " + std::to_string(bound.port())) !=
         std::string::npos);
 }

@@ -46,6 +46,7 @@ struct Try {
   std::optional<Problem> problem;
   std::vector<std::string> trail;
   bool final = false;                // a failure that no further try could mend
+  bool answered = false;             // see validators::ValidationOutcome
   std::optional<CaaCheck> caa = {};  // made once the challenge is proven
   bool cut_short = false;            // its time was over, and the next one has more: does not count
 };
@@ -111,12 +112,14 @@ Try attempt(Context& context, const JobRun& run, const Task& task, const Directo
        .account_url = context.account_url(authorization.directory, authorization.account),
        .addresses = {.allowed = profile->allowed_addresses, .denied = profile->denied_addresses}},
       deadline);
-  Try tried{
-      .problem = std::move(outcome.problem), .trail = std::move(outcome.trail), .final = false};
+  Try tried{.problem = std::move(outcome.problem),
+            .trail = std::move(outcome.trail),
+            .final = false,
+            .answered = outcome.answered};
   if (!tried.problem && has_caa(authorization.identifier, *profile)) {
     tried = permit(context, task, directory, std::move(tried), deadline);
   }
-  tried.cut_short = tried.problem && !tried.final && run.is_over(deadline);
+  tried.cut_short = tried.problem && !tried.final && !tried.answered && run.is_over(deadline);
   return tried;
 }
 
@@ -137,6 +140,20 @@ store::AuditEvent event_of_try(const Authorization& after, const Challenge& chal
     event.details["problem"] = to_json(*tried.problem);
   }
   return event;
+}
+
+// How often, and how far apart, a challenge is tried that failed in this way.
+struct Tries {
+  int most;
+  std::chrono::seconds gap;
+};
+
+Tries tries_for(const Try& tried, const Directory& directory) {
+  if (!tried.answered) {
+    return {.most = directory.validation_attempts, .gap = directory.validation_gap};
+  }
+  return {.most = std::min(directory.validation_answered_attempts, directory.validation_attempts),
+          .gap = directory.validation_answered_gap};
 }
 
 // Writes what a try came to and ends the run with it. The challenge as it is then; nothing when the
@@ -160,8 +177,9 @@ std::optional<Challenge> conclude_in(store::Tx& tx, JobRun& run, const Task& tas
     run.postpone(tx, tx.job_now(), "the account's key changed during the validation");
     return std::nullopt;
   }
-  const Instant next = tx.job_now() + directory.validation_gap;
-  const bool last = tried.final || now->challenge.attempts + 1 >= directory.validation_attempts;
+  const Tries tries = tries_for(tried, directory);
+  const Instant next = tx.job_now() + tries.gap;
+  const bool last = tried.final || now->challenge.attempts + 1 >= tries.most;
   const Profile* profile = directory.profile(now->authorization.profile);
   const Instant valid_until =
       tx.now() + (profile == nullptr ? Profile{} : *profile).valid_authorization_lifetime;

@@ -122,6 +122,58 @@ TEST_CASE("number and distance of the tries are the policy's") {
         ChallengeStatus::invalid);
 }
 
+// The distances of the tries that a challenge gets when each fails.
+std::vector<seconds> gaps_of(TestServices& services) {
+  const Started started(services);
+  std::vector<Instant> tries;
+  services.http01->always(kConnection);
+  services.http01->on_validate([&](const validators::ValidationRequest&) {
+    tries.push_back(services.store.job_clock.now());
+  });
+  services.challenges().respond(started.account, started.challenge);
+  for (int second = 0; second < 60; ++second) {
+    services.run_jobs();
+    services.advance(seconds(1));
+  }
+  CHECK(services.challenges().get(started.account, started.challenge)->challenge.status ==
+        ChallengeStatus::invalid);
+  std::vector<seconds> gaps;
+  for (std::size_t i = 1; i < tries.size(); ++i) gaps.push_back(tries[i] - tries[i - 1]);
+  return gaps;
+}
+
+TEST_CASE("what the target answered is tried once more after a second, silence for longer") {
+  using Gaps = std::vector<seconds>;
+
+  struct Row {
+    bool answered;
+    int attempts, answered_attempts;
+    Gaps gaps;
+  };
+
+  for (const Row& row :
+       {Row{true, 3, 2, {seconds(1)}}, Row{false, 3, 2, {seconds(5), seconds(5)}},
+        Row{true, 3, 3, {seconds(1), seconds(1)}}, Row{true, 3, 1, {}}, Row{true, 1, 2, {}}}) {
+    CAPTURE(row.answered);
+    CAPTURE(row.attempts);
+    CAPTURE(row.answered_attempts);
+    service::Directory directory = TestServices::default_directory();
+    directory.validation_attempts = row.attempts;
+    directory.validation_answered_attempts = row.answered_attempts;
+    TestServices services({.directory = directory});
+    services.http01->set_answered(row.answered);
+    CHECK(gaps_of(services) == row.gaps);
+  }
+}
+
+TEST_CASE("the distance behind an answer is the policy's") {
+  service::Directory directory = TestServices::default_directory();
+  directory.validation_answered_gap = seconds(20);
+  TestServices services({.directory = directory});
+  services.http01->set_answered(true);
+  CHECK(gaps_of(services) == std::vector<seconds>{seconds(20)});
+}
+
 TEST_CASE("a later try may succeed") {
   TestServices services;
   const Started started(services);
