@@ -47,7 +47,7 @@ attacks: setup ## attack a release build; an honest client's slowest answer with
 	@cmake --preset kill >/dev/null
 	@cmake --build --preset kill --target gatehouse attack_records
 	@for attack in "stall.py build/kill/gatehouse build/kill/attack_records" "idle.py build/kill/gatehouse" \
-	  "descriptors.py build/kill/gatehouse" "lanes.py build/kill/gatehouse"; do /usr/bin/python3 tests/attack/$$attack || exit 1; done
+	  "descriptors.py build/kill/gatehouse" "lanes.py build/kill/gatehouse" "disk.py build/kill/gatehouse"; do /usr/bin/python3 tests/attack/$$attack || exit 1; done
 
 clients: build ## real ACME clients against the release binary: one table, JUnit beside it; CLIENT=lego runs one
 	@cmake/setup.sh clients

@@ -100,9 +100,10 @@ void read_store(const JsonObject& root, Config& config) {
 void read_retention(const JsonObject& root, service::RetentionOptions& retention) {
   const auto object = root.optional_object("retention");
   if (!object) return;
-  object->only({"orders", "certificates"});
+  object->only({"orders", "failed", "certificates"});
   constexpr std::chrono::hours kLongest{24 * 365 * 100};
   read_duration(*object, "orders", retention.orders, std::chrono::hours(1), kLongest);
+  read_duration(*object, "failed", retention.failed, std::chrono::hours(1), kLongest);
   if (object->has("certificates") && object->optional_string("certificates", 16) != "forever") {
     retention.certificates.emplace();
     read_duration(*object, "certificates", *retention.certificates, std::chrono::hours(24),
@@ -151,7 +152,8 @@ void read_limits(const JsonObject& root, http::Limits& limits) {
   if (!object) return;
   object->only({"header_bytes", "body_bytes", "connections", "connections_per_address",
                 "handshakes", "handshake", "read", "idle", "write", "drain", "contacts",
-                "pending_orders_per_account"});
+                "pending_orders_per_account", "pending_names_per_account",
+                "account_changes_per_hour", "new_accounts_per_hour"});
   read_number(*object, "header_bytes", limits.header_bytes, 1024, 1024 * 1024);
   read_number(*object, "body_bytes", limits.body_bytes, 4096, 1024 * 1024);
   read_number(*object, "connections", limits.connections, 16, 1'000'000);

@@ -105,6 +105,9 @@ void read_rules(const JsonObject& rules, service::Directory& directory) {
   if (const auto limits = rules.optional_object("limits")) {
     read_number(*limits, "contacts", directory.max_contacts, 0, 100);
     read_number(*limits, "pending_orders_per_account", directory.max_orders_pending, 1, 1'000'000);
+    read_number(*limits, "pending_names_per_account", directory.max_names_pending, 1, 1'000'000);
+    read_number(*limits, "account_changes_per_hour", directory.max_account_changes, 1, 1'000'000);
+    read_number(*limits, "new_accounts_per_hour", directory.max_new_accounts, 1, 1'000'000);
   }
 }
 
@@ -113,7 +116,8 @@ service::Directory read_directory(const JsonObject& object, const std::string& n
   object.only({"profiles", "default_profile", "account_keys", "certificate_keys", "validation",
                "terms_of_service", "website", "caa_identities", "previous_account_urls", "limits"});
   if (const auto limits = object.optional_object("limits"))
-    limits->only({"contacts", "pending_orders_per_account"});
+    limits->only({"contacts", "pending_orders_per_account", "pending_names_per_account",
+                  "account_changes_per_hour", "new_accounts_per_hour"});
   directory.name = DirectoryId(name);
   read_rules(object, directory);
   check_default_profile(object, directory);

@@ -74,6 +74,15 @@ void IssuanceStops::check_can_begin() {
           .retry_after = kRetryAfter});
 }
 
+void IssuanceStops::check_has_room() {
+  if (!disk_.in_force()) return;
+  reject({.type = ProblemType::serverInternal,
+          .detail = "This server takes no new accounts and no changes of contacts for now, since "
+                    "its disk is nearly full; certificates can still be revoked. Try again later.",
+          .status = 503,
+          .retry_after = kRetryAfter});
+}
+
 std::chrono::seconds IssuanceStops::retry_after(std::chrono::seconds usual) {
   return may_issue() ? usual : std::max(usual, kRetryAfter);
 }

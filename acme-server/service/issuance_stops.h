@@ -49,6 +49,10 @@ class IssuanceStops final {
   bool may_begin();
   // Rejects with serverInternal, 503 and Retry-After while nothing new is begun.
   void check_can_begin();
+  // Rejects likewise while the disk is full, for what may be begun by a wrong clock but costs room:
+  // what is left is for revocations, CRLs, the outcomes of what had begun, and for leaving
+  // (deactivation, another key).
+  void check_has_room();
   // What Retry-After says of an order in processing: `usual`, or longer while nothing is signed.
   std::chrono::seconds retry_after(std::chrono::seconds usual);
   // All that are in force, for operators, readiness and metrics; as may_issue() knows them.

@@ -46,7 +46,13 @@ struct Directory {
   std::chrono::seconds validation_timeout{30};  // one attempt, all in all
   std::size_t max_orders_pending =
       1000;  // per account, unfinished and unexpired: rateLimited beyond
+  // Names of an account that wait for their proof, over all its orders: rateLimited beyond.
+  std::size_t max_names_pending = 2000;
   std::size_t max_validations_running = 100;  // per account
+  // Within an hour; rateLimited beyond. Changes of an account are those of its contacts and terms;
+  // its key may be changed as often besides.
+  std::size_t max_account_changes = 60;  // per account
+  std::size_t max_new_accounts = 500;    // per IPv4 address or /64 of IPv6
 
   // The named profile, "" being the default one; nullptr when there is none.
   const Profile* profile(const std::string& profile_name) const;

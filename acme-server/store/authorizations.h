@@ -1,6 +1,7 @@
 // Authorizations and their challenges in the store.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ class Authorizations {
   // How many challenges of the account are processing in authorizations that are pending at `now`:
   // for its limit.
   std::int64_t count_processing(const AccountId& account, Instant now);
+
+  // How many authorizations of the account are pending at `now`, counted up to `most`: for its
+  // limit.
+  std::size_t count_pending(const AccountId& account, Instant now, std::size_t most);
 
   // Compare-and-set: writes what differs between the two, if the row and its challenges still are
   // as `before`. False when they are not.

@@ -308,7 +308,8 @@ TEST_CASE("a directory says what differs, and takes the rest from the top level"
       "directories": {
         "default": {},
         "devices": {"terms_of_service": "", "validation": {"gap": "9s", "answered_attempts": 4, "answered_gap": "3s"},
-                    "limits": {"pending_orders_per_account": 2},
+                    "limits": {"pending_orders_per_account": 2, "pending_names_per_account": 7,
+                               "account_changes_per_hour": 8, "new_accounts_per_hour": 9},
                     "caa_identities": ["devices.example"],
                     "profiles": {"device": {"challenge_types": ["dns-01"]}}},
         "staging": {"default_profile": "tls"}})"));
@@ -332,6 +333,9 @@ TEST_CASE("a directory says what differs, and takes the rest from the top level"
   CHECK(devices.account_keys.rsa_min_bits == 3072);
   CHECK(devices.max_contacts == 4);
   CHECK(devices.max_orders_pending == 2);
+  CHECK(devices.max_names_pending == 7);
+  CHECK(devices.max_account_changes == 8);
+  CHECK(devices.max_new_accounts == 9);
   CHECK(devices.caa_identities == std::vector<std::string>{"devices.example"});
   CHECK(devices.profiles.size() == 1);
   CHECK(devices.profile("")->challenge_types == std::vector<std::string>{"dns-01"});

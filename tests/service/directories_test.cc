@@ -76,12 +76,19 @@ TEST_CASE("every rule is the directory's own") {
   const auto contacts = [](TestServices& services, const Account& account) {
     return refusal_of([&] { services.accounts().set_contacts(account, {"mailto:a@b.test"}); });
   };
+  const auto contacts_twice = [contacts](TestServices& services, const Account& account) {
+    return contacts(services, account) + contacts(services, account);
+  };
   const auto rollover = [](TestServices& services, const Account& account) {
     const crypto::Jwk old_key = crypto::parse_jwk(parse_json(account.key_jwk)).value();
     return refusal_of([&] { services.accounts().change_key(account, old_key, TestKey().jwk); });
   };
   const Row rows[] = {
       {"orders pending", [](Directory& d) { d.max_orders_pending = 1; }, second_order, "",
+       "rateLimited"},
+      {"names pending", [](Directory& d) { d.max_names_pending = 1; }, second_order, "",
+       "rateLimited"},
+      {"changes of an account", [](Directory& d) { d.max_account_changes = 1; }, contacts_twice, "",
        "rateLimited"},
       {"validation attempts", [](Directory& d) { d.validation_attempts = 1; }, failing_once,
        "pending", "invalid"},

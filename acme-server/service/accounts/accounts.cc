@@ -23,7 +23,9 @@
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/service/accounts/account_checks.h"
+#include "acme-server/service/accounts/rate_limits.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
@@ -174,6 +176,8 @@ Accounts::Found Accounts::find_or_create(const DirectoryId& directory, const cry
                       " and set termsOfServiceAgreed.",
             .instance = rules->terms_of_service});
   }
+  context_.stops.check_has_room();
+  rates_.take(LimitedAction::new_account, client_key(request.client), rules->max_new_accounts);
 
   Account account{.id = AccountId(random_row_id(context_.entropy, context_.clock.now())),
                   .directory = directory,
@@ -211,7 +215,10 @@ std::optional<Account> Accounts::get(const DirectoryId& directory, const Account
 }
 
 Account Accounts::set_contacts(const Account& account, const std::vector<std::string>& contacts) {
-  check_contacts(contacts, context_.policy.directory(account.directory)->max_contacts);
+  const std::shared_ptr<const Directory> rules = context_.policy.directory(account.directory);
+  check_contacts(contacts, rules->max_contacts);
+  context_.stops.check_has_room();
+  rates_.take(LimitedAction::account_change, account.id.str(), rules->max_account_changes);
   Account changed = context_.store.write([&](store::Tx& tx) {
     if (!tx.accounts().set_contacts(account.directory, account.id, contacts)) {
       reject_not_valid(account.id);
@@ -226,7 +233,10 @@ Account Accounts::set_contacts(const Account& account, const std::vector<std::st
 }
 
 Account Accounts::agree_to_terms(const Account& account) {
-  const std::string terms = context_.policy.directory(account.directory)->terms_of_service;
+  const std::shared_ptr<const Directory> rules = context_.policy.directory(account.directory);
+  const std::string& terms = rules->terms_of_service;
+  context_.stops.check_has_room();
+  rates_.take(LimitedAction::account_change, account.id.str(), rules->max_account_changes);
   Account changed = context_.store.write([&](store::Tx& tx) {
     if (!tx.accounts().set_terms_agreed(account.directory, account.id, terms)) {
       reject_not_valid(account.id);
@@ -284,7 +294,9 @@ Account Accounts::deactivate_as(const Account& account, const Principal& actor) 
 
 Accounts::KeyChange Accounts::change_key(const Account& account, const crypto::Jwk& old_key,
                                          const crypto::Jwk& new_key) {
-  check_key_policy(new_key, context_.policy.directory(account.directory)->account_keys);
+  const std::shared_ptr<const Directory> rules = context_.policy.directory(account.directory);
+  check_key_policy(new_key, rules->account_keys);
+  rates_.take(LimitedAction::key_change, account.id.str(), rules->max_account_changes);
   const std::string old_thumbprint = crypto::thumbprint(old_key);
   const std::string new_thumbprint = crypto::thumbprint(new_key);
   const std::string new_jwk = crypto::canonical_json(new_key);

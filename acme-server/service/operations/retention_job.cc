@@ -45,38 +45,52 @@ Place read_place(const std::string& text) {
   return {.stage = static_cast<std::size_t>(text[0] - '0'), .after = text.substr(2)};
 }
 
+// What may go: what ended before the first, and what failed and was made before the second.
+struct Before {
+  Instant ended, failed;
+};
+
 // In this order: an authorization can be removed only after its orders.
 struct Stage {
   const char* what;
-  Retention::Page (Retention::*page)(std::string_view, std::size_t, Instant);
-  bool (*remove)(Retention, const std::string&, Instant);
+  Retention::Page (*page)(Retention, std::string_view after, std::size_t limit, const Before&);
+  bool (*remove)(Retention, const std::string&, const Before&);
 };
 
 constexpr std::array<Stage, kStageCount> kStageTable = {{
-    {"certificates", &Retention::certificates,
-     [](Retention rows, const std::string& id, Instant ended) {
-       return rows.remove_certificate(CertificateId(id), ended);
+    {"certificates",
+     [](Retention rows, std::string_view after, std::size_t limit, const Before& before) {
+       return rows.certificates(after, limit, before.ended);
+     },
+     [](Retention rows, const std::string& id, const Before& before) {
+       return rows.remove_certificate(CertificateId(id), before.ended);
      }},
-    {"orders", &Retention::orders,
-     [](Retention rows, const std::string& id, Instant ended) {
-       return rows.remove_order(OrderId(id), ended);
+    {"orders",
+     [](Retention rows, std::string_view after, std::size_t limit, const Before& before) {
+       return rows.orders(after, limit, before.ended, before.failed);
+     },
+     [](Retention rows, const std::string& id, const Before& before) {
+       return rows.remove_order(OrderId(id), before.ended, before.failed);
      }},
-    {"authorizations", &Retention::authorizations,
-     [](Retention rows, const std::string& id, Instant ended) {
-       return rows.remove_authorization(AuthorizationId(id), ended);
+    {"authorizations",
+     [](Retention rows, std::string_view after, std::size_t limit, const Before& before) {
+       return rows.authorizations(after, limit, before.ended, before.failed);
+     },
+     [](Retention rows, const std::string& id, const Before& before) {
+       return rows.remove_authorization(AuthorizationId(id), before.ended, before.failed);
      }},
 }};
 
 // Removes one page of a stage, and returns how many rows.
 std::size_t remove_page(Context& context, const Stage& stage, const Retention::Page& page,
-                        Instant ended) {
+                        const Before& before) {
   std::size_t removed = 0;
   for (std::size_t begin = 0; begin < page.ids.size(); begin += RetentionJob::kBatch) {
     const std::size_t end = std::min(begin + RetentionJob::kBatch, page.ids.size());
     removed += context.store.write([&](store::Tx& tx) {
       std::size_t gone = 0;
       for (std::size_t i = begin; i < end; ++i) {
-        gone += stage.remove(tx.retention(), page.ids[i], ended) ? 1U : 0U;
+        gone += stage.remove(tx.retention(), page.ids[i], before) ? 1U : 0U;
       }
       crash_point("prune.removing");
       return gone;
@@ -121,10 +135,10 @@ void RetentionJob::run(JobRun& run) {
       continue;
     }
     const Stage& stage = kStageTable[place.stage];
-    const Instant ended = now - *kept[place.stage];
+    const Before before{.ended = now - *kept[place.stage], .failed = now - options_.failed};
     const Retention::Page page = context_.store.read(
-        [&](store::Tx& tx) { return (tx.retention().*stage.page)(place.after, kPage, ended); });
-    removed[place.stage] += remove_page(context_, stage, page, ended);
+        [&](store::Tx& tx) { return stage.page(tx.retention(), place.after, kPage, before); });
+    removed[place.stage] += remove_page(context_, stage, page, before);
     place = page.next ? Place{.stage = place.stage, .after = *page.next}
                       : Place{.stage = place.stage + 1, .after = ""};
   }

@@ -157,25 +157,55 @@ void check_open_orders(store::Tx& tx, const Account& account, const Directory& d
   }
 }
 
-// Stores `order`, whose id is fixed, and what it needs of `drafts`.
-OrderView store_order(store::Tx& tx, Order order, std::vector<Authorization> drafts,
-                      const Profile& profile, const validators::ValidatorSet& validators) {
-  order.created = tx.now();
-  order.expires = tx.now() + profile.order_lifetime;
+// Names that an account orders and never proves cost disk until they expire.
+void check_pending_names(store::Tx& tx, const Account& account, std::size_t more,
+                         const Directory& directory) {
+  const std::size_t most = directory.max_names_pending;
+  const std::size_t pending = tx.authorizations().count_pending(account.id, tx.now(), most);
+  if (pending + more <= most) return;
+  reject({.type = ProblemType::rateLimited,
+          .detail = "This account has " + std::to_string(pending) +
+                    " names that wait for their proof, and this order would bring " +
+                    std::to_string(more) + " more; at most " + std::to_string(most) +
+                    " may wait. Prove or deactivate some, or wait until they expire.",
+          .retry_after = std::chrono::hours(1)});
+}
+
+// What the order needs: of `drafts`, each is new or gives way to what the account holds already.
+std::vector<Authorization> find_authorizations(store::Tx& tx, std::vector<Authorization> drafts,
+                                               const Account& account, const Profile& profile,
+                                               const Directory& directory,
+                                               const validators::ValidatorSet& validators) {
+  std::size_t fresh = 0;
   for (Authorization& draft : drafts) {
     if (auto held = find_reusable(tx, draft, profile, validators)) {
-      order.expires = std::min(order.expires, held->expires);
       draft = std::move(*held);
     } else {
       draft.created = tx.now();
       draft.expires = tx.now() + profile.pending_authorization_lifetime;
-      tx.authorizations().insert(draft);
+      ++fresh;
     }
-    order.authorizations.push_back(draft.id);
+  }
+  if (fresh > 0) check_pending_names(tx, account, fresh, directory);
+  return drafts;
+}
+
+// Stores `order`, whose id is fixed, and those of `authorizations` that are new.
+OrderView store_order(store::Tx& tx, Order order, const std::vector<Authorization>& authorizations,
+                      const Profile& profile) {
+  order.created = tx.now();
+  order.expires = tx.now() + profile.order_lifetime;
+  for (const Authorization& authorization : authorizations) {
+    if (authorization.status == AuthorizationStatus::pending) {
+      tx.authorizations().insert(authorization);
+    } else {
+      order.expires = std::min(order.expires, authorization.expires);
+    }
+    order.authorizations.push_back(authorization.id);
   }
   tx.orders().insert(order);
-  tx.audit().append(created_event(order, drafts, tx.now()));
-  return view_of(std::move(order), drafts, tx.now());
+  tx.audit().append(created_event(order, authorizations, tx.now()));
+  return view_of(std::move(order), authorizations, tx.now());
 }
 
 }  // namespace
@@ -218,7 +248,10 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
     // By the time that the order is stored with, which is what finalize counts from.
     check_dates(request, profile, backend, tx.now());
     check_open_orders(tx, account, *directory);
-    return store_order(tx, order, drafts, profile, context_.validators);
+    return store_order(
+        tx, order,
+        find_authorizations(tx, drafts, account, profile, *directory, context_.validators),
+        profile);
   });
   crash_point("order.created");
   context_.log.info("order.created", {{"order", view.order.id},

@@ -59,13 +59,14 @@ http::Response orders_response(Api& api, const PostAsGet& proof,
 }  // namespace
 
 http::Response create_account(Api& api, const SignedByKey& proof) {
-  const auto request = read_payload(proof.payload(), [](const JsonObject& object) {
+  auto request = read_payload(proof.payload(), [](const JsonObject& object) {
     return service::Accounts::NewAccount{
         .contacts = object.optional_strings("contact", kMaxContactsRead)
                         .value_or(std::vector<std::string>()),
         .terms_agreed = object.optional_bool("termsOfServiceAgreed").value_or(false),
         .only_return_existing = object.optional_bool("onlyReturnExisting").value_or(false)};
   });
+  request.client = proof.client();
   const service::Accounts::Found found =
       api.accounts.find_or_create(proof.directory().name, proof.key(), request);
   return account_response(api, found.created ? 201 : 200, found.account);

@@ -31,6 +31,9 @@ class Proof {
 
   const std::string& parameter(std::string_view name) const { return call_.parameter(name); }
 
+  // Who sent the request: see Call.
+  const std::string& client() const { return call_.client; }
+
   // The request's URL: what was signed and what it was sent to.
   const std::string& url() const { return jws_.url; }
 

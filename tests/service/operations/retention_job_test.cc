@@ -66,9 +66,12 @@ TEST_CASE("expired orders and authorizations go, what is in processing and what 
   f.services.stops().stop("a test", OperatorByUid{0});
   const auto processing = f.services.processing_order(f.account, {"waiting.test"});
 
-  f.services.advance(20 * kDay);  // all have expired, none long enough ago
+  f.services.advance(6 * kDay);
   f.prune();
   CHECK(rows_of(f.services, "orders") == 5);
+  f.services.advance(14 * kDay);  // all have expired, none long enough ago; one had failed
+  f.prune();
+  CHECK(rows_of(f.services, "orders") == 4);
   f.services.advance(30 * kDay);
   f.prune();
   CHECK(rows_of(f.services, "orders") == 2);
@@ -81,6 +84,31 @@ TEST_CASE("expired orders and authorizations go, what is in processing and what 
   CHECK_FALSE(f.services.store->read([](store::Tx& tx) { return tx.audit().why_broken(); }));
   CHECK(f.services.store.metrics.text().find("gatehouse_pruned_total{what=\"orders\"} 3") !=
         std::string::npos);
+}
+
+TEST_CASE(
+    "what has failed goes sooner than what has expired, and what it might still become stays") {
+  Fixture f({.failed = 2 * kDay});
+  f.services.ready_order(f.account, {"shared.test"});
+  f.services.http01->always(Problem{.type = ProblemType::connection, .detail = "no answer"});
+  const auto failed = f.services.new_order(f.account, {"shared.test", "wrong.test"});
+  f.services.respond(f.account, failed);
+  for (int i = 0; i < 5; ++i) {
+    f.services.run_jobs();
+    f.services.advance(std::chrono::minutes(1));
+  }
+  REQUIRE(f.services.show(f.account, failed).status == OrderStatus::invalid);
+  const auto pending = f.services.new_order(f.account, {"pending.test"});
+  const std::int64_t authorizations = rows_of(f.services, "authorizations");
+  f.services.advance(kDay);
+  f.prune();
+  CHECK(rows_of(f.services, "orders") == 3);
+  f.services.advance(2 * kDay);
+  f.prune();
+  CHECK(rows_of(f.services, "orders") == 2);
+  CHECK(rows_of(f.services, "authorizations") == authorizations - 1);  // "shared.test" is valid
+  CHECK(f.services.show(f.account, pending).status == OrderStatus::pending);
+  CHECK_FALSE(refers_to_nothing(f.services));
 }
 
 TEST_CASE("certificates stay for good, or as long as the options say and their CRL needs") {

@@ -287,5 +287,27 @@ TEST_CASE("an account lists its own orders, a page at a time") {
   CHECK(listed == made);
 }
 
+TEST_CASE("an account's names that wait for their proof are limited over all its orders") {
+  service::Directory directory = TestServices::default_directory();
+  directory.max_names_pending = 4;
+  TestServices services({.directory = directory});
+  const Account account = services.new_account();
+  services.ready_order(account, {"proven.test"});
+  const auto first = services.new_order(account, {"a.test", "b.test", "c.test"});
+  const Problem refused = rejection_of([&] { services.new_order(account, {"d.test", "e.test"}); });
+  CHECK(refused.type == ProblemType::rateLimited);
+  CHECK(refused.retry_after.has_value());
+  // Names that need no proof any more do not count, nor do another account's.
+  CHECK_NOTHROW(services.new_order(account, {"d.test", "proven.test"}));
+  CHECK_NOTHROW(services.new_order(account, {"proven.test"}));
+  CHECK(rejection_of([&] { services.new_order(account, {"e.test"}); }).type ==
+        ProblemType::rateLimited);
+  CHECK_NOTHROW(services.new_order(services.new_account(), {"e.test"}));
+  services.authorizations().deactivate(account, first.order.authorizations.front());
+  CHECK_NOTHROW(services.new_order(account, {"e.test"}));
+  services.advance(Profile{}.pending_authorization_lifetime);
+  CHECK_NOTHROW(services.new_order(account, {"1.test", "2.test", "3.test", "4.test"}));
+}
+
 }  // namespace
 }  // namespace gatehouse
