@@ -24,19 +24,18 @@ namespace gatehouse::service {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = Completions::Clock;
 
 // How long the answers for each order have waited so far.
 class SpentTimes {
  public:
   explicit SpentTimes(std::size_t limit) : limit_(limit) {}
 
-  Clock::duration of(const OrderId& order) const {
+  Completions::Clock::duration of(const OrderId& order) const {
     const auto found = spent_.find(order);
-    return found == spent_.end() ? Clock::duration(0) : found->second;
+    return found == spent_.end() ? Completions::Clock::duration(0) : found->second;
   }
 
-  void add(const OrderId& order, Clock::duration span) {
+  void add(const OrderId& order, Completions::Clock::duration span) {
     const auto [entry, added] = spent_.try_emplace(order);
     entry->second += span;
     if (!added) return;
@@ -49,7 +48,7 @@ class SpentTimes {
 
  private:
   std::size_t limit_;
-  std::unordered_map<OrderId, Clock::duration> spent_;
+  std::unordered_map<OrderId, Completions::Clock::duration> spent_;
   std::deque<OrderId> oldest_;  // first
 };
 
@@ -60,7 +59,7 @@ struct Place {
   // The rest once it waits.
   std::optional<WaitingAnswer> answer = {};
   OrderId order = {};
-  Clock::time_point began = {}, until = {};
+  Completions::Clock::time_point began = {}, until = {};
 };
 
 using Places = std::map<std::string, Place, std::less<>>;  // by job
@@ -74,7 +73,8 @@ struct State {
 };
 
 // Takes a place out; its answer, if it has one.
-std::optional<WaitingAnswer> remove(State& state, Places::iterator at, Clock::time_point now) {
+std::optional<WaitingAnswer> remove(State& state, Places::iterator at,
+                                    Completions::Clock::time_point now) {
   Place place = std::move(at->second);
   state.places.erase(at);
   const auto account = state.of_account.find(place.account);
@@ -126,7 +126,7 @@ struct Completions::Impl {
 template <class Select>
 std::size_t Completions::Impl::send_ready(const Counter& why, const Select& select) {
   std::vector<WaitingAnswer> over;
-  const Clock::time_point now = options.now();
+  const Completions::Clock::time_point now = options.now();
   const std::size_t left = state.with([&](State& s) {
     for (auto at = s.places.begin(); at != s.places.end();) {
       const auto here = at++;
@@ -199,7 +199,7 @@ void Completions::complete(std::string_view job) {
 
 void Completions::wait(const Ticket& ticket, WaitingAnswer answer) {
   enum class Next { waits, waits_first, run_ended, over_budget, closed };
-  const Clock::time_point now = impl_->options.now();
+  const Completions::Clock::time_point now = impl_->options.now();
   const Next next = impl_->state.with([&](State& state) {
     const auto at = state.places.find(ticket.job_);
     ACME_CHECK(at != state.places.end());
@@ -216,7 +216,7 @@ void Completions::wait(const Ticket& ticket, WaitingAnswer answer) {
     }
     place.order = ticket.order_;
     place.began = now;
-    place.until = now + std::min<Clock::duration>(ticket.longest_, left);
+    place.until = now + std::min<Completions::Clock::duration>(ticket.longest_, left);
     place.answer = std::move(answer);
     ++state.waiting;
     impl_->show_waiting(state);
@@ -249,9 +249,9 @@ void Completions::give_back(const std::string& job) {
 }
 
 std::size_t Completions::tick() {
-  return impl_->send_ready(impl_->time_out, [](const Place& place, Clock::time_point now) {
-    return now >= place.until;
-  });
+  return impl_->send_ready(
+      impl_->time_out,
+      [](const Place& place, Completions::Clock::time_point now) { return now >= place.until; });
 }
 
 void Completions::on_waiting(std::function<void()> listener) {
@@ -260,7 +260,8 @@ void Completions::on_waiting(std::function<void()> listener) {
 
 void Completions::close() {
   impl_->state.with([](State& state) { state.closed = true; });
-  impl_->send_ready(impl_->stopped, [](const Place&, Clock::time_point) { return true; });
+  impl_->send_ready(impl_->stopped,
+                    [](const Place&, Completions::Clock::time_point) { return true; });
 }
 
 Ticket::~Ticket() {

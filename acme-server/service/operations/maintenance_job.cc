@@ -32,7 +32,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::string_view kSubject = "server";
+constexpr std::string_view kMaintenanceSubject = "server";
 constexpr std::string_view kWarnedAt = "maintenance.warned_at";  // Unix seconds, in State
 constexpr double kSecondsPerDay = 86400;
 constexpr seconds kMonth = std::chrono::hours(24 * 30);
@@ -174,7 +174,7 @@ void MaintenanceJob::run(JobRun& run) {
 void MaintenanceJob::enqueue() {
   const std::string id = random_row_id(context_.entropy, context_.job_clock.now());
   context_.store.write([&](store::Tx& tx) {
-    tx.jobs().enqueue(id, store::JobKind::maintenance, kSubject, tx.job_now());
+    tx.jobs().enqueue(id, store::JobKind::maintenance, kMaintenanceSubject, tx.job_now());
     tx.after_commit(context_.wake);
   });
 }

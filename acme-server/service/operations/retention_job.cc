@@ -26,7 +26,7 @@ namespace {
 using std::chrono::seconds;
 using store::Retention;
 
-constexpr std::string_view kSubject = "server";
+constexpr std::string_view kPruneSubject = "server";
 constexpr std::string_view kWalk = "retention.walk";  // in State: "<stage> <id>"
 constexpr std::size_t kStageCount = 3;
 
@@ -159,7 +159,7 @@ void RetentionJob::run(JobRun& run) {
 void RetentionJob::enqueue() {
   const std::string id = random_row_id(context_.entropy, context_.job_clock.now());
   context_.store.write([&](store::Tx& tx) {
-    tx.jobs().enqueue(id, store::JobKind::prune, kSubject, tx.job_now());
+    tx.jobs().enqueue(id, store::JobKind::prune, kPruneSubject, tx.job_now());
     tx.after_commit(context_.wake);
   });
 }
