@@ -1,18 +1,25 @@
 // `gatehouse backup` and `gatehouse restore`.
 #include <CLI/App.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
+#include "acme-server/app/commands/database_owner.h"
 #include "acme-server/app/server/quiet_environment.h"
 #include "acme-server/app/server/restore.h"
 #include "acme-server/app/server/server.h"
 #include "acme-server/base/json.h"
 #include "acme-server/service/operations/recovery.h"
+#include "acme-server/store/sql/database.h"
+#include "acme-server/store/sql/open.h"
 #include "config/config.h"
 
 namespace gatehouse::app {
@@ -23,9 +30,8 @@ constexpr const char* kBackupFooter =
     "DESCRIPTION\n"
     "  Copies the database, as it is at one moment, to a new file (mode 0600), while the server "
     "goes\n"
-    "  on, and checks the copy. The server writes the file, so its user must be allowed to. Keys "
-    "are\n"
-    "  not in it: keep copies of ca/ and of the config elsewhere.\n"
+    "  on, and checks the copy. The command writes the file, as whoever runs it: root may choose any\n"
+    "  folder. Keys are not in it: keep copies of ca/ and of the config elsewhere.\n"
     "\n"
     "EXAMPLE\n"
     "  gatehouse backup /var/backups/gatehouse/monday.db";
@@ -53,10 +59,38 @@ struct RestoreArguments {
   RestoreRequest request;
 };
 
+// The server's sandbox keeps it from writing where backups go, so the copy is this command's own:
+// read as the database's owner, written as whoever runs the command.
+std::uint64_t copy_database(const BackupArguments& arguments, const std::string& to) {
+  const config::Config config =
+      config::load_config(arguments.control.config, arguments.control.settings);
+  if (std::error_code error; !std::filesystem::exists(config.store.database, error) && !error) {
+    throw std::runtime_error("there is no database " + config.store.database +
+                             " yet; start the server first");
+  }
+  AsDatabaseOwner owner(config);
+  try {
+    sql::backup(config.store, to, [&owner] { owner.end(); });
+  } catch (const sql::DatabaseError& error) {
+    throw CommandFailed(error.what());
+  }
+  return std::filesystem::file_size(to);
+}
+
+// Into the audit trail. The copy is there whatever becomes of this.
+Json record(const BackupArguments& arguments, const std::string& to, std::uint64_t octets) {
+  try {
+    Control control(arguments.control);
+    return control.ask("/backup", {{"file", to}, {"octets", octets}});
+  } catch (const std::runtime_error& error) {
+    throw CommandFailed(to + " is made and checked, but the audit trail does not have it: " +
+                        error.what());
+  }
+}
+
 int run_backup(const BackupArguments& arguments) {
-  Control control(arguments.control);
   const std::string to = std::filesystem::absolute(arguments.to).lexically_normal().string();
-  const Json result = control.ask("/backup", {{"to", to}});
+  const Json result = record(arguments, to, copy_database(arguments, to));
   if (arguments.control.json) {
     print_line(result);
   } else {
@@ -97,8 +131,10 @@ void print_restored(const Restored& restored) {
 int run_restore(const RestoreArguments& arguments) {
   const config::Config config =
       config::load_config(arguments.control.config, arguments.control.settings);
+  RestoreSources sources = open_sources(arguments.request);  // still as root, who may read them
+  become_database_owner(config);
   QuietEnvironment environment(config);
-  const Restored restored = restore(config, arguments.request, [&](const config::Config& at_work) {
+  const Restored restored = restore(config, std::move(sources), [&](const config::Config& at_work) {
     return std::make_unique<Server>(at_work, environment.get());
   });
   if (arguments.control.json) {

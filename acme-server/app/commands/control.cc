@@ -1,6 +1,5 @@
 #include "acme-server/app/commands/control.h"
 
-#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,13 +9,13 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "acme-server/app/commands/database_owner.h"
 #include "acme-server/app/server/quiet_environment.h"
 #include "acme-server/app/server/server.h"
 #include "acme-server/base/bytes.h"
@@ -119,23 +118,6 @@ class OwnServer {
   Server server_;
 };
 
-// Root becomes the user who owns the database: then the server can use every file that the command
-// leaves, and a server in its own user namespace (PrivateUsers=) knows no other user anyway.
-void become_owner(const config::Config& config) {
-  if (::geteuid() != 0) return;
-  struct stat info{};
-  const std::string folder = std::filesystem::path(config.store.database).parent_path().string();
-  if (::stat(config.store.database.c_str(), &info) != 0 && ::stat(folder.c_str(), &info) != 0) {
-    return;  // said later, with what to do
-  }
-  if (info.st_uid == 0) return;
-  if (::setgroups(0, nullptr) != 0 || ::setgid(info.st_gid) != 0 || ::setuid(info.st_uid) != 0) {
-    throw std::runtime_error("cannot become user " + std::to_string(info.st_uid) +
-                             ", who owns the database " + config.store.database + ": " +
-                             std::strerror(errno));
-  }
-}
-
 // The files that are created here must belong to the server's user.
 void check_owner(const config::Config& config) {
   const std::string& path = config.store.database;
@@ -200,7 +182,7 @@ void add_control_options(CLI::App& command, ControlOptions& options) {
 
 Control::Control(const ControlOptions& options) : impl_(std::make_unique<Impl>()) {
   impl_->config = config::load_config(options.config, options.settings);
-  become_owner(impl_->config);
+  become_database_owner(impl_->config);
   if (!impl_->connect()) impl_->own = own_server(impl_->config);
 }
 

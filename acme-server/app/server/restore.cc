@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -46,28 +47,17 @@ void remove_all_of(const std::string& database) {
   }
 }
 
-void copy_private(const std::string& from, const std::string& to) {
-  std::error_code error;
-  if (!fs::is_regular_file(from, error))
-    throw std::runtime_error(from + ": there is no such backup");
+void copy_private(RestoreSources& sources, const std::string& to) {
   const int descriptor = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (descriptor < 0) fail(to, errno);
   ::close(descriptor);
-  fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
-  if (error) fail(to, error.value());
-  fs::permissions(to, fs::perms::owner_read | fs::perms::owner_write, error);
-  if (error) fail(to, error.value());
-}
-
-service::RecoverySources read_sources(const RestoreRequest& request) {
-  service::RecoverySources sources;
-  for (const std::string& file : request.crls) {
-    sources.crls.push_back({.name = file, .content = read_file(file)});
+  std::ofstream copy(to, std::ios::binary);
+  copy << sources.backup.rdbuf();
+  copy.close();
+  if (!sources.backup || !copy) {
+    throw std::runtime_error(sources.name + ": could not be copied to " + to +
+                             ": it is empty, or the disk is full");
   }
-  for (const std::string& file : request.audit_logs) {
-    sources.audit_logs.push_back({.name = file, .content = read_file(file, kMaxAuditLog)});
-  }
-  return sources;
 }
 
 void link_to(const std::string& from, const std::string& to) {
@@ -112,9 +102,27 @@ void put_back_old(const std::string& database, const std::string& folder) {
 
 }  // namespace
 
-Restored restore(const config::Config& config, const RestoreRequest& request,
+RestoreSources open_sources(const RestoreRequest& request) {
+  std::error_code error;
+  if (!fs::is_regular_file(request.backup, error)) {
+    throw std::runtime_error(request.backup + ": there is no such backup");
+  }
+  RestoreSources sources{.name = request.backup,
+                         .backup = std::ifstream(request.backup, std::ios::binary),
+                         .recovery = {}};
+  if (!sources.backup) fail(request.backup, errno);
+  for (const std::string& file : request.crls) {
+    sources.recovery.crls.push_back({.name = file, .content = read_file(file)});
+  }
+  for (const std::string& file : request.audit_logs) {
+    sources.recovery.audit_logs.push_back(
+        {.name = file, .content = read_file(file, kMaxAuditLog)});
+  }
+  return sources;
+}
+
+Restored restore(const config::Config& config, RestoreSources sources,
                  const std::function<std::unique_ptr<Server>(const config::Config&)>& make_server) {
-  const service::RecoverySources sources = read_sources(request);
   const std::string database = fs::weakly_canonical(config.store.database).string();
   const std::string folder = fs::path(database).parent_path().string();
   const sql::LockFile lock(database + ".lock", "the database " + database);
@@ -123,15 +131,15 @@ Restored restore(const config::Config& config, const RestoreRequest& request,
   remove_all_of(next);
   Restored restored;
   try {
-    copy_private(request.backup, next);
+    copy_private(sources, next);
     crash_point("restore.copied");
     if (const std::string why = sql::why_not_whole(next); !why.empty()) {
-      throw std::runtime_error(request.backup + ": is not whole: " + why);
+      throw std::runtime_error(sources.name + ": is not whole: " + why);
     }
     config::Config at_work = config;
     at_work.store.database = next;
     const std::unique_ptr<Server> server = make_server(at_work);
-    restored.recovered = server->recover(sources);
+    restored.recovered = server->recover(sources.recovery);
   } catch (...) {
     remove_all_of(next);
     throw;

@@ -1,6 +1,7 @@
 // Puts a backup in the place of the database, while no server runs.
 #pragma once
 
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,6 +19,17 @@ struct RestoreRequest {
   std::vector<std::string> crls, audit_logs;  // files: see service::RecoverySources
 };
 
+// What a restore reads, open. `backup` is at its beginning.
+struct RestoreSources {
+  std::string name;  // of the backup
+  std::ifstream backup;
+  service::RecoverySources recovery;
+};
+
+// Opens the backup and reads the other files, as the user that the process is. Throws
+// std::runtime_error that names the file.
+RestoreSources open_sources(const RestoreRequest& request);
+
 struct Restored {
   service::Recovered recovered;
   std::string kept;  // where the database that was there before is now; empty: there was none
@@ -30,7 +42,7 @@ struct Restored {
 // begins with the old one back in its place, and leaves it there if it throws. `make_server`
 // gives a Server for a config that differs from `config` in its database alone. Throws
 // std::runtime_error for the operator.
-Restored restore(const config::Config& config, const RestoreRequest& request,
+Restored restore(const config::Config& config, RestoreSources sources,
                  const std::function<std::unique_ptr<Server>(const config::Config&)>& make_server);
 
 }  // namespace gatehouse::app

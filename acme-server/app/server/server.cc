@@ -216,7 +216,6 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
            .database = database->description(),
            .started = environment.clock.now(),
            .operators = operator_uids(),
-           .backup = [this](const std::string& to) { sql::backup(config.store, to); },
            .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}),
       completions(environment.executors.requests, environment.metrics) {
   check_profiles(config.policy, validators, config.backends);

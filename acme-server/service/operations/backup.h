@@ -1,8 +1,7 @@
-// A backup while the server runs, with an audit event.
+// What a backup leaves in the audit trail.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "acme-server/core/principal.h"
@@ -11,14 +10,11 @@
 namespace gatehouse::service {
 
 struct BackupMade {
-  std::string file;
+  std::string file;  // as the operator's machine names it; nothing here opens it
   std::uint64_t octets = 0;
 };
 
-// Has `copy` (sql::backup of the database in use) copy the database to the new file `to`, an
-// absolute path, and audits it: "store.backed_up". Rejects with the reason, which is for the
-// operator, when that is not possible.
-BackupMade back_up(Context& context, const std::function<void(const std::string&)>& copy,
-                   const std::string& to, const Principal& actor);
+// Audits and logs that `actor` has copied the database: "store.backed_up". One write transaction.
+void record_backup(Context& context, const BackupMade& made, const Principal& actor);
 
 }  // namespace gatehouse::service

@@ -1,5 +1,7 @@
 #include "acme-server/store/sql/open.h"
 
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,8 +16,13 @@ std::unique_ptr<Database> open(const store::StoreOptions& options) {
   return std::make_unique<SqliteDatabase>(options);
 }
 
-void backup(const store::StoreOptions& options, const std::string& to) {
-  copy_sqlite(options.database, to, options.free_space_floor);
+void backup(const store::StoreOptions& options, const std::string& to,
+            const std::function<void()>& source_open) {
+  if (std::filesystem::exists(unfinished_restore_of(options.database))) {
+    throw DatabaseError(options.database +
+                        ": a restore of it was broken off; run `gatehouse restore` again first");
+  }
+  copy_sqlite(options.database, to, options.free_space_floor, source_open);
 }
 
 std::string unfinished_restore_of(const std::string& database) {

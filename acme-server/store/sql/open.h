@@ -1,6 +1,7 @@
 // From options to a database: the one place that knows which drivers there are.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,8 +16,12 @@ std::unique_ptr<Database> open(const store::StoreOptions& options);
 
 // Copies the database of `options`, which may be in use by another connection of this process or by
 // another process, as it is at one moment, to the new file `to`: see copy_sqlite(). Room for
-// free_space_floor stays on the disk. Throws DatabaseError.
-void backup(const store::StoreOptions& options, const std::string& to);
+// free_space_floor stays on the disk.
+// `source_open` is called between the opening of the database and that of the new file. Throws
+// DatabaseError also while a restore of the database is unfinished.
+void backup(
+    const store::StoreOptions& options, const std::string& to,
+    const std::function<void()>& source_open = [] {});
 
 // Where a restore puts together what will be at `database`. While it is there nobody opens the
 // database: it would be half of each.

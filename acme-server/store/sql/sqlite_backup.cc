@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -132,11 +133,9 @@ void check_copy(sqlite3* copy, const std::string& schema) {
 
 }  // namespace
 
-void copy_sqlite(const std::string& from, const std::string& to, std::uint64_t keep_free) {
+void copy_sqlite(const std::string& from, const std::string& to, std::uint64_t keep_free,
+                 const std::function<void()>& source_open) {
   const std::string target = std::filesystem::absolute(to).lexically_normal().string();
-  if (::access(target.c_str(), F_OK) == 0) {
-    throw DatabaseError(target + ": is there already; choose another name");
-  }
   const DatabaseHandle source = open_at(from, SQLITE_OPEN_READWRITE);
   ask(source.get(), "PRAGMA wal_autocheckpoint = 0");
   ask(source.get(), "PRAGMA query_only = 1");
@@ -144,6 +143,10 @@ void copy_sqlite(const std::string& from, const std::string& to, std::uint64_t k
   // have SQLite begin the copy anew.
   ask(source.get(), "BEGIN");
   const std::string schema = ask(source.get(), "SELECT MAX(number) FROM schema_migrations");
+  source_open();  // the read above has opened the log and its index as well
+  if (::access(target.c_str(), F_OK) == 0) {
+    throw DatabaseError(target + ": is there already; choose another name");
+  }
   check_room(source.get(), target, keep_free);
   const NewFile file(target + ".part");
   {

@@ -21,7 +21,7 @@ Router admin_routes(OperatorAuth& auth) {
   // clang-format off
   Router router;
   router.post("/status",               auth.command(show_status));
-  router.post("/backup",               auth.command(make_backup));
+  router.post("/backup",               auth.command(record_backup));
   router.post("/stop-issuance",        auth.command(stop_issuance));
   router.post("/resume-issuance",      auth.command(resume_issuance));
   router.post("/certificate/list",     auth.command(list_certificates));

@@ -30,8 +30,6 @@ struct ProcessFacts {
   Instant started;
   // Whose processes may command: root and the server's own user.
   std::vector<std::uint32_t> operators = {};
-  // Copies the database, which is in use, to a new file; throws the store's DatabaseError.
-  std::function<void(const std::string& to)> backup = {};
   // "acme.0 on [::]:443"; called on request threads.
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>(); };
 };
@@ -59,7 +57,7 @@ Json stop_issuance(Admin& admin, const OperatorRequest& request);
 Json resume_issuance(Admin& admin, const OperatorRequest& request);
 
 // admin_backup.cc
-Json make_backup(Admin& admin, const OperatorRequest& request);
+Json record_backup(Admin& admin, const OperatorRequest& request);
 
 // admin_certificates.cc
 Json list_certificates(Admin& admin, const OperatorRequest& request);

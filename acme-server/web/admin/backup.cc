@@ -1,7 +1,8 @@
-// `gatehouse backup`.
+// `gatehouse backup`: the command makes the copy itself, and tells the server of it.
 #include "acme-server/service/operations/backup.h"
 
-#include <string>
+#include <cstdint>
+#include <limits>
 
 #include "acme-server/base/json.h"
 #include "acme-server/web/admin/admin.h"
@@ -15,12 +16,16 @@ constexpr std::size_t kMaxPath = 4096;
 
 }  // namespace
 
-Json make_backup(Admin& admin, const OperatorRequest& request) {
-  const auto to = read_payload(request.payload(), [](const JsonObject& object) {
-    object.only({"to"});
-    return object.string("to", kMaxPath);
+Json record_backup(Admin& admin, const OperatorRequest& request) {
+  const auto made = read_payload(request.payload(), [](const JsonObject& object) {
+    object.only({"file", "octets"});
+    return service::BackupMade{
+        .file = object.string("file", kMaxPath),
+        .octets = static_cast<std::uint64_t>(
+            object.optional_integer("octets", 0, std::numeric_limits<std::int64_t>::max())
+                .value_or(0))};
   });
-  const auto made = service::back_up(admin.context, admin.process.backup, to, request.actor());
+  service::record_backup(admin.context, made, request.actor());
   return {{"file", made.file}, {"octets", made.octets}};
 }
 

@@ -72,7 +72,7 @@ struct Story {
   app::Restored restore(const std::vector<std::string>& crls,
                         const std::vector<std::string>& logs) {
     return app::restore(server.folder.config(),
-                        {.backup = backup(), .crls = crls, .audit_logs = logs},
+                        app::open_sources({.backup = backup(), .crls = crls, .audit_logs = logs}),
                         [this](const config::Config& config) {
                           return std::make_unique<app::Server>(config, server.environment());
                         });
