@@ -39,12 +39,13 @@ constexpr const char* kBackupFooter =
 constexpr const char* kRestoreFooter =
     "DESCRIPTION\n"
     "  Puts a backup in the database's place. The server must be stopped. What was revoked or\n"
-    "  deactivated since the backup is not in it: give the latest CRL of every issuer and shard, "
-    "as\n"
-    "  it was published (DER), and the exported audit log, as far as you have them. No CRL number "
-    "goes\n"
-    "  down and no revocation that they tell of is taken back. What cannot be known is printed.\n"
-    "  The database that was there is kept beside it.\n"
+    "  deactivated since the backup is not in it: the database that it replaces is asked for that, if it "
+    "is\n"
+    "  there and whole. Besides give the latest CRL of every issuer and shard, as it was published\n"
+    "  (DER), and the exported audit log, as far as you have them. No CRL number goes down and no\n"
+    "  revocation that they tell of is taken back. What cannot be known is printed. The database "
+    "that\n"
+    "  was there is kept beside it.\n"
     "\n"
     "EXAMPLE\n"
     "  gatehouse restore monday.db --crl latest.crl --audit audit.jsonl";
@@ -165,6 +166,10 @@ void add_backup(CLI::App& program, Command& chosen) {
   restore
       ->add_option("--audit", from->request.audit_logs, "The exported audit log; may be repeated")
       ->allow_extra_args(false);
+  restore->add_flag("--force-other-ca", from->request.other_ca,
+                    "Although the backup is another CA's or another installation's");
+  restore->add_flag("--force-older-schema", from->request.older_schema,
+                    "Although an earlier version of the program made the backup");
   restore->callback([&chosen, from] { chosen = [from] { return run_restore(*from); }; });
 }
 

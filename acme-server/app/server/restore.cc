@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -13,15 +14,20 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "acme-server/app/server/server.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/files.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/service/operations/recovery.h"
+#include "acme-server/store/audit.h"
+#include "acme-server/store/offline_database.h"
 #include "acme-server/store/sql/lock_file.h"
+#include "acme-server/store/sql/migrate.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/sql/sqlite_backup.h"
 #include "config/config.h"
@@ -100,6 +106,72 @@ void put_back_old(const std::string& database, const std::string& folder) {
   }
 }
 
+void check_schema(const RestoreSources& sources, int schema) {
+  const int known = sql::embedded_migrations().back().number;
+  if (schema >= known || sources.older_schema) return;
+  throw std::runtime_error(
+      sources.name + ": has schema " + std::to_string(schema) + ", and this program's is " +
+      std::to_string(known) +
+      ": an earlier version made it. Is there no later backup? --force-older-schema takes it, and "
+      "brings it up to this schema");
+}
+
+std::string export_events(store::OfflineDatabase& database, std::int64_t after) {
+  constexpr std::size_t kPage = 1000;
+  std::string log;
+  for (;;) {
+    const std::vector<store::AuditRow> rows = database.events(after, kPage);
+    if (rows.empty()) return log;
+    for (const store::AuditRow& row : rows) log += print_json(store::json_of(row)) + "\n";
+    after = rows.back().sequence;
+  }
+}
+
+// What the database at `path`, which the backup replaces, tells of the time since: its events, as
+// far as they follow from the backup's, and its CRLs. Returns what it cannot tell.
+std::vector<std::string> take_replaced(RestoreSources& sources, store::OfflineDatabase& backup,
+                                       const std::string& path) {
+  store::OfflineDatabase replaced(path);
+  const store::AuditHead theirs = replaced.head();
+  const store::AuditHead ours = backup.head();
+  if (theirs.sequence == 0 || ours.sequence == 0) return {};
+  if (replaced.hash_of_event(1) != backup.hash_of_event(1)) {
+    if (sources.other_ca) {
+      return {"the database before is another installation's, and nothing of it was taken over"};
+    }
+    throw std::runtime_error(sources.name + ": is of another installation than " + path +
+                             ", which it would replace: their audit trails have nothing in "
+                             "common. --force-other-ca takes it all the same");
+  }
+  sources.recovery.replaced_crls = replaced.crls();
+  const bool follows = ours.sequence <= theirs.sequence
+                           ? replaced.hash_of_event(ours.sequence) == ours.hash
+                           : backup.hash_of_event(theirs.sequence) == theirs.hash;
+  if (!follows) {
+    return {
+        "the database before went its own way since an earlier restore: its CRLs were taken "
+        "over, its events were not"};
+  }
+  if (std::string log = export_events(replaced, ours.sequence); !log.empty()) {
+    sources.recovery.audit_logs.push_back({.name = path, .content = std::move(log)});
+  }
+  return {};
+}
+
+// Holds the backup's copy at `next` against the config and against the database that it replaces,
+// and adds to `sources` what that one knows. Returns what it cannot know.
+std::vector<std::string> compare(RestoreSources& sources, const std::string& next,
+                                 const std::string& database) {
+  store::OfflineDatabase backup(next);
+  check_schema(sources, backup.schema());
+  if (!sources.other_ca) sources.recovery.issuers = backup.issuers();
+  if (std::error_code error; !fs::exists(database, error)) return {};
+  if (const std::string why = sql::why_not_whole(database); !why.empty()) {
+    return {"the database before is not whole, and nothing of it was taken over: " + why};
+  }
+  return take_replaced(sources, backup, database);
+}
+
 }  // namespace
 
 RestoreSources open_sources(const RestoreRequest& request) {
@@ -109,14 +181,15 @@ RestoreSources open_sources(const RestoreRequest& request) {
   }
   RestoreSources sources{.name = request.backup,
                          .backup = std::ifstream(request.backup, std::ios::binary),
-                         .recovery = {}};
+                         .recovery = {},
+                         .other_ca = request.other_ca,
+                         .older_schema = request.older_schema};
   if (!sources.backup) fail(request.backup, errno);
   for (const std::string& file : request.crls) {
     sources.recovery.crls.push_back({.name = file, .content = read_file(file)});
   }
   for (const std::string& file : request.audit_logs) {
-    sources.recovery.audit_logs.push_back(
-        {.name = file, .content = read_file(file, kMaxAuditLog)});
+    sources.recovery.audit_logs.push_back({.name = file, .content = read_file(file, kMaxAuditLog)});
   }
   return sources;
 }
@@ -136,10 +209,13 @@ Restored restore(const config::Config& config, RestoreSources sources,
     if (const std::string why = sql::why_not_whole(next); !why.empty()) {
       throw std::runtime_error(sources.name + ": is not whole: " + why);
     }
+    std::vector<std::string> unknown = compare(sources, next, database);
     config::Config at_work = config;
     at_work.store.database = next;
     const std::unique_ptr<Server> server = make_server(at_work);
     restored.recovered = server->recover(sources.recovery);
+    restored.recovered.unknown.insert(restored.recovered.unknown.end(), unknown.begin(),
+                                      unknown.end());
   } catch (...) {
     remove_all_of(next);
     throw;

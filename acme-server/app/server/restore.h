@@ -17,6 +17,8 @@ class Server;
 struct RestoreRequest {
   std::string backup;
   std::vector<std::string> crls, audit_logs;  // files: see service::RecoverySources
+  bool other_ca = false;                      // take a backup of another CA or another installation
+  bool older_schema = false;                  // take a backup that an earlier version made
 };
 
 // What a restore reads, open. `backup` is at its beginning.
@@ -24,6 +26,7 @@ struct RestoreSources {
   std::string name;  // of the backup
   std::ifstream backup;
   service::RecoverySources recovery;
+  bool other_ca = false, older_schema = false;
 };
 
 // Opens the backup and reads the other files, as the user that the process is. Throws
@@ -36,7 +39,10 @@ struct Restored {
 };
 
 // Locks the database as a server would. The backup is copied beside it, checked, brought up to this
-// program's schema, and gets what the CRLs and audit logs tell; then it takes the database's place,
+// program's schema, and gets what the CRLs and audit logs tell, and what the database tells that it
+// replaces: the events since, and its CRLs. Refused are a backup of another CA, of another
+// installation, or of an older schema, unless the request says otherwise. Then it takes the
+// database's place,
 // whose files are kept beside it. Until then nothing of the old one is touched; a restore that is
 // broken off in the middle keeps the server from starting until it is done again; that next one
 // begins with the old one back in its place, and leaves it there if it throws. `make_server`

@@ -63,11 +63,16 @@ class Recovery final {
   Recovery(store::Tx& tx, backends::BackendSet& backends)
       : tx_(tx), shards_(shards_of(backends)), head_(tx.audit().head()) {}
 
+  void check_issuers(const std::vector<IssuerId>& issuers) const;
   void take_crl(const RecoverySources::File& file);
+  void take_replaced_crl(const std::string& octets);
   void take_audit_log(const RecoverySources::File& file);
   Recovered finish(const RecoverySources& sources);
 
  private:
+  // The shard that the CRL is of; null when no issuer of the config has signed it for one.
+  const backends::CrlShard* shard_of(const crypto::Crl& crl, const Bytes& der) const;
+  void take(const backends::CrlShard& shard, const crypto::Crl& crl, const Bytes& der);
   void revoke(const IssuerId& issuer, const std::string& serial, Instant at, int reason,
               const std::string& url);
   void act_on(const store::AuditRow& row);
@@ -80,39 +85,70 @@ class Recovery final {
   std::vector<KnownShard> shards_;
   store::AuditHead head_;                // of the database as recovered so far
   std::map<std::string, Instant> ends_;  // notAfter of what was issued since, by serial
-  std::size_t issued_ = 0, accounts_ = 0, keys_changed_ = 0, keys_unknown_ = 0;
+  std::size_t issued_ = 0, accounts_ = 0, keys_changed_ = 0, keys_unknown_ = 0, foreign_crls_ = 0;
   Recovered done_;
 };
+
+void Recovery::check_issuers(const std::vector<IssuerId>& issuers) const {
+  const bool ours = std::ranges::any_of(issuers, [&](const IssuerId& issuer) {
+    return std::ranges::any_of(
+        shards_, [&](const KnownShard& known) { return known.shard.issuer == issuer; });
+  });
+  if (ours || issuers.empty()) return;
+  refuse("the backup",
+         "is another CA's: no issuer that it has published a CRL for is in the config. Give the "
+         "config that belongs to it, or --force-other-ca");
+}
+
+const backends::CrlShard* Recovery::shard_of(const crypto::Crl& crl, const Bytes& der) const {
+  const auto known = std::ranges::find_if(shards_, [&](const KnownShard& candidate) {
+    return candidate.shard.url == crl.head.distribution_point &&
+           candidate.issuer.subject_name_der == crl.head.issuer_name_der &&
+           crypto::crl_is_signed_by(der, candidate.issuer);
+  });
+  return known == shards_.end() ? nullptr : &known->shard;
+}
 
 void Recovery::take_crl(const RecoverySources::File& file) {
   const ByteView octets = as_bytes(file.content);
   const Bytes der(octets.begin(), octets.end());
   const auto crl = crypto::parse_crl(der);
   if (!crl) refuse(file.name, crl.error());
-  const auto known = std::ranges::find_if(shards_, [&](const KnownShard& candidate) {
-    return candidate.shard.url == crl->head.distribution_point &&
-           candidate.issuer.subject_name_der == crl->head.issuer_name_der &&
-           crypto::crl_is_signed_by(der, candidate.issuer);
-  });
-  if (known == shards_.end()) {
+  const backends::CrlShard* shard = shard_of(*crl, der);
+  if (shard == nullptr) {
     refuse(file.name,
            "is no CRL of an issuer that the config names; its signature, issuer or "
            "distribution point is another's");
   }
-  const backends::CrlShard& shard = known->shard;
-  for (const crypto::CrlEntry& entry : crl->entries) {
+  take(*shard, *crl, der);
+}
+
+void Recovery::take_replaced_crl(const std::string& text) {
+  const ByteView octets = as_bytes(text);
+  const Bytes der(octets.begin(), octets.end());
+  const auto crl = crypto::parse_crl(der);
+  const backends::CrlShard* shard = crl ? shard_of(*crl, der) : nullptr;
+  if (shard == nullptr) {
+    ++foreign_crls_;
+    return;
+  }
+  take(*shard, *crl, der);
+}
+
+void Recovery::take(const backends::CrlShard& shard, const crypto::Crl& crl, const Bytes& der) {
+  for (const crypto::CrlEntry& entry : crl.entries) {
     revoke(shard.issuer, entry.serial, entry.revoked_at, entry.reason, shard.url);
   }
-  saw_number(crl->head.number);
+  saw_number(crl.head.number);
   // In force until the next one, so that no older CRL is served. A newer one may be in force
   // already.
   tx_.crls().put_whole({.issuer = shard.issuer,
                         .url = shard.url,
                         .file = shard.file,
-                        .number = crl->head.number,
-                        .this_update = crl->head.this_update,
-                        .next_update = crl->head.next_update,
-                        .entries = static_cast<std::int64_t>(crl->entries.size())},
+                        .number = crl.head.number,
+                        .this_update = crl.head.this_update,
+                        .next_update = crl.head.next_update,
+                        .entries = static_cast<std::int64_t>(crl.entries.size())},
                        der);
 }
 
@@ -240,7 +276,10 @@ Recovered Recovery::finish(const RecoverySources& sources) {
   say(keys_unknown_ > 0, std::to_string(keys_unknown_) +
                              " keys of certificates issued since were reported compromised, and "
                              "cannot be blocked");
-  say(sources.crls.empty(),
+  say(foreign_crls_ > 0, std::to_string(foreign_crls_) +
+                             " CRLs of the database before are of issuers that the config does not "
+                             "name, and were passed over");
+  say(sources.crls.empty() && sources.replaced_crls.empty(),
       "no CRL was given: revocations since the backup are known from the audit "
       "log alone");
   say(sources.audit_logs.empty(),
@@ -255,9 +294,11 @@ Recovered Recovery::finish(const RecoverySources& sources) {
 Recovered recover(store::Tx& tx, backends::BackendSet& backends, const RecoverySources& sources) {
   if (const auto why = tx.audit().why_broken()) refuse("the backup", *why);
   Recovery recovery(tx, backends);
+  recovery.check_issuers(sources.issuers);
   // The log first: it has the end dates, until which entries must stay on the CRL.
   for (const auto& file : sources.audit_logs) recovery.take_audit_log(file);
   for (const auto& file : sources.crls) recovery.take_crl(file);
+  for (const std::string& octets : sources.replaced_crls) recovery.take_replaced_crl(octets);
   Recovered done = recovery.finish(sources);
   tx.audit().append({.kind = "store.restored",
                      .actor = ServerPrincipal{},

@@ -9,6 +9,7 @@
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/core/ids.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
@@ -24,6 +25,13 @@ struct RecoverySources {
 
   std::vector<File> crls;        // each one CRL in DER, as it was published
   std::vector<File> audit_logs;  // lines of `gatehouse audit show --json`, oldest first
+
+  // The CRLs in force in the database that is replaced, in DER. Those of issuers that the config no
+  // longer names are passed over, and counted in `unknown`.
+  std::vector<std::string> replaced_crls = {};
+  // Issuers that the backup has published CRLs for: unless there are none, one of them must be in
+  // the config.
+  std::vector<IssuerId> issuers = {};
 };
 
 struct Recovered {
@@ -36,8 +44,9 @@ struct Recovered {
   std::vector<std::string> unknown;  // what cannot be recovered, a sentence each
 };
 
-// In one transaction. Throws std::runtime_error, with a sentence for the operator, for a CRL that
-// no issuer of `backends` has signed, or an audit log that does not continue the backup's.
+// In one transaction. Throws std::runtime_error, with a sentence for the operator, for a
+// backup of another CA, a CRL that no issuer of `backends` has signed, or an audit log that does
+// not continue the backup's.
 Recovered recover(store::Tx& tx, backends::BackendSet& backends, const RecoverySources& sources);
 
 }  // namespace gatehouse::service

@@ -16,6 +16,10 @@ std::unique_ptr<Database> open(const store::StoreOptions& options) {
   return std::make_unique<SqliteDatabase>(options);
 }
 
+std::unique_ptr<Connection> open_offline(const std::string& path) {
+  return connect_offline(path);
+}
+
 void backup(const store::StoreOptions& options, const std::string& to,
             const std::function<void()>& source_open) {
   if (std::filesystem::exists(unfinished_restore_of(options.database))) {

@@ -481,6 +481,13 @@ std::unique_ptr<Connection> SqliteDatabase::connect_reader() {
       Role::reader);
 }
 
+std::unique_ptr<Connection> connect_offline(const std::string& path) {
+  const store::StoreOptions options;
+  return std::make_unique<SqliteConnection>(
+      Shared{path, options.synchronous, static_cast<int>(options.checkpoint_pages), {}},
+      Role::reader);
+}
+
 std::string SqliteDatabase::description() const {
   return std::string("SQLite ") + sqlite3_libversion() + " (" + path_ + ")";
 }

@@ -30,4 +30,7 @@ class SqliteDatabase final : public Database {
   LockFile lock_;
 };
 
+// See open_offline().
+std::unique_ptr<Connection> connect_offline(const std::string& path);
+
 }  // namespace gatehouse::sql

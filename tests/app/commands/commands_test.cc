@@ -173,7 +173,7 @@ TEST_CASE("a backup is taken of a running server, and restored when it is stoppe
   const Json restored = json_printed(with_config({"restore", to, "--json"}));
   CHECK(restored["revoked"] == 0);
   CHECK(restored["highest_crl_number"].get<std::int64_t>() > 0);
-  CHECK(restored["unknown"].size() == 2);
+  CHECK(restored["unknown"].empty());  // the database that it replaced told the rest
   CHECK(std::filesystem::exists(restored["kept"].get<std::string>()));
   Running server(made);
   const Json status = json_printed(with_config({"status", "--json"}));

@@ -2,6 +2,7 @@
 #include "acme-server/app/server/restore.h"
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
+#include "acme-server/store/sql/migrate.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/sql/sqlite_backup.h"
 #include "tests/support/test_server.h"
@@ -78,6 +80,12 @@ struct Story {
                         });
   }
 
+  // The machine is gone, and its database with it.
+  void lose_database() const {
+    const std::string database = server.folder.config().store.database;
+    for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(database + end);
+  }
+
   static void write(const std::string& path, const std::string& content) {
     write_file(path, content, FileAccess::owner_only, ExistingFile::replace);
   }
@@ -106,6 +114,7 @@ TEST_CASE("a restore takes no revocation back and lowers no CRL number, as far a
     CAPTURE(row.crl);
     CAPTURE(row.log);
     Story story;
+    story.lose_database();
     const auto restored =
         story.restore(row.crl ? std::vector{story.crl_file()} : std::vector<std::string>(),
                       row.log ? std::vector{story.log_file()} : std::vector<std::string>());
@@ -114,7 +123,7 @@ TEST_CASE("a restore takes no revocation back and lowers no CRL number, as far a
     CHECK(restored.recovered.accounts_deactivated == (row.log ? 1 : 0));
     CHECK(restored.recovered.highest_number == story.crl.head.number);
     CHECK_FALSE(restored.recovered.unknown.empty());
-    CHECK(std::filesystem::exists(restored.kept));
+    CHECK(restored.kept.empty());
 
     story.server.clock.set(kNoon);  // a machine whose clock is behind makes no lower number either
     story.server.uptime.reboot();
@@ -134,12 +143,76 @@ TEST_CASE("a restore takes no revocation back and lowers no CRL number, as far a
   }
 }
 
-TEST_CASE("a restore that is told nothing says what it cannot know, and keeps the old database") {
+TEST_CASE("a restore asks the database that it replaces, and keeps it") {
   Story story;
+  const auto restored = story.restore({}, {});
+  CHECK(sql::why_not_whole(restored.kept).empty());
+  CHECK(restored.recovered.revoked == 1);
+  CHECK(restored.recovered.revoked_unknown == 1);
+  CHECK(restored.recovered.accounts_deactivated == 1);
+  CHECK(restored.recovered.highest_number == story.crl.head.number);
+  story.server.start_again();
+  story.server.run_jobs();
+  const crypto::Crl after = story.crl_now();
+  CHECK(after.head.number > story.crl.head.number);
+  CHECK(Story::serials_of(after) == std::set{story.revoked.serial, story.unknown.serial});
+  CHECK(story.late.read(story.late.kid).status == 401);
+  CHECK_FALSE(story.server->store().read([](store::Tx& tx) { return tx.audit().why_broken(); }));
+}
+
+TEST_CASE("the same backup can be restored twice") {
+  Story story;
+  story.restore({}, {});
+  const auto again = story.restore({}, {});
+  CHECK(again.recovered.revoked == 1);
+  CHECK(again.recovered.revoked_unknown == 1);
+}
+
+TEST_CASE("a database that cannot be read is replaced, and said to have told nothing") {
+  Story story;
+  story.lose_database();
+  Story::write(story.server.folder.config().store.database, "no database");
+  const auto restored = story.restore({}, {});
+  CHECK(restored.recovered.revoked == 0);
+  REQUIRE(restored.recovered.unknown.size() == 3);
+  CHECK(restored.recovered.unknown.back().find("is not whole") != std::string::npos);
+}
+
+TEST_CASE("a backup of another CA or of an older schema is refused, unless it is forced") {
+  Story story;
+  Story other;
+  app::RestoreRequest request{.backup = other.backup(), .crls = {}, .audit_logs = {}};
+  const auto restore = [&] {
+    return app::restore(story.server.folder.config(), app::open_sources(request),
+                        [&](const config::Config& config) {
+                          return std::make_unique<app::Server>(config, story.server.environment());
+                        });
+  };
+  CHECK_THROWS_WITH(restore(), doctest::Contains("is of another installation"));
+  story.lose_database();
+  CHECK_THROWS_WITH(restore(), doctest::Contains("is another CA's"));
+  CHECK_FALSE(std::filesystem::exists(story.server.folder.config().store.database));
+  request.other_ca = true;
+  CHECK_NOTHROW(restore());
+
+  // As if a version had made it that knew one migration less.
+  request = {.backup = story.backup(), .crls = {}, .audit_logs = {}, .other_ca = true};
+  const int known = sql::embedded_migrations().back().number;
+  sqlite3* raw = nullptr;
+  REQUIRE(sqlite3_open(request.backup.c_str(), &raw) == SQLITE_OK);
+  const std::string forget =
+      "DELETE FROM schema_migrations WHERE number = " + std::to_string(known);
+  CHECK(sqlite3_exec(raw, forget.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(raw);
+  CHECK_THROWS_WITH(restore(), doctest::Contains("--force-older-schema"));
+}
+
+TEST_CASE("a restore that is told nothing says what it cannot know") {
+  Story story;
+  story.lose_database();
   const auto restored = story.restore({}, {});
   CHECK(restored.recovered.revoked == 0);
   CHECK(restored.recovered.unknown.size() == 2);
-  CHECK(sql::why_not_whole(restored.kept).empty());
   story.server.start_again();
   CHECK(issued_order(story.server, story.early, {"again.test"}).status() == "valid");
 }
