@@ -66,7 +66,7 @@ class TestWeb final {
       : services(std::move(options)),
         files(services.context()),
         handler(
-            web_options, services.context(), files, [this] { return not_ready; }, test_process()) {}
+            web_options, services.context(), files, [this] { return not_ready; }, process()) {}
 
   static web::ProcessFacts test_process() {
     return {.version = "1.2.3",
@@ -74,6 +74,13 @@ class TestWeb final {
             .started = kNoon,
             .operators = {0, kOperator},
             .listeners = [] { return std::vector<std::string>{"acme.0 on [::]:443"}; }};
+  }
+
+  // With what this test says expires.
+  web::ProcessFacts process() {
+    web::ProcessFacts facts = test_process();
+    facts.expiring = [this] { return expiring; };
+    return facts;
   }
 
   // An operator's command, over the control socket.
@@ -148,6 +155,7 @@ class TestWeb final {
   TestServices services;
   service::PublicFiles files;
   std::vector<std::string> not_ready;
+  std::vector<service::Expiring> expiring;
   web::Handler handler;
 };
 

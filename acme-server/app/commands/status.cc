@@ -1,4 +1,5 @@
 // `gatehouse status`.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <iostream>
@@ -24,11 +25,22 @@ constexpr const char* kFooter =
     "that\n"
     "  wait, and those that are parked until an operator decides. Times are UTC.\n"
     "\n"
+    "  Everything that expires is in it, roots, their CRLs and listener certificates too, and\n"
+    "  \"needs you\" says what a person must see to. --check prints that alone, for monitoring: "
+    "exit\n"
+    "  status 1 when there is anything, and when no server runs; 0 when all is well.\n"
+    "\n"
     "  Without a server running it tells what the database and the config say.\n"
     "\n"
     "EXAMPLES\n"
     "  gatehouse status --config /etc/gatehouse/gatehouse.json\n"
+    "  gatehouse status --check\n"
     "  gatehouse status --json | jq '.issuers[].not_after'";
+
+struct Arguments {
+  ControlOptions control;
+  bool check = false;
+};
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
@@ -69,6 +81,34 @@ std::string print_jobs(const Json& jobs) {
   return text.empty() ? "none" : text;
 }
 
+// "root CN=… until 2036-11-30 12:00:00, EXPIRED".
+std::string print_expiring(const Json& expiring) {
+  std::vector<std::string> lines;
+  for (const Json& thing : expiring) {
+    const std::string state = text_of(thing, "state");
+    lines.push_back(time_of(thing, "ends") + "  " + text_of(thing, "what") +
+                    (state == "expired"   ? "  EXPIRED"
+                     : state == "warning" ? "  SOON"
+                                          : ""));
+  }
+  std::ranges::sort(lines);  // they begin with the time
+  return join(lines, "\n");
+}
+
+// What a person must see to. Without a server that is the first thing.
+std::vector<std::string> attention_of(const Json& status, bool server_runs) {
+  std::vector<std::string> sentences;
+  if (!server_runs) sentences.emplace_back("the server does not run");
+  for (const Json& each : status.at("attention")) {
+    std::string sentence = each.get<std::string>();
+    // A Server of this process has no listeners and is never ready.
+    if (server_runs || !sentence.starts_with("not ready: ")) {
+      sentences.push_back(std::move(sentence));
+    }
+  }
+  return sentences;
+}
+
 void print_status(const Json& status, bool server_runs) {
   Fields fields;
   if (!server_runs) {
@@ -92,10 +132,16 @@ void print_status(const Json& status, bool server_runs) {
                                                 time_of(stop, "since") + ", by " +
                                                 text_of(stop, "by") + ": " + text_of(stop, "why"));
   }
+  if (const auto attention = attention_of(status, server_runs); !attention.empty()) {
+    fields.emplace_back("needs you", join(attention, "\n"));
+  }
   fields.emplace_back("version", text_of(status, "version"));
   fields.emplace_back("database",
                       text_of(status, "database") + ", schema " + text_of(status, "schema"));
   for (const Json& issuer : status.at("issuers")) add_issuer(issuer, fields);
+  if (!status.at("expiring").empty()) {
+    fields.emplace_back("ends", print_expiring(status.at("expiring")));
+  }
   fields.emplace_back("jobs", print_jobs(status.at("jobs")));
   for (const Json& job : status.at("parked")) {
     fields.emplace_back("PARKED", text_of(job, "kind") + " of " + text_of(job, "subject") + ": " +
@@ -105,15 +151,18 @@ void print_status(const Json& status, bool server_runs) {
   std::cout << print_fields(fields);
 }
 
-int run_status(const ControlOptions& options) {
-  Control control(options);
+int run_status(const Arguments& arguments) {
+  Control control(arguments.control);
   const Json status = control.ask("/status");
-  if (options.json) {
+  const std::vector<std::string> attention = attention_of(status, control.server_runs());
+  if (arguments.control.json) {
     print_line(status);
+  } else if (arguments.check) {
+    std::cout << (attention.empty() ? "all is well" : join(attention, "\n")) << '\n';
   } else {
     print_status(status, control.server_runs());
   }
-  return kDone;
+  return arguments.check && !attention.empty() ? kFailed : kDone;
 }
 
 }  // namespace
@@ -121,9 +170,12 @@ int run_status(const ControlOptions& options) {
 void add_status(CLI::App& program, Command& chosen) {
   CLI::App* command = program.add_subcommand("status", "Tell how the server does");
   command->footer(kFooter);
-  auto options = std::make_shared<ControlOptions>();
-  add_control_options(*command, *options);
-  command->callback([&chosen, options] { chosen = [options] { return run_status(*options); }; });
+  auto arguments = std::make_shared<Arguments>();
+  command->add_flag("--check", arguments->check,
+                    "Print what a person must see to, and exit with 1 when there is anything");
+  add_control_options(*command, arguments->control);
+  command->callback(
+      [&chosen, arguments] { chosen = [arguments] { return run_status(*arguments); }; });
 }
 
 }  // namespace gatehouse::app

@@ -208,7 +208,11 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
       validation(context),
       issuance(context),
       crls(context, public_files),
-      maintenance(context, [this] { return expiring(); }),
+      maintenance(context,
+                  [this] {
+                    clock_watch.note_time();  // every ten minutes
+                    return expiring();
+                  }),
       retention(context, config.retention),
       runner(context),
       web(config.web, context, public_files, [this] { return why_not_ready(); },
@@ -216,6 +220,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
            .database = database->description(),
            .started = environment.clock.now(),
            .operators = operator_uids(),
+           .expiring = [this] { return expiring(); },
            .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}),
       completions(environment.executors.requests, environment.metrics) {
   check_profiles(config.policy, validators, config.backends);
@@ -284,20 +289,37 @@ void Server::Impl::wait_for_own_certificate() {
   }
 }
 
-// Runs on the maintenance lane every ten minutes, which is also how often the time is noted.
+// On the maintenance lane and on control threads. A certificate file that cannot be read counts as
+// ended: the server would not start with it.
 std::vector<service::Expiring> Server::Impl::expiring() {
-  clock_watch.note_time();
   std::vector<service::Expiring> all = service::expiring_of(context);
-  const auto add = [&](const std::string& what, const std::string& pem, seconds warn_before) {
+  const auto add = [&](const std::string& what, const std::string& pem,
+                       const std::string& next_step) {
     const auto chain = crypto::parse_pem_chain(pem);
-    if (chain && !chain->empty()) {
-      all.push_back({.what = what, .ends = chain->front().not_after, .warn_before = warn_before});
-    }
+    const bool readable = chain && !chain->empty();
+    all.push_back({.what = what,
+                   .ends = readable ? chain->front().not_after : Instant{},
+                   .next_step = next_step});
   };
+  if (own_certificate) {
+    if (const auto identity = own_certificate->load()) {
+      add("the listeners' own certificate", identity->chain_pem,
+          "it is renewed by itself; the log says why not (own_certificate.*, job.failed)");
+      // It is renewed at the last third of its validity.
+      if (const auto chain = crypto::parse_pem_chain(identity->chain_pem)) {
+        all.back().warn_before = (chain->front().not_after - chain->front().not_before) / 4;
+      }
+    }
+  }
   config::for_each_listener(config, [&](const config::ListenerConfig& listener, auto) {
     if (listener.certificate != config::CertificateSource::files) return;
-    add("certificate of listener " + listener.listener.name, read_file(listener.certificate_file),
-        std::chrono::hours(24 * 30));
+    const std::string what = "certificate of listener " + listener.listener.name;
+    try {
+      add(what, read_file(listener.certificate_file),
+          "replace " + listener.certificate_file + ", then reload");
+    } catch (const std::runtime_error& error) {
+      all.push_back({.what = what, .ends = Instant{}, .next_step = error.what()});
+    }
   });
   return all;
 }

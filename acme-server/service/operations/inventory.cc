@@ -19,6 +19,7 @@
 #include "acme-server/core/principal.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/operations/order_diagnosis.h"
 #include "acme-server/service/operations/order_events.h"
 #include "acme-server/service/orders/order_view.h"
@@ -66,6 +67,19 @@ std::vector<IssuerState> issuers_of(const backends::BackendSet& backends) {
     }
   }
   return states;
+}
+
+std::vector<FailedProof> failed_proofs(const std::vector<Authorization>& authorizations) {
+  std::vector<FailedProof> failed;
+  for (const Authorization& authorization : authorizations) {
+    for (const Challenge& challenge : authorization.challenges) {
+      if (!challenge.error) continue;
+      failed.push_back({.identifier = authorization.identifier,
+                        .challenge = challenge.type,
+                        .problem = *challenge.error});
+    }
+  }
+  return failed;
 }
 
 }  // namespace
@@ -132,7 +146,9 @@ Inventory::OrderPage Inventory::orders(const std::string& account, const std::st
     for (const OrderId& id : ids) {
       auto order = tx.orders().get(id);
       if (!order) continue;  // pruned; its events stay
-      page.orders.push_back(view_of(std::move(*order), tx.authorizations().of_order(id), tx.now()));
+      const std::vector<Authorization> authorizations = tx.authorizations().of_order(id);
+      page.orders.push_back({.view = view_of(std::move(*order), authorizations, tx.now()),
+                             .failed_proofs = failed_proofs(authorizations)});
     }
     return page;
   });
@@ -159,7 +175,9 @@ std::optional<OrderDiagnosis> Inventory::order(const OrderId& id) {
     diagnosis.events = tx.audit().of_order(id);
     return diagnosis;
   });
-  if (found) add_authorization_events(context_.store, *found);
+  if (!found) return found;
+  add_authorization_events(context_.store, *found);
+  found->stops = context_.stops.all();
   return found;
 }
 

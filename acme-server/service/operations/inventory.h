@@ -11,8 +11,10 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/certificate_record.h"
+#include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/principal.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/operations/order_diagnosis.h"
 #include "acme-server/service/orders/orders.h"
@@ -38,6 +40,13 @@ struct IssuerState {
   };
 
   std::vector<Crl> crls;
+};
+
+// What the last try at a challenge said, where it failed.
+struct FailedProof {
+  Identifier identifier;
+  std::string challenge;  // its type
+  Problem problem;
 };
 
 // The installation at a glance, in one consistent view.
@@ -70,8 +79,13 @@ class Inventory {
 
   std::optional<AccountView> account(const AccountId& id);
 
+  struct ListedOrder {
+    OrderView view;
+    std::vector<FailedProof> failed_proofs;
+  };
+
   struct OrderPage {
-    std::vector<OrderView> orders;
+    std::vector<ListedOrder> orders;
     std::string next;  // pass as `after` for the next page; empty: this was the last
   };
 

@@ -17,6 +17,7 @@
 #include "acme-server/core/order.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"
+#include "acme-server/service/stop.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"
 
@@ -160,9 +161,7 @@ std::vector<std::string> why_valid(const OrderDiagnosis& diagnosis) {
   return sentences;
 }
 
-}  // namespace
-
-std::vector<std::string> explain(const OrderDiagnosis& diagnosis, Instant now) {
+std::vector<std::string> why_status(const OrderDiagnosis& diagnosis, Instant now) {
   switch (diagnosis.status) {
     case OrderStatus::pending:
       return why_pending(diagnosis, now);
@@ -177,6 +176,29 @@ std::vector<std::string> explain(const OrderDiagnosis& diagnosis, Instant now) {
       return why_invalid(diagnosis, now);
   }
   ACME_CHECK(false);
+}
+
+std::string explain(const Stop& stop) {
+  return "Issuance is stopped since " + to_rfc3339(stop.since) + " (" +
+         std::string(to_string(stop.reason)) + ", by " + to_string(stop.by) + "): " + stop.why +
+         (stop.why.ends_with('.') ? "" : ".") +
+         " Nothing is signed until it ends: see `gatehouse resume-issuance --help`.";
+}
+
+}  // namespace
+
+std::vector<std::string> explain(const OrderDiagnosis& diagnosis, Instant now) {
+  std::vector<std::string> sentences = why_status(diagnosis, now);
+  if (diagnosis.status == OrderStatus::valid || diagnosis.status == OrderStatus::invalid) {
+    return sentences;
+  }
+  // A finalized order waits for nothing else; one that is not has its own reasons first.
+  const auto place =
+      diagnosis.status == OrderStatus::processing ? sentences.begin() : sentences.end();
+  std::vector<std::string> stops;
+  for (const Stop& stop : diagnosis.stops) stops.push_back(explain(stop));
+  sentences.insert(place, stops.begin(), stops.end());
+  return sentences;
 }
 
 }  // namespace gatehouse::service

@@ -12,6 +12,7 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
+#include "acme-server/service/stop.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"
@@ -29,6 +30,7 @@ struct OrderDiagnosis {
   std::optional<store::JobState> issuing;  // its issuance job
   std::optional<CertificateRecord> certificate;
   std::vector<store::AuditRow> events;  // its own and its authorizations', oldest first
+  std::vector<Stop> stops = {};         // why nothing is signed just now; empty: it is
 };
 
 // Why the order has its status at `now`: sentences, the decisive one first.

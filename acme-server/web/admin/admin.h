@@ -17,6 +17,7 @@
 #include "acme-server/service/certificates/revocation.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/operations/inventory.h"
+#include "acme-server/service/operations/maintenance_job.h"
 #include "acme-server/web/admin/operator_auth.h"
 #include "acme-server/web/admin/ops.h"
 #include "acme-server/web/router.h"
@@ -30,6 +31,10 @@ struct ProcessFacts {
   Instant started;
   // Whose processes may command: root and the server's own user.
   std::vector<std::uint32_t> operators = {};
+  // Everything that expires, as the maintenance job sees it; called on request threads.
+  std::function<std::vector<service::Expiring>()> expiring = [] {
+    return std::vector<service::Expiring>();
+  };
   // "acme.0 on [::]:443"; called on request threads.
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>(); };
 };

@@ -92,6 +92,16 @@ Json whole(Admin& admin, const OrderId& id) {
   return json;
 }
 
+Json json_of(const std::vector<service::FailedProof>& failed) {
+  Json list = Json::array();
+  for (const service::FailedProof& each : failed) {
+    list.push_back({{"identifier", each.identifier.value},
+                    {"challenge", each.challenge},
+                    {"problem", to_json(each.problem)}});
+  }
+  return list;
+}
+
 }  // namespace
 
 Json list_orders_for_operator(Admin& admin, const OperatorRequest& request) {
@@ -114,10 +124,11 @@ Json list_orders_for_operator(Admin& admin, const OperatorRequest& request) {
   });
   const auto page = admin.inventory.orders(query.account, query.after, query.limit);
   Json list = Json::array();
-  for (const service::OrderView& view : page.orders) {
-    if (query.status.empty() || to_string(view.status) == query.status) {
-      list.push_back(admin_json(view));
-    }
+  for (const auto& listed : page.orders) {
+    if (!query.status.empty() && to_string(listed.view.status) != query.status) continue;
+    Json json = admin_json(listed.view);
+    json["failed_proofs"] = json_of(listed.failed_proofs);
+    list.push_back(std::move(json));
   }
   return {{"orders", std::move(list)}, {"next", page.next.empty() ? Json() : Json(page.next)}};
 }

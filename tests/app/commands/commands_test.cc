@@ -88,7 +88,8 @@ TEST_CASE("status tells of a running server, and of an installation without one"
     const Outcome shown = run(status);
     CAPTURE(shown.printed);
     CHECK(shown.code == 0);
-    for (const char* part : {"server     ready", "acme.0 on 127.0.0.1:", "control on unix:",
+    for (const char* part : {"server     ready", "CN=Test Root CA", "root CRL ",
+                             "the listeners' own certificate", "acme.0 on 127.0.0.1:", "control on unix:",
                              "CN=Test Issuing CA", "good until"}) {
       CAPTURE(part);
       CHECK(shown.printed.find(part) != std::string::npos);
@@ -100,13 +101,18 @@ TEST_CASE("status tells of a running server, and of an installation without one"
     CHECK(members == std::vector<std::string>{"version", "now", "started", "uptime_seconds",
                                               "ready", "not_ready", "issuance_stopped", "listeners",
                                               "directories", "database", "schema", "issuers",
-                                              "jobs", "parked", "audit"});
+                                              "jobs", "parked", "audit", "expiring",
+                                              "attention"});
+    CHECK(run({"status", "--check", "--config", made.config()}).code == 0);
     CHECK(server.stop() == 0);
   }
   CHECK_FALSE(std::filesystem::exists(socket_of(made)));
   const Outcome shown = run(status);
   CHECK(shown.code == 0);
   CHECK(shown.printed.find("not running") != std::string::npos);
+  const Outcome check = run({"status", "--check", "--config", made.config()});
+  CHECK(check.code == 1);
+  CHECK(check.printed == "the server does not run\n");
   const Json json = json_printed(run(as_json));
   CHECK(json["ready"] == false);
   CHECK(json["issuers"][0]["crls"][0]["number"].is_number());

@@ -87,6 +87,20 @@ TEST_CASE("an order whose CA failed says when it is asked again, one that it ref
       "It has failed: The scripted CA refuses this order. (rejectedIdentifier)");
 }
 
+TEST_CASE("an order that waits says that issuance is stopped, by whom and why") {
+  TestServices services;
+  const Account account = services.new_account();
+  const auto pending = services.new_order(account, {"a.test"});
+  const auto prepared = services.prepared_order(account, {"b.test"});
+  services.stops().stop("the key may be known", OperatorByUid{7});
+  const std::string waits = told(services, prepared.order.id);
+  CHECK(waits.starts_with("Issuance is stopped since "));
+  has(waits, "(operator, by operator:7): the key may be known. Nothing is signed until it ends");
+  const std::string unproven = told(services, pending.order.id);
+  CHECK(unproven.starts_with("a.test: waits for the client"));
+  has(unproven, "Issuance is stopped since ");
+}
+
 TEST_CASE("an order with its certificate names it, and its revocation") {
   TestServices services;
   const Account account = services.new_account();

@@ -176,6 +176,26 @@ TEST_CASE("status says what there is") {
   CHECK(status["parked"] == Json::array());
   CHECK(status["audit"]["sequence"] == 0);
   CHECK(status["issuance_stopped"] == Json::array());
+  CHECK(status["attention"] == Json::array({"not ready: the CRL is out of date"}));
+}
+
+TEST_CASE("status says what ends, and what a person must see to") {
+  TestWeb web;
+  using Days = std::chrono::days;
+  web.expiring = {{.what = "root CN=R", .ends = kNoon + Days(400)},
+                  {.what = "root CRL /root.crl", .ends = kNoon + Days(3), .next_step = "make one"},
+                  {.what = "certificate of listener acme.0", .ends = kNoon - Days(1)}};
+  web.command("/stop-issuance", {{"why", "halt"}});
+  const Json status = json_of(web.command("/status"));
+  REQUIRE(status["expiring"].size() == 3);
+  CHECK(status["expiring"][0]["state"] == "ok");
+  CHECK(status["expiring"][1]["state"] == "warning");
+  CHECK(status["expiring"][2]["state"] == "expired");
+  REQUIRE(status["attention"].size() == 3);
+  CHECK(status["attention"][0].get<std::string>().find("halt") != std::string::npos);
+  CHECK(status["attention"][1].get<std::string>().find("root CRL /root.crl ends at ") == 0);
+  CHECK(status["attention"][1].get<std::string>().ends_with("next step: make one"));
+  CHECK(status["attention"][2].get<std::string>().find("has ended at ") != std::string::npos);
 }
 
 TEST_CASE("a clock that is off is accepted in so many words") {
@@ -300,7 +320,8 @@ TEST_CASE("orders are listed and shown with their reasons, and resumed when they
   CHECK(list["orders"][0]["id"] == waiting.order.id.str());
   CHECK(members_of(list["orders"][0]) ==
         std::vector<std::string>{"id", "status", "identifiers", "profile", "created", "expires",
-                                 "finalized", "directory", "account", "certificate", "error"});
+                                 "finalized", "directory", "account", "certificate", "error",
+                                 "failed_proofs"});
   CHECK(json_of(web.command("/order/list", {{"status", "valid"}}))["orders"].size() == 1);
   CHECK(web.command("/order/list", {{"status", "good"}}).status == 400);
   const Json owned = json_of(web.command("/order/list", {{"account", account.id.str()}}));
@@ -309,6 +330,8 @@ TEST_CASE("orders are listed and shown with their reasons, and resumed when they
   CHECK(page["next"].is_string());
   const Json rest = json_of(web.command("/order/list", {{"after", page["next"]}}));
   CHECK(rest["orders"].size() == 1);
+
+  CHECK(list["orders"][0]["failed_proofs"] == Json::array());
 
   const Json one = {{"order", waiting.order.id.str()}};
   const Json shown = json_of(web.command("/order/show", one));
@@ -320,6 +343,25 @@ TEST_CASE("orders are listed and shown with their reasons, and resumed when they
   CHECK(web.command("/order/show", {{"order", "none"}}).status == 404);
   CHECK(web.command("/order/resume", {{"order", "none"}}).status == 404);
   CHECK(web.command("/order/resume", one).status == 409);
+}
+
+TEST_CASE("a list of orders says what failed, also where the order itself has no error") {
+  TestWeb web;
+  web.services.http01->always(
+      Problem{.type = ProblemType::dns, .detail = "No DNS server answered for a.test"});
+  const Account account = web.services.new_account();
+  const auto view = web.services.new_order(account, {"a.test"});
+  web.services.respond(account, view);
+  for (int i = 0; i < 5; ++i) {
+    web.services.advance(std::chrono::seconds(60));
+    web.services.run_jobs();
+  }
+  const Json order = json_of(web.command("/order/list"))["orders"][0];
+  CHECK(order["status"] == "invalid");
+  REQUIRE(order["failed_proofs"].size() == 1);
+  CHECK(order["failed_proofs"][0]["identifier"] == "a.test");
+  CHECK(order["failed_proofs"][0]["challenge"] == "http-01");
+  CHECK(order["failed_proofs"][0]["problem"]["detail"] == "No DNS server answered for a.test");
 }
 
 TEST_CASE("the audit trail is exported and verified in slices") {
