@@ -1,5 +1,8 @@
 #include "config/config.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +11,9 @@
 #include <ios>
 #include <iterator>
 #include <stdexcept>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -300,9 +305,32 @@ Config parse_config(std::string_view text, const std::string& path,
   }
 }
 
+namespace {
+
+// Why the file at `path` did not open, and what to do.
+std::string why_closed(const std::string& path, int error) {
+  if (error == ENOENT || error == ENOTDIR) {
+    return path +
+           ": there is no such file; --config names another one, and `gatehouse init` makes one";
+  }
+  std::string text = path + ": cannot be opened: " + std::generic_category().message(error);
+  if (error == EACCES) {
+    text += "; this is user " + std::to_string(::geteuid()) +
+            ", and the file is for the server's user and root";
+  }
+  return text;
+}
+
+}  // namespace
+
 Config load_config(const std::string& path, const std::vector<std::string>& settings) {
+  if (std::error_code error; std::filesystem::is_directory(path, error)) {
+    throw std::runtime_error(path + ": is a folder; name the file in it, such as " +
+                             (std::filesystem::path(path) / "gatehouse.json").string());
+  }
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error(path + ": cannot be read; `gatehouse init` makes one");
+  if (!file) throw std::runtime_error(why_closed(path, errno));
   const std::string text(std::istreambuf_iterator<char>(file), {});
   if (text.size() > kMaxFileBytes) throw std::runtime_error(path + ": is larger than 1 MiB");
   return parse_config(text, path, settings);

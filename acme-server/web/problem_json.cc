@@ -13,6 +13,7 @@
 #include "acme-server/base/hex.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
+#include "acme-server/base/technical_detail.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/transient_error.h"
 #include "acme-server/core/problem.h"
@@ -78,7 +79,8 @@ Problem problem_in_flight(Log& log, Entropy& entropy, const http::Request& reque
     log.error("request.failed", {{"log_id", log_id},
                                  {"method", sanitize(request.method, 16)},
                                  {"target", sanitize(request.target, 200)},
-                                 {"reason", sanitize(failure.what(), kMaxReasonLength)}});
+                                 {"reason", sanitize(failure.what(), kMaxReasonLength)},
+                                 {"at", sanitize(technical_detail_of(failure), kMaxReasonLength)}});
     return dynamic_cast<const TransientError*>(&failure) != nullptr ? come_back(log_id)
                                                                     : internal(log_id);
   }

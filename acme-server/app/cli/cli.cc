@@ -10,6 +10,7 @@
 #include <string>
 
 #include "acme-server/app/cli/reference.h"
+#include "acme-server/app/cli/wrong_arguments.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
 #include "acme-server/app/server/preflight.h"
@@ -62,6 +63,7 @@ int run_command_line(int argc, char** argv) {
   program.footer(kFooter);
   program.require_subcommand(1);
   program.set_help_flag("-h,--help", "Print this help");
+  program.set_version_flag("--version", "gatehouse " GATEHOUSE_VERSION, "Print the version");
   Command chosen;
   add_serve(program, chosen);
   add_check_config(program, chosen);
@@ -77,7 +79,7 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
-    say(std::string(error.what()) + "; gatehouse --help tells what there is");
+    say(explain_arguments(program, error, argc, argv));
     return kRefused;
   }
   try {

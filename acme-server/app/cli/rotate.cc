@@ -8,6 +8,7 @@
 #include <string>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/config_file.h"
 #include "acme-server/app/cli/secret_arguments.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
@@ -45,6 +46,7 @@ struct Arguments {
 
 int run(Arguments& arguments) {
   RotateOptions& options = arguments.options;
+  options.config_file = config_file(options.config_file);
   using How = RotateOptions::How;
   const bool by_root = !options.root_key.empty();
   const bool import = !options.offered.files.empty();
@@ -72,8 +74,7 @@ void add_rotate_issuer(CLI::App& program, Command& chosen) {
   command->footer(kFooter);
   auto arguments = std::make_shared<Arguments>();
   RotateOptions& options = arguments->options;
-  options.config_file = "gatehouse.json";
-  command->add_option("-c,--config", options.config_file, "The config file")->capture_default_str();
+  add_config_option(*command, options.config_file);
   command->add_option("--backend", options.backend, "The backend, if there is more than one");
   CLI::Option* root_key =
       command->add_option("--root-key", options.root_key, "The file of our own root's key");

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/config_file.h"
 #include "acme-server/app/cli/start_signals.h"
 #include "acme-server/app/server/config_checks.h"
 #include "acme-server/app/server/dry_run.h"
@@ -74,7 +75,7 @@ constexpr const char* kCheckFooter =
     "  gatehouse check-config --config gatehouse.json && systemctl reload gatehouse";
 
 struct Arguments {
-  std::string config = "gatehouse.json";
+  std::string config;
   std::vector<std::string> settings;
 };
 
@@ -133,7 +134,7 @@ int serve(const Arguments& arguments) {
   share_arenas();
   const sigset_t signals = block_signals();
   ServiceManager manager;
-  config::Config config = config::load_config(arguments.config, arguments.settings);
+  config::Config config = config::load_config(config_file(arguments.config), arguments.settings);
   take_sockets(config, manager);
   Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
   std::vector<config::Config> configs;
@@ -158,7 +159,8 @@ int serve(const Arguments& arguments) {
 }
 
 int check_config(const Arguments& arguments) {
-  const config::Config config = config::load_config(arguments.config, arguments.settings);
+  const config::Config config =
+      config::load_config(config_file(arguments.config), arguments.settings);
   check_parts(config);
   SystemClock clock;
   OsEntropy entropy;
@@ -170,7 +172,7 @@ int check_config(const Arguments& arguments) {
 }
 
 void add_arguments(CLI::App& command, Arguments& arguments) {
-  command.add_option("-c,--config", arguments.config, "The config file")->capture_default_str();
+  add_config_option(command, arguments.config);
   command
       .add_option("--set", arguments.settings,
                   "PATH=VALUE: an option that wins over the file's; may be repeated")

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/config_file.h"
 #include "acme-server/app/server/environment.h"
 #include "acme-server/app/signer/signer_process.h"
 #include "acme-server/app/signer/signer_sandbox.h"
@@ -54,7 +55,7 @@ constexpr const char* kFooter =
 constexpr std::size_t kMaxConnections = 64;
 
 struct Arguments {
-  std::string config = "gatehouse.json";
+  std::string config;
   std::vector<std::string> settings;
   std::string backend = "local";
   int parent = 0;
@@ -101,7 +102,7 @@ void serve(const net::UnixListener& listener, const backends::SignerService& ser
 
 int run(const Arguments& arguments) {
   die_with_parent(arguments.parent);
-  config::Config config = config::load_config(arguments.config, arguments.settings);
+  config::Config config = config::load_config(config_file(arguments.config), arguments.settings);
   Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
   const JsonObject all(config.backends, "backends");
   const auto options = backends::read_local_ca_options(all.object(arguments.backend));
@@ -131,7 +132,7 @@ void add_signer(CLI::App& program, Command& chosen) {
   CLI::App* command = program.add_subcommand("signer", "Hold the issuing keys, and sign with them");
   command->footer(kFooter);
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("-c,--config", arguments->config, "The config file")->capture_default_str();
+  add_config_option(*command, arguments->config);
   command
       ->add_option("--set", arguments->settings,
                    "PATH=VALUE: an option that wins over the file's; may be repeated")

@@ -30,7 +30,8 @@ constexpr const char* kBackupFooter =
     "DESCRIPTION\n"
     "  Copies the database, as it is at one moment, to a new file (mode 0600), while the server "
     "goes\n"
-    "  on, and checks the copy. The command writes the file, as whoever runs it: root may choose any\n"
+    "  on, and checks the copy. The command writes the file, as whoever runs it: root may choose "
+    "any\n"
     "  folder. Keys are not in it: keep copies of ca/ and of the config elsewhere.\n"
     "\n"
     "EXAMPLE\n"
@@ -39,9 +40,11 @@ constexpr const char* kBackupFooter =
 constexpr const char* kRestoreFooter =
     "DESCRIPTION\n"
     "  Puts a backup in the database's place. The server must be stopped. What was revoked or\n"
-    "  deactivated since the backup is not in it: the database that it replaces is asked for that, if it "
+    "  deactivated since the backup is not in it: the database that it replaces is asked for that, "
+    "if it "
     "is\n"
-    "  there and whole. Besides give the latest CRL of every issuer and shard, as it was published\n"
+    "  there and whole. Besides give the latest CRL of every issuer and shard, as it was "
+    "published\n"
     "  (DER), and the exported audit log, as far as you have them. No CRL number goes down and no\n"
     "  revocation that they tell of is taken back. What cannot be known is printed. The database "
     "that\n"
@@ -63,8 +66,7 @@ struct RestoreArguments {
 // The server's sandbox keeps it from writing where backups go, so the copy is this command's own:
 // read as the database's owner, written as whoever runs the command.
 std::uint64_t copy_database(const BackupArguments& arguments, const std::string& to) {
-  const config::Config config =
-      config::load_config(arguments.control.config, arguments.control.settings);
+  const config::Config config = load_config(arguments.control);
   if (std::error_code error; !std::filesystem::exists(config.store.database, error) && !error) {
     throw std::runtime_error("there is no database " + config.store.database +
                              " yet; start the server first");
@@ -84,8 +86,8 @@ Json record(const BackupArguments& arguments, const std::string& to, std::uint64
     Control control(arguments.control);
     return control.ask("/backup", {{"file", to}, {"octets", octets}});
   } catch (const std::runtime_error& error) {
-    throw CommandFailed(to + " is made and checked, but the audit trail does not have it: " +
-                        error.what());
+    throw CommandFailed(
+        to + " is made and checked, but the audit trail does not have it: " + error.what());
   }
 }
 
@@ -130,8 +132,7 @@ void print_restored(const Restored& restored) {
 }
 
 int run_restore(const RestoreArguments& arguments) {
-  const config::Config config =
-      config::load_config(arguments.control.config, arguments.control.settings);
+  const config::Config config = load_config(arguments.control);
   RestoreSources sources = open_sources(arguments.request);  // still as root, who may read them
   become_database_owner(config);
   QuietEnvironment environment(config);

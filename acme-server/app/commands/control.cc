@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "acme-server/app/cli/config_file.h"
 #include "acme-server/app/commands/database_owner.h"
 #include "acme-server/app/server/quiet_environment.h"
 #include "acme-server/app/server/server.h"
@@ -170,8 +171,7 @@ struct Control::Impl {
 };
 
 void add_control_options(CLI::App& command, ControlOptions& options) {
-  command.add_option("-c,--config", options.config, "The server's config file")
-      ->capture_default_str();
+  add_config_option(command, options.config);
   command
       .add_option("--set", options.settings,
                   "PATH=VALUE: as given to serve, where it moves the socket or the database")
@@ -180,8 +180,12 @@ void add_control_options(CLI::App& command, ControlOptions& options) {
   command.add_flag("--json", options.json, "Print the server's JSON instead of a table");
 }
 
+config::Config load_config(const ControlOptions& options) {
+  return config::load_config(config_file(options.config), options.settings);
+}
+
 Control::Control(const ControlOptions& options) : impl_(std::make_unique<Impl>()) {
-  impl_->config = config::load_config(options.config, options.settings);
+  impl_->config = load_config(options);
   become_database_owner(impl_->config);
   if (!impl_->connect()) impl_->own = own_server(impl_->config);
 }

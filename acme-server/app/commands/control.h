@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "acme-server/base/json.h"
+#include "config/config.h"
 
 namespace gatehouse::app {
 
@@ -22,13 +23,16 @@ class CommandFailed : public std::runtime_error {
 
 // What every command takes.
 struct ControlOptions {
-  std::string config = "gatehouse.json";
+  std::string config;  // empty: see config_file()
   std::vector<std::string> settings;
   bool json = false;
 };
 
 // --config, --set and --json.
 void add_control_options(CLI::App& command, ControlOptions& options);
+
+// The config that they name. Throws JsonError or std::runtime_error.
+config::Config load_config(const ControlOptions& options);
 
 // The installation, for as long as a command lasts.
 //

@@ -20,6 +20,7 @@
 #include "acme-server/base/executor.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/metrics.h"
+#include "acme-server/base/technical_detail.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/jobs/completions.h"
 #include "acme-server/service/jobs/job.h"
@@ -243,7 +244,8 @@ void JobRunner::Impl::run(Lane& lane, const Placed& placed, std::any loaded) {
     context.log.warning("job.failed", {{"kind", kind},
                                        {"subject", job.subject},
                                        {"attempts", job.attempts + 1},
-                                       {"error", failure.what()}});
+                                       {"error", failure.what()},
+                                       {"at", technical_detail_of(failure)}});
     retry(job, failure.what());
   }
 }

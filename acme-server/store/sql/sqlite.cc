@@ -25,6 +25,7 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/match.h"
+#include "acme-server/base/technical_detail.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/sql/sqlite_failures.h"
@@ -217,9 +218,9 @@ void SqliteConnection::configure(Role role) {
 
 void SqliteConnection::fail(int code, std::string_view sql, bool committing) const {
   const int error = errno;  // SQLite keeps it for some of its failures only, and not for a COMMIT's
-  std::string message = "SQLite: " + std::string(sqlite3_errmsg(handle_.get())) + " (" +
-                        std::to_string(code) + ") in " + shared_.path + " at \"" +
-                        std::string(sql.substr(0, kSqlSample)) + "\"";
+  const std::string statement(sql.substr(0, kSqlSample));
+  std::string message = "the database " + shared_.path + ": " + sqlite3_errmsg(handle_.get()) +
+                        " (SQLite " + std::to_string(code) + ")";
   if (is_fatal(code, error, committing)) {
     message = "the disk failed to keep what was written, the process must not go on: " + message;
     if (!shared_.on_fatal) {
@@ -227,16 +228,17 @@ void SqliteConnection::fail(int code, std::string_view sql, bool committing) con
       std::abort();
     }
     shared_.on_fatal(message);
-    throw DatabaseError(message);
+    throw Detailed<DatabaseError>(message, statement);
   }
   if ((code & 0xff) == SQLITE_CONSTRAINT) {
-    throw ConstraintError(message);
+    throw Detailed<ConstraintError>(message, statement);
   }
   if (is_want_of_room(code, error)) {
     full_ = true;
-    throw StorageFull(message + "; make room on the disk, writes then go on by themselves");
+    throw Detailed<StorageFull>(
+        message + "; make room on the disk, writes then go on by themselves", statement);
   }
-  throw DatabaseError(message);
+  throw Detailed<DatabaseError>(message, statement);
 }
 
 sqlite3_stmt* SqliteConnection::prepared(std::string_view sql) {

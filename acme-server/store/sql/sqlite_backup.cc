@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "acme-server/base/files.h"
+#include "acme-server/base/technical_detail.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/sqlite_handles.h"
 
@@ -28,8 +29,14 @@ struct FinishBackup {
   void operator()(sqlite3_backup* backup) const noexcept { sqlite3_backup_finish(backup); }
 };
 
-[[noreturn]] void fail(sqlite3* handle, const std::string& what) {
-  throw DatabaseError(what + ": " + sqlite3_errmsg(handle));
+[[noreturn]] void fail(sqlite3* handle, const std::string& path,
+                       const std::string& statement = "") {
+  throw Detailed<DatabaseError>(path + ": " + sqlite3_errmsg(handle), statement);
+}
+
+std::string path_of(sqlite3* handle) {
+  const char* path = sqlite3_db_filename(handle, "main");
+  return path == nullptr ? "the database" : path;
 }
 
 [[noreturn]] void fail_file(const std::string& path) {
@@ -50,11 +57,12 @@ DatabaseHandle open_at(const std::string& path, int flags) {
 // The first column of the first row.
 std::string ask(sqlite3* handle, const char* sql) {
   sqlite3_stmt* raw = nullptr;
-  if (sqlite3_prepare_v2(handle, sql, -1, &raw, nullptr) != SQLITE_OK) fail(handle, sql);
+  if (sqlite3_prepare_v2(handle, sql, -1, &raw, nullptr) != SQLITE_OK)
+    fail(handle, path_of(handle), sql);
   const StatementHandle statement(raw);
   const int code = sqlite3_step(raw);
   if (code == SQLITE_DONE) return "";
-  if (code != SQLITE_ROW) fail(handle, sql);
+  if (code != SQLITE_ROW) fail(handle, path_of(handle), sql);
   const unsigned char* text = sqlite3_column_text(raw, 0);
   return text == nullptr ? "" : reinterpret_cast<const char*>(text);
 }
@@ -101,11 +109,11 @@ void check_room(sqlite3* source, const std::string& to, std::uint64_t keep_free)
 void copy_pages(sqlite3* source, sqlite3* target) {
   const std::unique_ptr<sqlite3_backup, FinishBackup> backup(
       sqlite3_backup_init(target, "main", source, "main"));
-  if (!backup) fail(target, "backup");
+  if (!backup) fail(target, path_of(target));
   int code = SQLITE_OK;
   while (code == SQLITE_OK) code = sqlite3_backup_step(backup.get(), kStepPages);
   if (code != SQLITE_DONE) {
-    throw DatabaseError(std::string("backup: ") + sqlite3_errstr(code));
+    throw DatabaseError(path_of(target) + ": cannot be filled: " + sqlite3_errstr(code));
   }
 }
 

@@ -1,9 +1,15 @@
 #include "acme-server/web/admin/operator_auth.h"
 
 #include <algorithm>
+#include <exception>
 #include <string>
 
+#include "acme-server/base/check.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/technical_detail.h"
+#include "acme-server/base/text.h"
+#include "acme-server/base/transient_error.h"
 #include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
@@ -26,13 +32,31 @@ Principal OperatorAuth::prove(const http::Request& request) const {
   return OperatorByUid{*uid};
 }
 
+// A failure in its own words: whoever commands is the operator whom clients are sent to.
+Problem OperatorAuth::failed(const http::Request& request, const std::exception& failure) const {
+  admin_.context.log.error("command.failed", {{"command", sanitize(request.target, 100)},
+                                              {"reason", failure.what()},
+                                              {"at", technical_detail_of(failure)}});
+  const bool passes = dynamic_cast<const TransientError*>(&failure) != nullptr;
+  return {
+      .type = ProblemType::serverInternal, .detail = failure.what(), .status = passes ? 503 : 500};
+}
+
 ProvenEndpoint OperatorAuth::command(Command handler) {
   return ProvenEndpoint([this, handler](const Call& call) {
     const std::string& body = call.request.body;
     const OperatorRequest request(prove(call.request), body.empty() ? "{}" : body);
-    http::Response response = json_response(200, handler(admin_, request));
-    add(response, "Cache-Control", "no-store");
-    return response;
+    try {
+      http::Response response = json_response(200, handler(admin_, request));
+      add(response, "Cache-Control", "no-store");
+      return response;
+    } catch (const RequestRejected&) {
+      throw;
+    } catch (const LogicError&) {
+      throw;  // a fault of ours, with its place in the log
+    } catch (const std::exception& failure) {
+      reject(failed(call.request, failure));
+    }
   });
 }
 

@@ -7,12 +7,14 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "acme-server/base/json.h"
 #include "acme-server/core/principal.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/router.h"
 
@@ -53,6 +55,7 @@ class OperatorAuth {
 
  private:
   Principal prove(const http::Request& request) const;
+  Problem failed(const http::Request& request, const std::exception& failure) const;
 
   Admin& admin_;
   std::vector<std::uint32_t> uids_;

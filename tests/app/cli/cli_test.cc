@@ -11,10 +11,12 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
+#include "tests/support/not_run.h"
 #include "tests/support/program.h"
 #include "tests/support/socket_acme.h"
 
@@ -34,6 +36,8 @@ TEST_CASE("help and version answer, and say what there is") {
     CHECK(help.code == 0);
     CHECK(help.printed.find("EXAMPLE") + help.printed.find("FIRST STEPS") != 2 * std::string::npos);
   }
+  CHECK(run({"--version"}).printed ==
+        run({"version"}).printed.substr(0, run({"version"}).printed.find('\n') + 1));
   const Outcome version = run({"version"});
   CHECK(version.code == 0);
   CHECK(version.printed.starts_with("gatehouse "));
@@ -49,6 +53,88 @@ TEST_CASE("wrong arguments are one line and exit code 2") {
     CHECK(refused.printed.starts_with("gatehouse: "));
     CHECK(std::ranges::count(refused.printed, '\n') == 1);
   }
+}
+
+TEST_CASE("an unknown word is named, with the one that was probably meant") {
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string printed;
+  };
+
+  const Row rows[] = {
+      {{"stauts"},
+       "gatehouse: unknown command \"stauts\"; did you mean \"status\"? gatehouse --help tells "
+       "what there is\n"},
+      {{"frobnicate"},
+       "gatehouse: unknown command \"frobnicate\"; gatehouse --help tells what there is\n"},
+      {{"order", "shwo", "ID"},
+       "gatehouse: unknown command \"shwo\"; did you mean \"show\"? gatehouse order --help tells "
+       "what there is\n"},
+      {{"order", "list", "--limit", "3", "--staus=valid"},
+       "gatehouse: unknown option \"--staus\"; did you mean \"--status\"? gatehouse order list "
+       "--help tells what there is\n"},
+      {{"serve", "--port", "1"},
+       "gatehouse: unknown option \"--port\"; gatehouse serve --help tells what there is\n"},
+      {{"order", "show"},
+       "gatehouse: order is required; gatehouse order show --help tells what there is\n"},
+  };
+  for (const Row& row : rows) {
+    const Outcome refused = run(row.arguments);
+    CHECK(refused.code == 2);
+    CHECK(refused.printed == row.printed);
+  }
+}
+
+TEST_CASE("the config is found by the variable, then in a folder that is ours, then in /etc") {
+  const Installation made;
+  const Installation other;
+  const auto check = [&](const std::string& variable, const std::string& folder) {
+    Program program("sh", {"-c", "cd \"$0\" && " + variable + " exec \"$1\" check-config", folder,
+                           binary_directory() + "/gatehouse"});
+    program.wait();
+    return program.printed();
+  };
+  const std::string here = "gatehouse.json is good";
+  CHECK(check("", made.home()).find(here) != std::string::npos);
+  CHECK(check("GATEHOUSE_CONFIG=" + other.config(), made.home()).find(other.config()) !=
+        std::string::npos);
+  CHECK(check("GATEHOUSE_CONFIG=", made.home()).find(here) != std::string::npos);
+  for (const auto& [path, mode] : {std::pair{made.config(), 0660}, {made.home(), 0777}}) {
+    CAPTURE(path);
+    struct stat before{};
+    REQUIRE(::stat(path.c_str(), &before) == 0);
+    REQUIRE(::chmod(path.c_str(), static_cast<mode_t>(mode)) == 0);
+    CHECK(check("", made.home()).find("/etc/gatehouse/gatehouse.json") != std::string::npos);
+    REQUIRE(::chmod(path.c_str(), before.st_mode & 07777) == 0);
+  }
+}
+
+TEST_CASE("a config that does not open is told by its reason") {
+  const Installation made;
+  const auto told = [](const std::string& path) {
+    return run({"check-config", "--config", path}).printed;
+  };
+  CHECK(told(made.home() + "/other.json").find("there is no such file") != std::string::npos);
+  CHECK(told(made.home()) == "gatehouse: " + made.home() + ": is a folder; name the file in it, " +
+                                 "such as " + made.config() + "\n");
+  if (::geteuid() != 0) {
+    REQUIRE(::chmod(made.config().c_str(), 0) == 0);
+    CHECK(told(made.config()).find("cannot be opened: Permission denied; this is user ") !=
+          std::string::npos);
+    return;
+  }
+  // Root reads everything: somebody else tries.
+  REQUIRE(::chmod(made.folder.path().c_str(), 0755) == 0);
+  REQUIRE(::chmod(made.home().c_str(), 0755) == 0);
+  REQUIRE(::chmod(made.config().c_str(), 0600) == 0);
+  Program program("setpriv",
+                  {"--reuid=12345", "--regid=12345", "--clear-groups",
+                   binary_directory() + "/gatehouse", "check-config", "--config", made.config()});
+  const int code = program.wait();
+  if (code == 126 || code == 127) return not_run("another user cannot reach the build folder");
+  CHECK(code == 2);
+  CHECK(program.printed().find("cannot be opened: Permission denied; this is user 12345") !=
+        std::string::npos);
 }
 
 TEST_CASE("init makes keys that only their owner reads, and refuses to make them twice") {

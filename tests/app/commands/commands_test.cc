@@ -88,9 +88,9 @@ TEST_CASE("status tells of a running server, and of an installation without one"
     const Outcome shown = run(status);
     CAPTURE(shown.printed);
     CHECK(shown.code == 0);
-    for (const char* part : {"server     ready", "CN=Test Root CA", "root CRL ",
-                             "the listeners' own certificate", "acme.0 on 127.0.0.1:", "control on unix:",
-                             "CN=Test Issuing CA", "good until"}) {
+    for (const char* part :
+         {"server     ready", "CN=Test Root CA", "root CRL ", "the listeners' own certificate",
+          "acme.0 on 127.0.0.1:", "control on unix:", "CN=Test Issuing CA", "good until"}) {
       CAPTURE(part);
       CHECK(shown.printed.find(part) != std::string::npos);
     }
@@ -101,8 +101,7 @@ TEST_CASE("status tells of a running server, and of an installation without one"
     CHECK(members == std::vector<std::string>{"version", "now", "started", "uptime_seconds",
                                               "ready", "not_ready", "issuance_stopped", "listeners",
                                               "directories", "database", "schema", "issuers",
-                                              "jobs", "parked", "audit", "expiring",
-                                              "attention"});
+                                              "jobs", "parked", "audit", "expiring", "attention"});
     CHECK(run({"status", "--check", "--config", made.config()}).code == 0);
     CHECK(server.stop() == 0);
   }
@@ -116,6 +115,33 @@ TEST_CASE("status tells of a running server, and of an installation without one"
   const Json json = json_printed(run(as_json));
   CHECK(json["ready"] == false);
   CHECK(json["issuers"][0]["crls"][0]["number"].is_number());
+}
+
+TEST_CASE(
+    "status --check fails when a person is needed, and a broken database is told without SQL") {
+  const Installation made;
+  const std::vector<std::string> check = {"status", "--check", "--config", made.config()};
+  {
+    Running server(made);
+    CHECK(run(check).code == 0);
+    CHECK(run({"root", "crl", "--directory", made.home(), "--days", "2"}).code == 0);
+  }
+  {
+    Running server(made);
+    const Outcome due = run(check);
+    CHECK(due.code == 1);
+    CHECK(due.printed.starts_with("root CRL "));
+    CHECK(due.printed.ends_with("next step: gatehouse root crl, where the root's key is\n"));
+  }
+  for (const char* end : {"-wal", "-shm"})
+    std::filesystem::remove(made.home() + "/gatehouse.db" + end);
+  write_file(made.home() + "/gatehouse.db", std::string(8192, 'x'), FileAccess::owner_only,
+             ExistingFile::replace);
+  const Outcome broken = run({"status", "--config", made.config()});
+  CHECK(broken.code == 2);
+  CHECK_MESSAGE(broken.printed == "gatehouse: the database " + made.home() +
+                                      "/gatehouse.db: file is not a database (SQLite 26)\n",
+                broken.printed);
 }
 
 TEST_CASE("issuance is stopped and resumed, with a server and without, over its restart") {
