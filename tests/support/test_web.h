@@ -65,8 +65,7 @@ class TestWeb final {
                    const web::WebOptions& web_options = test_web_options())
       : services(std::move(options)),
         files(services.context()),
-        handler(
-            web_options, services.context(), files, [this] { return not_ready; }, process()) {}
+        handler(web_options, services.context(), files, [this] { return not_ready; }, process()) {}
 
   static web::ProcessFacts test_process() {
     return {.version = "1.2.3",

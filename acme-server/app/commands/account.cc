@@ -9,6 +9,7 @@
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
+#include "acme-server/app/commands/list_filter.h"
 #include "acme-server/app/commands/table.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
@@ -41,6 +42,7 @@ constexpr const char* kDeactivateFooter =
 
 struct Arguments {
   ControlOptions control;
+  ListArguments filter;
   std::string account;
   std::uint64_t limit = 0;
 };
@@ -52,14 +54,16 @@ std::string contacts_of(const Json& account) {
 }
 
 int run_list(const Arguments& arguments) {
+  const ListFilter filter(arguments.filter, "created");
   Control control(arguments.control);
-  Listing listing(arguments.control.json, arguments.limit,
-                  {"ACCOUNT", "STATUS", "CREATED", "DIRECTORY", "CONTACTS"},
-                  [](const Json& account) -> std::vector<std::string> {
-                    return {text_of(account, "id"), text_of(account, "status"),
-                            time_of(account, "created"), text_of(account, "directory"),
-                            contacts_of(account)};
-                  });
+  Listing listing(
+      arguments.control.json, arguments.limit,
+      {"ACCOUNT", "STATUS", "CREATED", "DIRECTORY", "CONTACTS"},
+      [](const Json& account) -> std::vector<std::string> {
+        return {text_of(account, "id"), text_of(account, "status"), time_of(account, "created"),
+                text_of(account, "directory"), contacts_of(account)};
+      },
+      [&](const Json& account) { return filter.wants(account); });
   list_pages(control, "/account/list", Json::object(), "accounts", listing);
   return kDone;
 }
@@ -105,6 +109,7 @@ void add_account(CLI::App& program, Command& chosen) {
   CLI::App* list = noun->add_subcommand("list", "List all accounts");
   list->footer(kListFooter);
   auto arguments = std::make_shared<Arguments>();
+  add_filter_options(*list, arguments->filter, ListHas::times);
   list->add_option("--limit", arguments->limit, "At most so many; 0: all")->capture_default_str();
   add_control_options(*list, arguments->control);
   list->callback([&chosen, arguments] { chosen = [arguments] { return run_list(*arguments); }; });

@@ -15,6 +15,7 @@
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
+#include "acme-server/app/commands/list_filter.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
@@ -31,6 +32,7 @@ constexpr const char* kShowFooter =
     "EXAMPLES\n"
     "  gatehouse audit show --order ID\n"
     "  gatehouse audit show --kind certificate.revoked --since 2026-11-01\n"
+    "  gatehouse audit show --name www.corp.example --until 2026-12-01\n"
     "  gatehouse audit show --json > audit-$(date +%F).jsonl\n"
     "  gatehouse audit show --json --after 120000 >> audit.jsonl";
 
@@ -50,7 +52,8 @@ constexpr const char* kVerifyFooter =
 
 struct ShowArguments {
   ControlOptions control;
-  std::string account, order, certificate, kind, actor, since;
+  ListArguments filter;
+  std::string account, order, certificate, kind, actor;
   std::uint64_t after = 0, limit = 0;
 };
 
@@ -70,7 +73,10 @@ int run_show(const ShowArguments& arguments) {
   for (const auto& [name, value] : filters) {
     if (!value->empty()) query[name] = *value;
   }
-  if (!arguments.since.empty()) query["since"] = to_rfc3339(read_time("--since", arguments.since));
+  const ListFilter filter(arguments.filter, "at");
+  if (!arguments.filter.since.empty()) {
+    query["since"] = to_rfc3339(read_time("--since", arguments.filter.since));
+  }
   if (arguments.after > 0) query["after"] = arguments.after;
   Control control(arguments.control);
   Listing listing(
@@ -78,7 +84,8 @@ int run_show(const ShowArguments& arguments) {
       [](const Json& event) -> std::vector<std::string> {
         return {text_of(event, "sequence"), time_of(event, "at"), text_of(event, "kind"),
                 text_of(event, "actor"),    subject_of(event),    details_of(event)};
-      });
+      },
+      [&](const Json& event) { return filter.wants(event); });
   list_pages(control, "/audit/list", query, "events", listing);
   return kDone;
 }
@@ -147,7 +154,7 @@ void add_audit(CLI::App& program, Command& chosen) {
   show->add_option("--kind", shown->kind, "Those of this kind, such as certificate.issued");
   show->add_option("--actor", shown->actor,
                    "Those by account:ID, operator:UID, key:SHA256 or server");
-  show->add_option("--since", shown->since, "Since 2026-12-31 or 2026-12-31T12:00:00Z");
+  add_filter_options(*show, shown->filter, ListHas::names_and_times);
   show->add_option("--after", shown->after, "Behind this sequence number");
   show->add_option("--limit", shown->limit, "At most so many; 0: all")->capture_default_str();
   add_control_options(*show, shown->control);

@@ -1,9 +1,11 @@
 // `gatehouse certificate list | show | revoke`.
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
+#include "acme-server/app/commands/list_filter.h"
 #include "acme-server/app/commands/table.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/json.h"
@@ -23,13 +26,17 @@ namespace {
 
 constexpr const char* kListFooter =
     "DESCRIPTION\n"
-    "  Lists certificates, the newest first. Filters narrow together. Every certificate that was "
-    "ever\n"
-    "  issued is looked at, a page at a time; with --json each is one line.\n"
+    "  Lists certificates, the newest first; by their end where that is asked for. Filters narrow\n"
+    "  together. Every certificate that was ever issued is looked at, a page at a time; with "
+    "--json\n"
+    "  each is one line. A certificate is renewed when its account has a newer one for exactly "
+    "the\n"
+    "  same names that is not revoked.\n"
     "\n"
     "EXAMPLES\n"
     "  gatehouse certificate list --name www.corp.example\n"
-    "  gatehouse certificate list --expiring-within 14d\n"
+    "  gatehouse certificate list --expiring-within 14d --not-renewed\n"
+    "  gatehouse certificate list --suffix corp.example --profile default --since 2026-11-01\n"
     "  gatehouse certificate list --revoked --json | jq -r .serial";
 
 constexpr const char* kShowFooter =
@@ -54,10 +61,11 @@ constexpr const char* kRevokeFooter =
     "EXAMPLES\n"
     "  gatehouse certificate revoke 03a7… --reason keyCompromise";
 
-struct ListArguments {
+struct CertificateArguments {
   ControlOptions control;
-  std::string name, account, serial, expires_before, expiring_within;
-  bool revoked = false;
+  ListArguments filter;
+  std::string account, serial, expires_before, expiring_within;
+  bool revoked = false, not_renewed = false;
   std::uint64_t limit = 0;
 };
 
@@ -77,34 +85,76 @@ std::vector<std::string> row_of(const Json& certificate) {
           names_of(certificate)};
 }
 
-Json query_of(const ListArguments& arguments) {
-  Json query = Json::object();
-  if (!arguments.name.empty()) query["name"] = arguments.name;
-  if (!arguments.account.empty()) query["account"] = arguments.account;
-  if (arguments.revoked) query["revoked"] = true;
+// When a certificate must end to be listed.
+struct Ends {
+  std::optional<Instant> from, before;
+
+  bool fits(const Json& certificate) const {
+    const auto end = from_rfc3339(text_of(certificate, "not_after"));
+    return end && (!from || *end >= *from) && (!before || *end < *before);
+  }
+};
+
+Ends ends_of(const CertificateArguments& arguments) {
+  Ends ends;
   if (!arguments.expires_before.empty()) {
-    query["ends_before"] = to_rfc3339(read_time("--expires-before", arguments.expires_before));
+    ends.before = read_time("--expires-before", arguments.expires_before);
   }
   if (!arguments.expiring_within.empty()) {
-    const Instant now = SystemClock().now();
-    query["ends_at_or_after"] = to_rfc3339(now);
-    query["ends_before"] =
-        to_rfc3339(now + read_span("--expiring-within", arguments.expiring_within));
+    ends.from = SystemClock().now();
+    ends.before = *ends.from + read_span("--expiring-within", arguments.expiring_within);
   }
+  return ends;
+}
+
+// What the server filters by. `ends` stays out when renewals count: a newer certificate ends later.
+Json query_of(const CertificateArguments& arguments, const Ends& ends) {
+  Json query = Json::object();
+  if (!arguments.filter.name.empty()) query["name"] = arguments.filter.name;
+  if (!arguments.account.empty()) query["account"] = arguments.account;
+  if (arguments.revoked) query["revoked"] = true;
+  if (arguments.not_renewed) return query;
+  if (ends.from) query["ends_at_or_after"] = to_rfc3339(*ends.from);
+  if (ends.before) query["ends_before"] = to_rfc3339(*ends.before);
   return query;
 }
 
-int run_list(const ListArguments& arguments) {
-  const Json query = query_of(arguments);
+// Those that end first come first, so all of them are read before any is printed.
+void list_by_end(Control& control, const CertificateArguments& arguments, const Ends& ends,
+                 const ListFilter& filter, Listing& listing) {
+  std::vector<Json> found;
+  Lineages lineages;
+  for_each_item(control, "/certificate/list", query_of(arguments, ends), "certificates",
+                [&](const Json& certificate) {
+                  if (arguments.not_renewed && lineages.was_renewed(certificate)) return true;
+                  if (ends.fits(certificate) && filter.wants(certificate)) {
+                    found.push_back(certificate);
+                  }
+                  return true;
+                });
+  std::ranges::stable_sort(
+      found, {}, [](const Json& certificate) { return text_of(certificate, "not_after"); });
+  for (const Json& certificate : found) {
+    if (!listing.add(certificate)) break;
+  }
+  listing.finish();
+}
+
+int run_list(const CertificateArguments& arguments) {
+  const ListFilter filter(arguments.filter, "issued");
+  const Ends ends = ends_of(arguments);
   Control control(arguments.control);
   Listing listing(arguments.control.json, arguments.limit,
-                  {"SERIAL", "STATUS", "ENDS", "ACCOUNT", "NAMES"}, row_of);
+                  {"SERIAL", "STATUS", "ENDS", "ACCOUNT", "NAMES"}, row_of,
+                  [&](const Json& certificate) { return filter.wants(certificate); });
   if (!arguments.serial.empty()) {
     listing.add(control.ask("/certificate/show", {{"certificate", arguments.serial}}));
     listing.finish();
-    return kDone;
+  } else if (ends.before || arguments.not_renewed) {
+    list_by_end(control, arguments, ends, filter, listing);
+  } else {
+    list_pages(control, "/certificate/list", query_of(arguments, ends), "certificates", listing);
   }
-  list_pages(control, "/certificate/list", query, "certificates", listing);
   return kDone;
 }
 
@@ -114,6 +164,7 @@ void print_certificate(const Json& certificate) {
       {"status", text_of(certificate, "status")},
       {"serial", text_of(certificate, "serial")},
       {"names", names_of(certificate)},
+      {"profile", text_of(certificate, "profile")},
       {"valid", time_of(certificate, "not_before") + " to " + time_of(certificate, "not_after")},
       {"issued", time_of(certificate, "issued") + " by backend " + text_of(certificate, "backend") +
                      ", issuer " + text_of(certificate, "issuer")},
@@ -159,8 +210,8 @@ int run_revoke(const OneArguments& arguments) {
 void add_list(CLI::App& noun, Command& chosen) {
   CLI::App* command = noun.add_subcommand("list", "List certificates, the newest first");
   command->footer(kListFooter);
-  auto arguments = std::make_shared<ListArguments>();
-  command->add_option("--name", arguments->name, "Those for this DNS name or address, exactly");
+  auto arguments = std::make_shared<CertificateArguments>();
+  add_filter_options(*command, arguments->filter, ListHas::names_and_times);
   command->add_option("--account", arguments->account, "Those of this account");
   command->add_option("--serial", arguments->serial, "The one with this serial number");
   auto* before = command->add_option("--expires-before", arguments->expires_before,
@@ -169,7 +220,11 @@ void add_list(CLI::App& noun, Command& chosen) {
       ->add_option("--expiring-within", arguments->expiring_within,
                    "Those that are not over and end within: 14d, 12h")
       ->excludes(before);
-  command->add_flag("--revoked", arguments->revoked, "Those that are revoked");
+  auto* revoked = command->add_flag("--revoked", arguments->revoked, "Those that are revoked");
+  command
+      ->add_flag("--not-renewed", arguments->not_renewed,
+                 "Leave out those whose account has a newer one for the same names")
+      ->excludes(revoked);
   command->add_option("--limit", arguments->limit, "At most so many; 0: all")
       ->capture_default_str();
   add_control_options(*command, arguments->control);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <stdexcept>
@@ -106,6 +107,7 @@ std::chrono::seconds read_span(const std::string& option, const std::string& tex
 
 bool Listing::add(const Json& item) {
   if (limit_ > 0 && count_ >= limit_) return false;
+  if (!wanted_(item)) return true;
   ++count_;
   if (json_) {
     print_line(item);
@@ -121,6 +123,20 @@ void Listing::finish() {
 
 std::uint64_t Listing::wanted(std::uint64_t most) const {
   return limit_ == 0 ? most : std::min(most, limit_ - count_);
+}
+
+void for_each_item(Control& control, const std::string& path, Json query, const std::string& member,
+                   const std::function<bool(const Json&)>& take) {
+  for (;;) {
+    query["limit"] = kPage;
+    const Json page = control.ask(path, query);
+    for (const Json& item : page.at(member)) {
+      if (!take(item)) return;
+    }
+    const Json& next = page.at("next");
+    if (next.is_null()) return;
+    query["after"] = next;
+  }
 }
 
 void list_pages(Control& control, const std::string& path, Json query, const std::string& member,

@@ -60,11 +60,19 @@ class Listing {
  public:
   using Row = std::function<std::vector<std::string>(const Json&)>;
 
-  // `limit` 0: no limit.
-  Listing(bool json, std::uint64_t limit, std::vector<std::string> titles, Row row)
-      : json_(json), limit_(limit), table_(std::move(titles)), row_(std::move(row)) {}
+  using Wanted = std::function<bool(const Json&)>;
 
-  // False when no more is wanted.
+  // `limit` 0: no limit. Items that are not `wanted` are passed over.
+  Listing(
+      bool json, std::uint64_t limit, std::vector<std::string> titles, Row row,
+      Wanted wanted = [](const Json&) { return true; })
+      : json_(json),
+        limit_(limit),
+        table_(std::move(titles), terminal_width()),
+        row_(std::move(row)),
+        wanted_(std::move(wanted)) {}
+
+  // False when no more is asked for.
   bool add(const Json& item);
   void finish();  // of a page
 
@@ -77,7 +85,13 @@ class Listing {
   std::uint64_t count_ = 0;
   Table table_;
   Row row_;
+  Wanted wanted_;
 };
+
+// Asks `path` page after page and gives `take` the items in `member` of each answer, until it
+// returns false.
+void for_each_item(Control& control, const std::string& path, Json query, const std::string& member,
+                   const std::function<bool(const Json&)>& take);
 
 // Asks `path` page after page, for the items in `member` of each answer, and prints them.
 void list_pages(Control& control, const std::string& path, Json query, const std::string& member,

@@ -11,6 +11,7 @@
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
+#include "acme-server/app/commands/list_filter.h"
 #include "acme-server/app/commands/table.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
@@ -23,6 +24,7 @@ constexpr const char* kListFooter =
     "EXAMPLES\n"
     "  gatehouse order list --limit 20\n"
     "  gatehouse order list --status processing\n"
+    "  gatehouse order list --suffix corp.example --since 2026-11-01\n"
     "  gatehouse order list --account ID --json";
 
 constexpr const char* kShowFooter =
@@ -52,22 +54,25 @@ constexpr const char* kResumeFooter =
 
 struct Arguments {
   ControlOptions control;
+  ListArguments filter;
   std::string order, account, status;
   std::uint64_t limit = 0;
 };
 
 int run_list(const Arguments& arguments) {
+  const ListFilter filter(arguments.filter, "created");
   Json query = Json::object();
   if (!arguments.account.empty()) query["account"] = arguments.account;
   if (!arguments.status.empty()) query["status"] = arguments.status;
   Control control(arguments.control);
-  Listing listing(arguments.control.json, arguments.limit,
-                  {"ORDER", "STATUS", "CREATED", "DIRECTORY", "ACCOUNT", "NAMES"},
-                  [](const Json& order) -> std::vector<std::string> {
-                    return {text_of(order, "id"),      text_of(order, "status"),
-                            time_of(order, "created"), text_of(order, "directory"),
-                            text_of(order, "account"), names_of(order)};
-                  });
+  Listing listing(
+      arguments.control.json, arguments.limit,
+      {"ORDER", "STATUS", "CREATED", "DIRECTORY", "ACCOUNT", "NAMES"},
+      [](const Json& order) -> std::vector<std::string> {
+        return {text_of(order, "id"),        text_of(order, "status"),  time_of(order, "created"),
+                text_of(order, "directory"), text_of(order, "account"), names_of(order)};
+      },
+      [&](const Json& order) { return filter.wants(order); });
   list_pages(control, "/order/list", query, "orders", listing);
   return kDone;
 }
@@ -107,7 +112,7 @@ void print_order(const Json& order) {
                              {"intents", join(intents, "\n")},
                              {"certificate", text_of(order, "certificate")}})
             << '\n';
-  Table events({"AT", "EVENT", "BY", "DETAILS"});
+  Table events({"AT", "EVENT", "BY", "DETAILS"}, terminal_width());
   for (const Json& each : order.at("events")) {
     events.add(
         {time_of(each, "at"), text_of(each, "kind"), text_of(each, "actor"), details_of(each)});
@@ -149,6 +154,7 @@ void add_order(CLI::App& program, Command& chosen) {
   list->add_option("--status", arguments->status, "Those that are")
       ->check(CLI::IsMember(
           std::vector<std::string>{"pending", "ready", "processing", "valid", "invalid"}));
+  add_filter_options(*list, arguments->filter, ListHas::names_and_times);
   list->add_option("--limit", arguments->limit, "At most so many; 0: all")->capture_default_str();
   add_control_options(*list, arguments->control);
   list->callback([&chosen, arguments] { chosen = [arguments] { return run_list(*arguments); }; });

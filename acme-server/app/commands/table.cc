@@ -1,5 +1,8 @@
 #include "acme-server/app/commands/table.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <string>
@@ -26,9 +29,27 @@ std::string printable(std::string text) {
   return text;
 }
 
+// Its first `width` columns, the last one a "…" when there are more; 0: all.
+std::string cut(const std::string& line, std::size_t width) {
+  if (width == 0 || width_of(line) <= width) return line;
+  std::size_t end = 0;
+  for (std::size_t columns = 0; end < line.size(); ++end) {
+    const bool begins = (static_cast<unsigned char>(line[end]) & 0xC0) != 0x80;
+    if (begins && ++columns == width) break;
+  }
+  return line.substr(0, end) + "…";
+}
+
 }  // namespace
 
-Table::Table(std::vector<std::string> titles) : widths_(titles.size(), 0) {
+std::size_t terminal_width() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
+  return size.ws_col;
+}
+
+Table::Table(std::vector<std::string> titles, std::size_t width)
+    : width_(width), widths_(titles.size(), 0) {
   page_.push_back(std::move(titles));
 }
 
@@ -56,7 +77,7 @@ std::string Table::take_page() {
       line.append(widths_[i] - width_of(row[i]) + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
+    text += cut(line, width_) + "\n";
   }
   page_.clear();
   return text;

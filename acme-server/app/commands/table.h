@@ -8,10 +8,14 @@
 
 namespace gatehouse::app {
 
+// Columns of the terminal on standard output; 0 when it is a pipe or a file, whose lines are whole.
+std::size_t terminal_width();
+
 // Prints rows as they come, page by page: the first page sets the widths, later ones widen them.
 class Table {
  public:
-  explicit Table(std::vector<std::string> titles);
+  // Lines are cut to `width` columns, the last one a "…"; 0: they are not.
+  explicit Table(std::vector<std::string> titles, std::size_t width = 0);
 
   void add(std::vector<std::string> row);
 
@@ -21,6 +25,7 @@ class Table {
   std::size_t rows() const { return rows_; }
 
  private:
+  std::size_t width_;
   std::vector<std::size_t> widths_;
   std::vector<std::vector<std::string>> page_;
   std::size_t rows_ = 0;

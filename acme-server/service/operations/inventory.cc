@@ -107,6 +107,18 @@ store::CertificatePage Inventory::certificates(const store::CertificateFilter& f
       [&](store::Tx& tx) { return tx.certificates().search(filter, after, limit); });
 }
 
+std::vector<std::string> Inventory::profiles_of(
+    const std::vector<CertificateRecord>& certificates) {
+  return context_.store.read([&](store::Tx& tx) {
+    std::vector<std::string> profiles;
+    for (const CertificateRecord& certificate : certificates) {
+      const auto order = tx.orders().get(certificate.order);
+      profiles.push_back(order ? order->profile : "");
+    }
+    return profiles;
+  });
+}
+
 std::vector<CertificateRecord> Inventory::certificate(const std::string& id_or_serial) {
   return context_.store.read([&](store::Tx& tx) -> std::vector<CertificateRecord> {
     if (auto found = tx.certificates().get(CertificateId(id_or_serial))) return {*found};

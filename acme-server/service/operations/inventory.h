@@ -67,6 +67,8 @@ class Inventory {
 
   store::CertificatePage certificates(const store::CertificateFilter& filter,
                                       const std::optional<CertificateId>& after, std::size_t limit);
+  // The profile of each one's order; empty for an order that was pruned.
+  std::vector<std::string> profiles_of(const std::vector<CertificateRecord>& certificates);
   // By id, or by serial number in hex with or without colons: several where issuers share one.
   std::vector<CertificateRecord> certificate(const std::string& id_or_serial);
 

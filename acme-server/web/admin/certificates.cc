@@ -38,8 +38,9 @@ CertificateRecord the_one(Admin& admin, const std::string& asked) {
   return std::move(found.front());
 }
 
-Json whole(const CertificateRecord& certificate, Instant now) {
-  Json json = admin_json(certificate, now);
+Json whole(Admin& admin, const CertificateRecord& certificate) {
+  Json json = admin_json(certificate, admin.context.clock.now());
+  json["profile"] = admin.inventory.profiles_of({certificate}).front();
   json["crl"] = certificate.crl_url;
   json["spki_sha256"] = certificate.spki_sha256;
   json["chain_pem"] = certificate.chain_pem;
@@ -72,7 +73,12 @@ Json list_certificates(Admin& admin, const OperatorRequest& request) {
   const auto page = admin.inventory.certificates(query.filter, query.after, query.limit);
   const Instant now = admin.context.clock.now();
   Json list = Json::array();
-  for (const CertificateRecord& each : page.certificates) list.push_back(admin_json(each, now));
+  const std::vector<std::string> profiles = admin.inventory.profiles_of(page.certificates);
+  for (std::size_t i = 0; i < profiles.size(); ++i) {
+    Json json = admin_json(page.certificates[i], now);
+    json["profile"] = profiles[i];
+    list.push_back(std::move(json));
+  }
   return {{"certificates", std::move(list)},
           {"next", page.next ? Json(page.next->str()) : Json(nullptr)}};
 }
@@ -82,7 +88,7 @@ Json show_certificate(Admin& admin, const OperatorRequest& request) {
     object.only({"certificate"});
     return object.string("certificate", 100);
   });
-  return whole(the_one(admin, asked), admin.context.clock.now());
+  return whole(admin, the_one(admin, asked));
 }
 
 Json revoke_certificate_by_operator(Admin& admin, const OperatorRequest& request) {
@@ -99,7 +105,7 @@ Json revoke_certificate_by_operator(Admin& admin, const OperatorRequest& request
   });
   const CertificateRecord certificate = the_one(admin, command.certificate);
   admin.revocation.by_operator(certificate.id, command.reason, request.actor());
-  return whole(the_one(admin, certificate.id.str()), admin.context.clock.now());
+  return whole(admin, the_one(admin, certificate.id.str()));
 }
 
 }  // namespace gatehouse::web

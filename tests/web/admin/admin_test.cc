@@ -242,10 +242,11 @@ TEST_CASE("certificates are listed, shown and revoked") {
   CHECK(newest["id"] == second.str());
   CHECK(newest["identifiers"] == Json::array({"dns:b.test"}));
   CHECK(newest["status"] == "valid");
-  CHECK(members_of(newest) == std::vector<std::string>{"id", "status", "serial", "issuer",
-                                                       "backend", "identifiers", "not_before",
-                                                       "not_after", "issued", "directory",
-                                                       "account", "order", "revocation"});
+  CHECK(members_of(newest) ==
+        std::vector<std::string>{"id", "status", "serial", "issuer", "backend", "identifiers",
+                                 "not_before", "not_after", "issued", "directory", "account",
+                                 "order", "revocation", "profile"});
+  CHECK(newest["profile"] == "default");
   const Json page = json_of(web.command("/certificate/list", {{"limit", 1}}));
   CHECK(page["next"] == second.str());
   const Json rest = json_of(web.command("/certificate/list", {{"after", page["next"]}}));
