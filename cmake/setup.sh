@@ -28,6 +28,13 @@ if [ "$1" = list ]; then
   exit 0
 fi
 
+# A build folder that was copied with its tree still names the place that it came from, and CMake refuses it.
+for cache in build/*/CMakeCache.txt; do
+  [ -e "$cache" ] || continue
+  home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$cache")
+  [ "$home" -ef . ] || rm -rf "$cache" "${cache%/*}/CMakeFiles"
+done
+
 # A tool that is there already, however it came, is as good as its package.
 have() {
   case "$1" in

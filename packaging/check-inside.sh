@@ -14,6 +14,9 @@ done
 
 step "man page, completion, units"
 man -w gatehouse >/dev/null || fail "no man page"
+for document in operations.md gatehouse.schema.json; do
+  test -s "/usr/share/doc/gatehouse/$document" || fail "no /usr/share/doc/gatehouse/$document, which units and configs name"
+done
 bash -n /usr/share/bash-completion/completions/gatehouse
 for unit in gatehouse.service gatehouse.socket gatehouse-public.socket gatehouse-signer.service; do
   [ -e "/lib/systemd/system/$unit" ] || fail "$unit is not installed"

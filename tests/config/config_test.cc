@@ -105,6 +105,30 @@ void schema_paths(const Json& root, const Json& schema, const std::string& path,
     schema_paths(root, root.at("$defs").at("profile"), path + ".default", out);
 }
 
+// Paths of the properties below `node` that say nothing of themselves.
+void undescribed(const Json& node, const std::string& path, std::vector<std::string>& out) {
+  if (const auto properties = node.find("properties"); properties != node.end()) {
+    for (const auto& item : properties->items()) {
+      const std::string below = path + "." + item.key();
+      const bool elsewhere = item.value().value("$ref", "").starts_with("#/properties/");
+      if (!elsewhere && item.value().value("description", "").empty()) out.push_back(below);
+      undescribed(item.value(), below, out);
+    }
+  }
+  for (const char* each : {"items", "additionalProperties"}) {
+    const auto found = node.find(each);
+    if (found != node.end() && found->is_object()) undescribed(*found, path, out);
+  }
+}
+
+TEST_CASE("the schema describes every option") {
+  const Json schema = parse_json(read("gatehouse.schema.json"), {.members = 4096});
+  std::vector<std::string> out;
+  undescribed(schema, "", out);
+  for (const auto& item : schema.at("$defs").items()) undescribed(item.value(), item.key(), out);
+  CHECK(out == std::vector<std::string>());
+}
+
 TEST_CASE("the schema names what the example shows") {
   const Json schema = parse_json(read("gatehouse.schema.json"));
   const Json example = parse_json(read("gatehouse.example.json"), {.comments = true});

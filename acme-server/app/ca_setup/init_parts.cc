@@ -216,6 +216,8 @@ std::string config_text(const InitOptions& options, const Plan& plan, RootOf roo
       "// Made by `gatehouse init`. What is not said here has its default; every option is "
       "described in\n"
       "// gatehouse.example.json. Paths are relative to this file's folder.\n{\n"
+      "  // Where the package puts it, for editors; the server does not read it.\n"
+      "  \"$schema\": \"file:///usr/share/doc/gatehouse/gatehouse.schema.json\",\n\n"
       "  // Where clients reach the server. Account URLs begin with it and never change "
       "afterwards.\n"
       "  \"base_url\": " +
