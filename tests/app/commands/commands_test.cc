@@ -98,10 +98,10 @@ TEST_CASE("status tells of a running server, and of an installation without one"
     CHECK(json["ready"] == true);
     std::vector<std::string> members;
     for (const auto& item : json.items()) members.push_back(item.key());
-    CHECK(members == std::vector<std::string>{"version", "now", "started", "uptime_seconds",
-                                              "ready", "not_ready", "issuance_stopped", "listeners",
-                                              "directories", "database", "schema", "issuers",
-                                              "jobs", "parked", "audit", "expiring", "attention"});
+    CHECK(members == std::vector<std::string>{
+                         "version", "now", "started", "uptime_seconds", "ready", "not_ready",
+                         "warnings", "issuance_stopped", "listeners", "directories", "database",
+                         "schema", "issuers", "jobs", "parked", "audit", "expiring", "attention"});
     CHECK(run({"status", "--check", "--config", made.config()}).code == 0);
     CHECK(server.stop() == 0);
   }
