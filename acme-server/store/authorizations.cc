@@ -247,14 +247,14 @@ std::int64_t Authorizations::count_processing(const AccountId& account, Instant 
       .integer(0);
 }
 
-std::size_t Authorizations::count_pending(const AccountId& account, Instant now, std::size_t most) {
-  return static_cast<std::size_t>(
-      connection_
-          .query("SELECT COUNT(*) FROM (SELECT 1 FROM authorizations WHERE account_id = $1 AND "
-                 "status = 'pending' AND expires_at > $2 LIMIT $3) AS counted",
-                 params(account, now, most))
-          .front()
-          .integer(0));
+std::int64_t Authorizations::count_pending(const AccountId& account, Instant now) {
+  return connection_
+      .query(
+          "SELECT COUNT(*) FROM authorizations WHERE account_id = $1 AND status = 'pending' "
+          "AND expires_at > $2",
+          params(account, now))
+      .front()
+      .integer(0);
 }
 
 }  // namespace gatehouse::store

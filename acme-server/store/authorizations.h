@@ -1,7 +1,6 @@
 // Authorizations and their challenges in the store.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,9 +39,8 @@ class Authorizations {
   // for its limit.
   std::int64_t count_processing(const AccountId& account, Instant now);
 
-  // How many authorizations of the account are pending at `now`, counted up to `most`: for its
-  // limit.
-  std::size_t count_pending(const AccountId& account, Instant now, std::size_t most);
+  // How many authorizations of the account are pending at `now`: for its limit.
+  std::int64_t count_pending(const AccountId& account, Instant now);
 
   // Compare-and-set: writes what differs between the two, if the row and its challenges still are
   // as `before`. False when they are not.

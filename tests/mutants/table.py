@@ -40,8 +40,10 @@ TABLE = {
     # Who owns what, and what may happen to it.
     "acme-server/service/accounts/account_checks.cc": ["service"],
     "acme-server/service/accounts/accounts.cc": ["service"],
+    "acme-server/service/accounts/rate_limits.cc": ["service"],
     "acme-server/service/certificates/revocation.cc": ["service"],
     "acme-server/service/jobs/job_runner.cc": ["service"],
+    "acme-server/service/jobs/lane_shares.cc": ["service"],
     "acme-server/service/orders/challenges.cc": ["service"],
     "acme-server/service/orders/finalize.cc": ["service"],
     "acme-server/service/orders/orders.cc": ["service"],
@@ -58,7 +60,7 @@ TABLE = {
     "acme-server/store/issuances.cc": ["store", "service"],
     "acme-server/store/jobs.cc": ["store"],
     "acme-server/store/orders.cc": ["store"],
-    "acme-server/store/retention.cc": ["store"],
+    "acme-server/store/retention.cc": ["store", "service"],
     # The sandbox.
     "acme-server/app/signer/signer_sandbox.cc": ["app"],
 }

@@ -221,6 +221,9 @@ void running_challenges_are_counted(TestStore& store) {
     CHECK(authorizations.count_processing(account.id, kNoon) == 1);
     CHECK(authorizations.count_processing(account.id, running.expires) == 0);
     CHECK(authorizations.count_processing(kStranger, kNoon) == 0);
+    CHECK(authorizations.count_pending(account.id, kNoon) == 2);
+    CHECK(authorizations.count_pending(account.id, running.expires) == 0);
+    CHECK(authorizations.count_pending(kStranger, kNoon) == 0);
   });
 }
 

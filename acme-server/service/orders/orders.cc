@@ -161,8 +161,8 @@ void check_open_orders(store::Tx& tx, const Account& account, const Directory& d
 void check_pending_names(store::Tx& tx, const Account& account, std::size_t more,
                          const Directory& directory) {
   const std::size_t most = directory.max_names_pending;
-  const std::size_t pending = tx.authorizations().count_pending(account.id, tx.now(), most);
-  if (pending + more <= most) return;
+  const std::int64_t pending = tx.authorizations().count_pending(account.id, tx.now());
+  if (std::cmp_less_equal(pending + static_cast<std::int64_t>(more), most)) return;
   reject({.type = ProblemType::rateLimited,
           .detail = "This account has " + std::to_string(pending) +
                     " names that wait for their proof, and this order would bring " +

@@ -110,12 +110,14 @@ TEST_CASE("places that come free go to the account with the fewest, however many
   CHECK((next.front().job.account == account(9) || next.front().job.account == account(1)));
 }
 
-TEST_CASE("accounts take turns: each once before anyone twice") {
+TEST_CASE("accounts take turns: each once before anyone twice, whoever has waited for longest") {
   Lane lane(1);
   std::vector<DueJob> due;
   for (std::size_t i = 0; i < 5; ++i) {
-    const auto more = jobs_of(account(i), 5);
-    due.insert(due.end(), more.begin(), more.end());
+    for (DueJob job : jobs_of(account(i), 5)) {
+      job.run_at += std::chrono::hours(i);
+      due.push_back(job);
+    }
   }
   std::vector<std::string> order;
   while (!due.empty()) {
