@@ -1,10 +1,6 @@
 #include "acme-server/store/sql/sqlite.h"
 
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <sqlite3.h>
-#include <sys/statfs.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -16,7 +12,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -29,6 +24,7 @@
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/sql/sqlite_failures.h"
+#include "acme-server/store/sql/sqlite_file.h"
 #include "acme-server/store/sql/sqlite_handles.h"
 #include "acme-server/store/store_options.h"
 
@@ -418,46 +414,11 @@ void SqliteConnection::housekeep() {
   }
 }
 
-[[noreturn]] void cannot_open(const std::string& path, int error) {
-  throw DatabaseError("cannot open the database " + path + ": " +
-                      std::generic_category().message(error) +
-                      "; its folder must exist and be writable by this user");
-}
-
-std::string canonical(const std::string& path) {
-  if (path.empty() || path.starts_with(':')) {
-    throw DatabaseError("the database must be a file, not \"" + path + "\"");
-  }
-  std::error_code error;
-  const std::filesystem::path full =
-      std::filesystem::weakly_canonical(std::filesystem::absolute(path), error);
-  if (error) {
-    cannot_open(path, error.value());
-  }
-  return full.string();
-}
-
-// Makes the file so that nobody but its owner can read it; SQLite gives its other files the same
-// mode. One that is there keeps the mode that an operator gave it.
-void make_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) {
-    cannot_open(path, errno);
-  }
-  struct statfs disk{};
-  const bool remote = ::fstatfs(descriptor, &disk) == 0 && disk.f_type == NFS_SUPER_MAGIC;
-  ::close(descriptor);
-  if (remote) {
-    // A write-ahead log is shared memory between processes of one machine.
-    throw DatabaseError("the database " + path + " is on NFS; it must be on a local disk");
-  }
-}
-
 }  // namespace
 
 SqliteDatabase::SqliteDatabase(const store::StoreOptions& options)
     : options_(options),
-      path_(canonical(options.database)),
+      path_(database_path(options.database)),
       lock_(path_ + ".lock", "the database " + path_) {
   if (const std::string half = unfinished_restore_of(path_); std::filesystem::exists(half)) {
     throw DatabaseError(
@@ -466,7 +427,7 @@ SqliteDatabase::SqliteDatabase(const store::StoreOptions& options)
         "still at its place if there is no \".before-\" file of today: then removing " + half +
         " undoes the restore");
   }
-  make_file(path_);
+  make_database_file(path_);
 }
 
 std::unique_ptr<Connection> SqliteDatabase::connect_writer() {
