@@ -20,10 +20,11 @@ struct BackendType {
   Backend (*make)(const std::string& name, const JsonObject& options,
                   const BackendContext& context);
   void (*check)(const JsonObject& options);
+  std::vector<CrlShard> (*crls)(const JsonObject& options, const BackendContext& context);
 };
 
 constexpr std::array kBackends = {
-    BackendType{"local", make_local_ca, check_local_ca_options},
+    BackendType{"local", make_local_ca, check_local_ca_options, crls_of_local_ca},
 };
 
 const BackendType& type_of(const JsonObject& options) {
@@ -42,6 +43,10 @@ const BackendType& type_of(const JsonObject& options) {
 Backend make_backend(const std::string& name, const JsonObject& options,
                      const BackendContext& context) {
   return type_of(options).make(name, options, context);
+}
+
+std::vector<CrlShard> crls_of_backend(const JsonObject& options, const BackendContext& context) {
+  return type_of(options).crls(options, context);
 }
 
 void check_backend_options(const JsonObject& options) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
@@ -40,6 +41,10 @@ struct BackendContext {
 // naming the file (missing, not a key, key and certificate do not match, chain does not verify).
 Backend make_backend(const std::string& name, const JsonObject& options,
                      const BackendContext& context);
+
+// The CRLs that the backend would make, by its certificates' files alone: no key is opened. Throws
+// as make_backend() does.
+std::vector<CrlShard> crls_of_backend(const JsonObject& options, const BackendContext& context);
 
 // The same checks of the options alone, nothing opened: for check-config.
 void check_backend_options(const JsonObject& options);

@@ -84,7 +84,7 @@ std::optional<std::string> first_fixed_difference(const Config& a, const Config&
                         a.retention.certificates == b.retention.certificates},
       {"resolver", same(a.resolver, b.resolver) && same(a.dnssec, b.dnssec)},
       {"validators", a.validators == b.validators},
-      {"backends", a.backends == b.backends},
+      {"backends", a.backends == b.backends && a.retired_backends == b.retired_backends},
       {"limits", same(a.limits, b.limits)},
       {"threads", same(a.threads, b.threads)},
       {"log", a.log.format == b.log.format && a.log.level == b.log.level},

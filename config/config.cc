@@ -204,6 +204,25 @@ Json default_backends() {
             {"root", "ca/root.pem"}}}};
 }
 
+// Of a retired backend nothing but that is read, so that it can stay in the file as it was.
+void read_backends(const JsonObject& root, Config& config) {
+  const auto backends = root.optional_object("backends");
+  if (!backends) {
+    config.backends = default_backends();
+    return;
+  }
+  for (const auto& item : backends->json().items()) {
+    const JsonObject backend = backends->object(item.key());
+    if (backend.optional_bool("retired").value_or(false)) {
+      config.retired_backends.push_back(item.key());
+      continue;
+    }
+    Json options = backend.json();
+    options.erase("retired");
+    config.backends[item.key()] = std::move(options);
+  }
+}
+
 Config read_config(const Json& document, const std::string& path) {
   const JsonObject root(document);
   root.only({"$schema",
@@ -251,8 +270,7 @@ Config read_config(const Json& document, const std::string& path) {
   read_log(root, config.log);
   if (const auto validators = root.optional_object("validators"))
     config.validators = validators->json();
-  const auto backends = root.optional_object("backends");
-  config.backends = backends ? backends->json() : default_backends();
+  read_backends(root, config);
   read_control(root, config);
   read_listeners(root, config);
   return config;

@@ -66,6 +66,9 @@ struct Config {
   LogConfig log;
   Json validators = Json::object();  // read by validators/registry
   Json backends = Json::object();    // name -> object, read by ca-backends/registry
+  // Backends with "retired": true. They are not in `backends`: nothing is issued by them and
+  // nothing published, and the operator knows that certificates of theirs are still out there.
+  std::vector<std::string> retired_backends;
 };
 
 // A setting from the command line: "validators.http01.port=5002". The value is JSON if it reads as

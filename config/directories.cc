@@ -141,6 +141,12 @@ void check_backends(const JsonObject& root, const JsonObject& rules,
       throw JsonError(rules.path_of("profiles") + "." + name + ".backend: \"" +
                       sanitize(profile.backend, 40) + "\" is not among backends");
     }
+    if (backends && backends->object(profile.backend).optional_bool("retired").value_or(false)) {
+      throw JsonError(rules.path_of("profiles") + "." + name + ".backend: \"" +
+                      sanitize(profile.backend, 40) +
+                      "\" is retired and issues nothing; name another, or take \"retired\" out of "
+                      "the backend");
+    }
   }
 }
 

@@ -221,6 +221,38 @@ void Certificates::revoked(const IssuerId& issuer, std::string_view crl_url, Ins
   }
 }
 
+std::optional<Instant> Certificates::last_revoked(const IssuerId& issuer,
+                                                  std::string_view crl_url) {
+  const std::vector<sql::Row> rows = connection_.query(
+      "SELECT MAX(revoked_at) FROM certificates "
+      "WHERE issuer = $1 AND crl_url = $2 AND revoked_at IS NOT NULL",
+      params(issuer, crl_url));
+  return optional_instant_at(rows.front(), 0);
+}
+
+std::vector<CrlInUse> Certificates::crls_in_use(Instant now) {
+  std::vector<CrlInUse> in_use;
+  CrlInUse last;
+  while (true) {
+    const std::vector<sql::Row> next = connection_.query(
+        "SELECT backend, issuer, crl_url FROM certificates "
+        "WHERE (backend, issuer, crl_url) > ($1, $2, $3) "
+        "ORDER BY backend, issuer, crl_url LIMIT 1",
+        params(last.backend, last.issuer, last.url));
+    if (next.empty()) return in_use;
+    last.backend = next.front().text(0);
+    last.issuer = IssuerId(next.front().text(1));
+    last.url = next.front().text(2);
+    last.last_end = instant_at(connection_
+                                   .query("SELECT MAX(not_after) FROM certificates "
+                                          "WHERE backend = $1 AND issuer = $2 AND crl_url = $3",
+                                          params(last.backend, last.issuer, last.url))
+                                   .front(),
+                               0);
+    if (last.last_end >= now) in_use.push_back(last);
+  }
+}
+
 CertificatePage Certificates::search(const CertificateFilter& filter,
                                      const std::optional<CertificateId>& after, std::size_t limit) {
   const std::optional<Place> before = place_of(connection_, after);

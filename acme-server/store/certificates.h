@@ -28,6 +28,16 @@ struct CertificatePage {
   std::optional<CertificateId> next;
 };
 
+// A CRL that certificates point to which are not over yet.
+struct CrlInUse {
+  std::string backend;  // of these certificates, as it was called when they were issued
+  IssuerId issuer;
+  std::string url;
+  Instant last_end;  // the latest notAfter among them
+
+  friend bool operator==(const CrlInUse&, const CrlInUse&) = default;
+};
+
 class Certificates {
  public:
   explicit Certificates(sql::Connection& connection) : connection_(connection) {}
@@ -61,12 +71,19 @@ class Certificates {
   void revoked(const IssuerId& issuer, std::string_view crl_url, Instant expired_since,
                const std::function<void(const Revoked&)>& each);
 
+  // When the last of a CRL shard's certificates was revoked; nothing when none is.
+  std::optional<Instant> last_revoked(const IssuerId& issuer, std::string_view crl_url);
+  // The CRLs that certificates point to which end at `now` or later. Takes two looks at an index
+  // for each CRL that there ever was.
+  std::vector<CrlInUse> crls_in_use(Instant now);
+
   // For operators: newest first, starting after `after`, at most `limit`.
   std::vector<CertificateRecord> list(const std::optional<CertificateId>& after, std::size_t limit);
   // Filtered. There is no index for it, since every issuance would have to maintain one.
   CertificatePage search(const CertificateFilter& filter, const std::optional<CertificateId>& after,
                          std::size_t limit);
-  // Of any issuer.
+  // Of any issuer. Takes a look at the index of (issuer, serial) for each issuer that there ever
+  // was.
   std::vector<CertificateRecord> with_serial(std::string_view serial);
 
  private:

@@ -198,8 +198,9 @@ Answer Handler::answer_public(const http::Request& request, Trace& /*trace*/) {
 Answer Handler::answer_operations(const http::Request& request, Trace& /*trace*/) {
   Stops stops;
   for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
-  const Warnings warnings = service::print_cut(
+  Warnings warnings = service::print_cut(
       service::chain_ends(context_.backends, *context_.policy.get(), context_.clock.now()));
+  for (std::string& warning : admin_.process.warnings()) warnings.push_back(std::move(warning));
   return serve_operations(context_.metrics, readiness_, stops, warnings, request);
 }
 

@@ -176,6 +176,16 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
       context_(std::move(context)),
       crl_shards_(static_cast<std::size_t>(options.crl_shards)),
       root_crl_path_(options.root_crl),
+IssuerId id_of(const Certificate& issuer) {
+  return IssuerId(crypto::spki_sha256_of(issuer.spki));
+}
+
+CrlShard shard_of(const std::string& public_url, const IssuerId& issuer, std::size_t number) {
+  // Shards have names from the first certificate on: a CDP never changes afterwards.
+  const std::string file = "/crl/" + issuer.str() + "/" + std::to_string(number) + ".crl";
+  return {.issuer = issuer, .url = public_url + file, .file = file};
+}
+
       signer_(options.signer) {
   const std::vector<Certificate> root = read_chain(context_, options.root);
   if (root.size() != 1) {
@@ -194,7 +204,7 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
   }
   for (const Issuer& issuer : issuers_->all) {
     for (std::size_t number = 0; number < crl_shards_; ++number) {
-      issuers_->shards.push_back(shard_of(issuer.id, number));
+      issuers_->shards.push_back(shard_of(context_.public_url, issuer.id, number));
     }
   }
   for (const std::string& path : options.alternates) load_alternate(path);
@@ -236,7 +246,7 @@ void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(files.certificate + ": " + error.what());
   }
-  const IssuerId id(crypto::spki_sha256_of(chain.front().spki));
+  const IssuerId id = id_of(chain.front());
   if (std::ranges::any_of(issuers_->all, [&](const Issuer& issuer) { return issuer.id == id; })) {
     throw std::runtime_error(files.certificate + ": backend \"" + name_ +
                              "\" has an issuer with this key already");
@@ -319,12 +329,6 @@ std::size_t LocalCa::index_of(const IssuerId& issuer) const {
   return static_cast<std::size_t>(found - issuers_->all.begin());
 }
 
-CrlShard LocalCa::shard_of(const IssuerId& issuer, std::size_t number) const {
-  // Shards have names from the first certificate on: a CDP never changes afterwards.
-  const std::string file = "/crl/" + issuer.str() + "/" + std::to_string(number) + ".crl";
-  return {.issuer = issuer, .url = context_.public_url + file, .file = file};
-}
-
 std::optional<std::string> LocalCa::why_never(const Identifier& identifier) const {
   return why_outside_any(holdings_.front().constraints, identifier.value);
 }
@@ -364,7 +368,8 @@ Intent LocalCa::prepare(const IssueRequest& request) {
   leaf.key_usages = usages_for(request.profile, request.spki);
   leaf.extended_key_usages = request.profile.extended_key_usages;
   leaf.authority_key_id = key_id_of(issuer.certificate);
-  leaf.crl_url = shard_of(issuer.id, shard_number(leaf.serial, crl_shards_)).url;
+  leaf.crl_url =
+      shard_of(context_.public_url, issuer.id, shard_number(leaf.serial, crl_shards_)).url;
   leaf.issuer_url = context_.public_url + "/issuer/" + issuer.id.str() + ".cer";
 
   return {.request = base64url_encode(crypto::make_tbs(leaf, holding.signer->algorithm())),
@@ -475,3 +480,17 @@ Backend make_local_ca(const std::string& name, const JsonObject& options,
 }
 
 }  // namespace gatehouse::backends
+std::vector<CrlShard> crls_of_local_ca(const JsonObject& options, const BackendContext& context) {
+  const LocalCaOptions read = read_local_ca_options(options);
+  std::vector<IssuerFiles> issuers = {read.issuer};
+  issuers.insert(issuers.end(), read.previous.begin(), read.previous.end());
+  std::vector<CrlShard> shards;
+  for (const IssuerFiles& files : issuers) {
+    const IssuerId id = id_of(read_chain(context, files.certificate).front());
+    for (int number = 0; number < read.crl_shards; ++number) {
+      shards.push_back(shard_of(context.public_url, id, static_cast<std::size_t>(number)));
+    }
+  }
+  return shards;
+}
+

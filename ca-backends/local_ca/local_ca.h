@@ -72,7 +72,6 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   void load_alternate(const std::string& path);
   HeldRootCrl read_root_crl() const;
   std::size_t index_of(const IssuerId& issuer) const;
-  CrlShard shard_of(const IssuerId& issuer, std::size_t number) const;
 
   std::string name_;
   BackendContext context_;
@@ -85,6 +84,10 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   std::vector<Holding> holdings_;
   Guarded<HeldRootCrl> root_crl_;
 };
+
+// The CRLs that the CA would make, from its certificates' files: no key is opened. Throws
+// std::runtime_error naming the file.
+std::vector<CrlShard> crls_of_local_ca(const JsonObject& options, const BackendContext& context);
 
 // The factory behind "type": "local".
 Backend make_local_ca(const std::string& name, const JsonObject& options,

@@ -151,6 +151,31 @@ TEST_CASE("a local CA that does not hold together is refused at start, with the 
   }
 }
 
+TEST_CASE("the CRLs that a CA would make are known from its certificates, without a key") {
+  ManualClock clock;
+  LocalCaFiles ca(clock);
+  const CaFile old = ca.make("Old CA", &ca.root);
+  ca.files["old.pem"] = old.pem;
+  ca.files["old.key"] = old.key_pem;
+  const Json more = {{"crl_shards", 2},
+                     {"previous", {{{"certificate", "old.pem"}, {"key", "old.key"}}}}};
+  const backends::IssuersSnapshot made = ca.backend(more).certificates->issuers();
+  ca.files.erase("issuer.key");
+  ca.files.erase("old.key");
+  Json options = {{"type", "local"},
+                  {"certificate", "issuer.pem"},
+                  {"key", "issuer.key"},
+                  {"root", "root.pem"}};
+  options.update(more);
+  const auto known = backends::crls_of_backend(JsonObject(options, "backends.local"), ca.context());
+  REQUIRE(known.size() == 4);
+  REQUIRE(made->shards.size() == 4);
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    CHECK(known[i].issuer == made->shards[i].issuer);
+    CHECK(known[i].url == made->shards[i].url);
+  }
+}
+
 TEST_CASE("an encrypted key is opened with the passphrase that the config points to") {
   ManualClock clock;
   LocalCaFiles ca(clock);

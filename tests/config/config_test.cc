@@ -156,6 +156,13 @@ TEST_CASE("the schema names what the example shows") {
   }
 }
 
+TEST_CASE("a retired backend is none that issues, and what else it says is not read") {
+  const Config config = parse(with(
+      R"("backends": {"local": {"type": "local", "retired": false}, "old": {"type": 7, "retired": true}})"));
+  CHECK(config.backends == parse_json(R"({"local": {"type": "local"}})"));
+  CHECK(config.retired_backends == std::vector<std::string>{"old"});
+}
+
 TEST_CASE("answers wait 1 s and 2 s unless the file says otherwise, down to not at all") {
   const service::AnswerWait defaults = parse(with("")).policy.server.answer_wait;
   CHECK(defaults.challenge == std::chrono::seconds(1));
@@ -215,6 +222,9 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
        "profiles.a.identifiers.denied_ip: \"10.0.0.1/8\""},
       {R"("profiles": {"a": {"backend": "est"}})",
        "profiles.a.backend: \"est\" is not among backends"},
+      {R"("profiles": {"a": {"backend": "old"}}, "backends": {"old": {"retired": true}})",
+       "profiles.a.backend: \"old\" is retired and issues nothing"},
+      {R"("backends": {"old": {"retired": "yes"}})", "backends.old.retired"},
       {R"("profiles": {"a": {"validty": "1d"}})", "validity"},
       {R"("account_keys": {"rsa_min_bits": 1024})", "account_keys.rsa_min_bits"},
       {R"("validation": {"attempts": 0})", "validation.attempts"},

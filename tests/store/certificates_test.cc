@@ -244,6 +244,50 @@ void crl_has_its_shard_in_order(TestStore& store) {
   });
 }
 
+void crls_in_use_are_known(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    const auto insert = [&](const std::string& name, const std::string& backend,
+                            const std::string& issuer, const std::string& url, Instant end) {
+      const Order order = insert_order(tx, account, name, name + ".test");
+      store::Issuance issuance = sample_issuance(name, order.id);
+      tx.issuances().insert(issuance);
+      CertificateRecord certificate = sample_certificate(order, issuance);
+      certificate.backend = backend;
+      certificate.issuer = IssuerId(issuer);
+      certificate.crl_url = url;
+      certificate.not_after = end;
+      tx.certificates().insert(certificate);
+      return certificate;
+    };
+    CHECK(tx.certificates().crls_in_use(kNoon).empty());
+    insert("1", "local", "x", "u0", kNoon + hours(1));
+    insert("2", "local", "x", "u0", kNoon + hours(3));
+    insert("3", "local", "x", "u1", kNoon - hours(1));
+    insert("4", "local", "y", "u0", kNoon);
+    const auto last = insert("5", "old", "x", "u0", kNoon + hours(2));
+    const std::vector<store::CrlInUse> in_use = tx.certificates().crls_in_use(kNoon);
+    CHECK(in_use ==
+          std::vector<store::CrlInUse>{
+              {.backend = "local",
+               .issuer = IssuerId("x"),
+               .url = "u0",
+               .last_end = kNoon + hours(3)},
+              {.backend = "local", .issuer = IssuerId("y"), .url = "u0", .last_end = kNoon},
+              {.backend = "old",
+               .issuer = IssuerId("x"),
+               .url = "u0",
+               .last_end = kNoon + hours(2)}});
+    CHECK_FALSE(tx.certificates().last_revoked(IssuerId("x"), "u0"));
+    CHECK(tx.certificates().revoke(CertificateId("certificate-of-order-1"),
+                                   {.at = kNoon, .reason = 0}));
+    CHECK(tx.certificates().revoke(last.id, {.at = kNoon + seconds(7), .reason = 0}));
+    CHECK(tx.certificates().last_revoked(IssuerId("x"), "u0") == kNoon + seconds(7));
+    CHECK_FALSE(tx.certificates().last_revoked(IssuerId("x"), "u1"));
+  });
+}
+
 void own_certificate_is_the_newest_that_fits(TestStore& store) {
   const std::vector<Identifier> names = {{IdentifierType::dns, "ca.test"},
                                          {IdentifierType::ip, "192.0.2.1"}};
@@ -387,6 +431,8 @@ std::vector<ContractCase> certificate_cases() {
       {"a certificate is revoked once", certificate_is_revoked_once},
       {"the rows of a CRL are its shard's, sorted, without what has expired",
        crl_has_its_shard_in_order},
+      {"the CRLs of certificates that are not over are known, and when each last changed",
+       crls_in_use_are_known},
       {"the server's own certificate is the newest unrevoked one for exactly its names",
        own_certificate_is_the_newest_that_fits},
       {"a CRL's number only rises", crl_number_only_rises},

@@ -68,8 +68,10 @@ constexpr const char* kCheckFooter =
     "that\n"
     "  is allowed. Tries out what would be issued: the server's own certificate and one of each "
     "profile\n"
-    "  must be such that verifiers accept them under the CA. Opens neither keys nor database nor\n"
-    "  sockets, so it can run beside a server.\n"
+    "  must be such that verifiers accept them under the CA. Looks into the database for "
+    "certificates\n"
+    "  that a backend is missing for. Opens neither keys nor sockets, so it can run beside a "
+    "server.\n"
     "\n"
     "EXAMPLE\n"
     "  gatehouse check-config --config gatehouse.json && systemctl reload gatehouse";
@@ -166,6 +168,9 @@ int check_config(const Arguments& arguments) {
   OsEntropy entropy;
   const std::vector<std::string> problems = dry_run(config, clock, entropy);
   require_none(config, problems);
+  for (const std::string& line : check_database(config, clock)) {
+    std::cout << "warning: " << line << '\n';
+  }
   for (const std::string& line : report_server(config, {})) std::cout << line << '\n';
   std::cout << config.file << " is good\n";
   return kDone;

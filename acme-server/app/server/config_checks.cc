@@ -1,18 +1,31 @@
 #include "acme-server/app/server/config_checks.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
+#include "acme-server/app/signer/signer_process.h"
+#include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/net/cares_resolver.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/net/socket_dialer.h"
+#include "acme-server/service/certificates/unpublished_crls.h"
 #include "acme-server/service/policy_options.h"
+#include "acme-server/store/certificates.h"
+#include "acme-server/store/sql/database.h"
+#include "acme-server/store/sql/open.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/registry.h"
 #include "config/config.h"
@@ -82,6 +95,68 @@ void check_directories(const config::Config& config, store::Store& store) {
         " in it; put it back, or keep it until all are deactivated (gatehouse account list, "
         "gatehouse account deactivate)");
   }
+}
+
+std::vector<std::string> check_crls(const config::Config& config,
+                                    const std::vector<store::CrlInUse>& in_use,
+                                    const service::PublishedCrls& published) {
+  const service::UnpublishedCrls unpublished = service::unpublished_among(in_use, published);
+  std::map<std::string, Instant> missing;  // backend -> when its last certificate ends
+  for (const store::CrlInUse& crl : unpublished.of_missing_backends) {
+    if (std::ranges::find(config.retired_backends, crl.backend) != config.retired_backends.end()) {
+      continue;
+    }
+    Instant& end = missing[crl.backend];
+    end = std::max(end, crl.last_end);
+  }
+  if (!missing.empty()) {
+    const auto& [name, end] = *missing.begin();
+    throw std::runtime_error(
+        std::filesystem::path(config.file).filename().string() + ": backends." + name +
+        ": is missing, and the database has certificates of it that are valid until " +
+        to_rfc3339(end) +
+        ": their revocations would reach nobody. Put it back, or add \"retired\": true to it to "
+        "say "
+        "that this is so");
+  }
+  std::vector<std::string> warnings;
+  for (const store::CrlInUse& crl : unpublished.of_present_backends) {
+    const bool moved =
+        std::ranges::any_of(published.made_here, [&](const backends::CrlShard& shard) {
+          return shard.issuer == crl.issuer && crl.url.ends_with(shard.file);
+        });
+    if (moved) {
+      throw std::runtime_error(std::filesystem::path(config.file).filename().string() +
+                               ": public_url: certificates that are valid until " +
+                               to_rfc3339(crl.last_end) + " point to the CRL " + crl.url +
+                               "; put it back, they are looked for there for good");
+    }
+    warnings.push_back(service::explain_unpublished(crl));
+  }
+  return warnings;
+}
+
+std::vector<std::string> check_database(const config::Config& config, Clock& clock) {
+  std::vector<store::CrlInUse> in_use;
+  try {
+    const std::unique_ptr<sql::Connection> database = sql::look_at(config.store);
+    if (database == nullptr) return {};
+    in_use = store::Certificates(*database).crls_in_use(clock.now());
+  } catch (const sql::DatabaseError& error) {
+    return {"the database was not looked at: " + std::string(error.what())};
+  }
+  OsEntropy entropy;
+  Log log({.sink = [](LogLevel, std::string_view) {}});
+  const backends::BackendContext context = key_context(config, clock, entropy, log);
+  const JsonObject all(config.backends, "backends");
+  service::PublishedCrls published;
+  for (const auto& item : config.backends.items()) {
+    published.backends.push_back(item.key());
+    for (backends::CrlShard& shard : backends::crls_of_backend(all.object(item.key()), context)) {
+      published.made_here.push_back(std::move(shard));
+    }
+  }
+  return check_crls(config, in_use, published);
 }
 
 void check_parts(const config::Config& config) {

@@ -37,6 +37,7 @@
 #include "acme-server/service/certificates/crl_job.h"
 #include "acme-server/service/certificates/known_issuers.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/certificates/unpublished_crls.h"
 #include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
 #include "acme-server/service/issuance_stops.h"
@@ -117,6 +118,7 @@ struct Server::Impl {
   std::vector<service::Expiring> expiring();
   std::vector<std::string> why_not_ready();
   void add_jobs();
+  void look_at_crls();
   void wake_up();
   void identity_changed(const service::TlsIdentity& identity);
 
@@ -146,6 +148,7 @@ struct Server::Impl {
   Guarded<IdentityListener> identity_listener;
   Guarded<std::vector<std::string>> listeners;
   service::Context context;
+  Guarded<std::vector<std::string>> warnings;
   service::PublicFiles public_files;
   service::ValidationJob validation;
   service::IssuanceJob issuance;
@@ -222,6 +225,7 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
            .operators = operator_uids(),
            .expiring = [this] { return expiring(); },
            .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}),
+           .warnings = [this] { return warnings.with([](const auto& all) { return all; }); },
       completions(environment.executors.requests, environment.metrics) {
   check_profiles(config.policy, validators, config.backends);
   check_directories(config, store);
@@ -330,6 +334,17 @@ std::vector<std::string> Server::Impl::why_not_ready() {
   if (!prepared) reasons.emplace_back("the server is starting");
   const Instant now = environment.clock.now();
   try {
+// Certificates whose revocation would reach nobody: a refusal, or a warning for operators.
+void Server::Impl::look_at_crls() {
+  const auto in_use =
+      store.read([](store::Tx& tx) { return tx.certificates().crls_in_use(tx.now()); });
+  auto found = check_crls(config, in_use, service::published_crls(backends));
+  for (const std::string& warning : found) {
+    environment.log.warning("crl.not_published", {{"why", warning}});
+  }
+  warnings.with([&](auto& all) { all = std::move(found); });
+}
+
     store.read([&](store::Tx& tx) {
       for (backends::Backend* backend : backends.all()) {
         const backends::IssuersSnapshot issuers = backend->certificates->issuers();
@@ -395,6 +410,7 @@ void Server::prepare() {
   impl_->maintenance.enqueue();
   impl_->retention.enqueue();
   crash_point("start.jobs_enqueued");
+  impl_->look_at_crls();
   if (impl_->own_certificate) impl_->wait_for_own_certificate();
   impl_->prepared = true;
 }

@@ -181,10 +181,12 @@ void CrlJob::enqueue_all() {
     for (std::size_t i = 0; i < every.size(); ++i) {
       const backends::CrlShard& shard = every[i].shard;
       const auto in_force = tx.crls().in_force(shard.issuer, shard.url);
-      // Due when the one in force reaches its age; without one, or when clocks have jumped, at
-      // once.
+      // Due when the one in force reaches its age. At once without one, when clocks have jumped,
+      // and when something was revoked since, while the backend was not in the config.
       seconds wait{0};
-      if (in_force && in_force->this_update <= tx.now()) {
+      const auto revoked = tx.certificates().last_revoked(shard.issuer, shard.url);
+      const bool complete = in_force && (!revoked || *revoked < in_force->this_update);
+      if (complete && in_force->this_update <= tx.now()) {
         wait = std::max(wait, in_force->this_update + interval - tx.now());
       }
       tx.jobs().enqueue(ids[i], store::JobKind::publish_crl, subject_of(shard),

@@ -25,6 +25,7 @@
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/service/certificates/crl_job.h"
+#include "acme-server/service/certificates/unpublished_crls.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
@@ -74,22 +75,14 @@ crypto::Certificate parse(ByteView der) {
   return std::move(*certificate);
 }
 
-// The row of `certificate`, which must be the very one we issued: the issuer is found by name and
-// key identifier, the row by the serial, and then every octet is compared. Another CA's certificate
-// may well carry the same serial.
-std::optional<CertificateRecord> find_ours(store::Tx& tx, const backends::BackendSet& backends,
-                                           const crypto::Certificate& certificate) {
-  for (const backends::IssuersSnapshot& issuers : backends.known_issuers()) {
-    for (const backends::Issuer& issuer : issuers->all) {
-      const crypto::Certificate& ca = issuer.certificate;
-      const bool other_key = !certificate.authority_key_id.empty() && !ca.subject_key_id.empty() &&
-                             certificate.authority_key_id != ca.subject_key_id;
-      if (other_key || certificate.issuer_name_der != ca.subject_name_der) continue;
-      auto record = tx.certificates().by_serial(issuer.id, certificate.serial);
-      if (!record) continue;
-      const auto chain = crypto::parse_pem_chain(record->chain_pem);
-      if (chain && chain->front().der == certificate.der) return record;
-    }
+// The row of `certificate`, which must be the very one we issued: looked up by its serial, then
+// compared octet by octet, since another CA's certificate may carry the same serial. What is in the
+// config does not matter: the owner of a certificate may revoke it (RFC 8555 section 7.6) when the
+// backend that issued it is not there any more, too.
+std::optional<CertificateRecord> find_ours(store::Tx& tx, const crypto::Certificate& certificate) {
+  for (CertificateRecord& record : tx.certificates().with_serial(certificate.serial)) {
+    const auto chain = crypto::parse_pem_chain(record.chain_pem);
+    if (chain && chain->front().der == certificate.der) return std::move(record);
   }
   return std::nullopt;
 }
@@ -118,25 +111,30 @@ std::optional<Problem> why_account_may_not(store::Tx& tx, const Account& asked,
   return why_not_for_third_party(reason);
 }
 
-// Enqueues the CRL that `certificate` points to. False when that CRL is ours to make, or was, but
-// is not among those that we make now: public_url or the number of shards was changed under
-// certificates that name the old ones, or the issuer's key was taken out of the config.
-bool enqueue_crl(store::Tx& tx, const backends::BackendSet& backends,
-                 const CertificateRecord& certificate, const std::string& job_id) {
-  bool ours = tx.crls().in_force(certificate.issuer, certificate.crl_url).has_value();
-  for (const backends::Backend* backend : backends.all()) {
-    if (backend->crls == nullptr) continue;
-    const backends::IssuersSnapshot issuers = backend->certificates->issuers();
-    for (const backends::CrlShard& shard : issuers->shards) {
-      if (shard.issuer != certificate.issuer) continue;
-      ours = true;
-      if (shard.url != certificate.crl_url) continue;
-      tx.jobs().enqueue(job_id, store::JobKind::publish_crl, CrlJob::subject_of(shard),
-                        tx.job_now());
-      return true;
-    }
+// Enqueues the CRL that `certificate` points to, where that is ours to make. Why the revocation
+// reaches nobody for now, as a sentence for the operator: its backend was taken out of the config,
+// or the backend does not publish that CRL any more. When the CRL is published again, the
+// revocation is on it.
+std::optional<std::string> enqueue_crl(store::Tx& tx, const backends::BackendSet& backends,
+                                       const CertificateRecord& certificate,
+                                       const std::string& job_id) {
+  const PublishedCrls published = published_crls(backends);
+  for (const backends::CrlShard& shard : published.made_here) {
+    if (shard.issuer != certificate.issuer || shard.url != certificate.crl_url) continue;
+    tx.jobs().enqueue(job_id, store::JobKind::publish_crl, CrlJob::subject_of(shard), tx.job_now());
+    return std::nullopt;
   }
-  return !ours;
+  if (is_published(published, certificate.backend, certificate.issuer, certificate.crl_url)) {
+    return std::nullopt;
+  }
+  if (backends.find(certificate.backend) == nullptr) {
+    return "backend " + certificate.backend + ", which issued it, is not in the config; put it " +
+           "back, and the revocation is published on the CRL " + certificate.crl_url;
+  }
+  return explain_unpublished({.backend = certificate.backend,
+                              .issuer = certificate.issuer,
+                              .url = certificate.crl_url,
+                              .last_end = certificate.not_after});
 }
 
 }  // namespace
@@ -153,7 +151,7 @@ void Revocation::by_account(const Account& account, ByteView certificate_der,
           .block_key = false,  // holding an account proves nothing about who else has the key
           .find =
               [&](store::Tx& tx) {
-                auto record = find_ours(tx, context_.backends, certificate);
+                auto record = find_ours(tx, certificate);
                 if (record && record->directory != account.directory) record.reset();
                 return record;
               },
@@ -173,7 +171,7 @@ void Revocation::by_key(const crypto::Jwk& key, ByteView certificate_der,
   revoke({.actor = CertificateKeyHolder{hash},
           .reason = code,
           .block_key = code == kKeyCompromise,
-          .find = [&](store::Tx& tx) { return find_ours(tx, context_.backends, certificate); },
+          .find = [&](store::Tx& tx) { return find_ours(tx, certificate); },
           .why_not =
               [&](store::Tx&, const CertificateRecord&) {
                 return crypto::jwk_of_spki(certificate.spki) == key
@@ -184,9 +182,10 @@ void Revocation::by_key(const crypto::Jwk& key, ByteView certificate_der,
               }});
 }
 
-void Revocation::by_operator(const CertificateId& id, int reason, const Principal& actor) {
+std::optional<std::string> Revocation::by_operator(const CertificateId& id, int reason,
+                                                   const Principal& actor) {
   const int code = check_reason(reason);
-  revoke(
+  return revoke(
       {.actor = actor,
        .reason = code,
        .block_key = code == kKeyCompromise,
@@ -200,7 +199,7 @@ void Revocation::by_operator(const CertificateId& id, int reason, const Principa
        .why_not = [](store::Tx&, const CertificateRecord&) { return std::optional<Problem>(); }});
 }
 
-void Revocation::revoke(const Request& request) {
+std::optional<std::string> Revocation::revoke(const Request& request) {
   const CertificateRecord certificate = context_.store.read([&](store::Tx& tx) {
     auto found = request.find(tx);
     if (!found) {
@@ -216,7 +215,7 @@ void Revocation::revoke(const Request& request) {
 
   const std::string crl_job = random_row_id(context_.entropy, context_.job_clock.now());
   const std::string own_job = random_row_id(context_.entropy, context_.job_clock.now());
-  bool on_crl = true;
+  std::optional<std::string> not_published;
   // A refusal is returned, not thrown: a compromised key is blocked even if its certificate needs
   // no revocation any more.
   const auto refusal = context_.store.write([&](store::Tx& tx) -> std::optional<Problem> {
@@ -240,6 +239,7 @@ void Revocation::revoke(const Request& request) {
       return Problem{.type = ProblemType::alreadyRevoked,
                      .detail = "The certificate was revoked before."};
     }
+    not_published = enqueue_crl(tx, context_.backends, *now, crl_job);
     tx.audit().append({.kind = "certificate.revoked",
                        .actor = request.actor,
                        .directory = now->directory,
@@ -250,8 +250,8 @@ void Revocation::revoke(const Request& request) {
                        .details = {{"issuer", now->issuer.str()},
                                    {"serial", now->serial},
                                    {"reason", request.reason},
-                                   {"key_blocked", request.block_key}}});
-    on_crl = enqueue_crl(tx, context_.backends, *now, crl_job);
+                                   {"key_blocked", request.block_key},
+                                   {"published", !not_published.has_value()}}});
     const std::string own_subject = now->directory.str();
     if (!now->account && tx.jobs().exists(store::JobKind::own_certificate, own_subject)) {
       tx.jobs().enqueue(own_job, store::JobKind::own_certificate, own_subject, tx.job_now());
@@ -262,14 +262,16 @@ void Revocation::revoke(const Request& request) {
   });
   if (refusal) reject(*refusal);
   crash_point("certificate.revoked");
-  if (!on_crl) {
-    context_.log.error("revocation.on_no_crl",
-                       {{"certificate", certificate.id}, {"crl", certificate.crl_url}});
+  if (not_published) {
+    context_.log.error(
+        "revocation.not_published",
+        {{"certificate", certificate.id}, {"crl", certificate.crl_url}, {"why", *not_published}});
   }
   context_.log.info("certificate.revoked", {{"certificate", certificate.id},
                                             {"serial", certificate.serial},
                                             {"reason", request.reason},
                                             {"by", to_string(request.actor)}});
+  return not_published;
 }
 
 // A CA elsewhere is told before we say that it is done; ours learns it from the row. No transaction

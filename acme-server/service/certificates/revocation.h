@@ -21,7 +21,9 @@ class Revocation {
  public:
   explicit Revocation(Context& context) : context_(context) {}
 
-  // Each returns when the revocation is durable and the CRL's job is enqueued. Rejects: malformed
+  // Each returns when the revocation is durable and the CRL's job is enqueued. One whose CRL no
+  // backend of the config publishes is kept all the same, logged ("revocation.not_published") and
+  // marked so in the audit trail, and it is published when the backend is back. Rejects: malformed
   // (not a certificate of ours, for by_account of the account's directory, byte for byte; expired),
   // alreadyRevoked, badRevocationReason (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403). An
   // account that did not get the certificate may say 0, 4 or 5: it proves nothing about the key or
@@ -31,8 +33,10 @@ class Revocation {
   // The key is blocked server-wide when the reason is keyCompromise (1).
   void by_key(const crypto::Jwk& key, ByteView certificate_der, std::optional<std::int64_t> reason);
   // The operator's way, for certificates of any origin, the server's own included. keyCompromise
-  // blocks the key. `actor` goes into the audit trail. Rejects as above.
-  void by_operator(const CertificateId& id, int reason, const Principal& actor);
+  // blocks the key. `actor` goes into the audit trail. Rejects as above. Returns why the revocation
+  // reaches nobody for now, as a sentence; nothing when it is published.
+  std::optional<std::string> by_operator(const CertificateId& id, int reason,
+                                         const Principal& actor);
 
  private:
   // Who asks, and whether they may: proven against the row inside the transaction that revokes it.
@@ -46,7 +50,7 @@ class Revocation {
     std::function<std::optional<Problem>(store::Tx&, const CertificateRecord&)> why_not;
   };
 
-  void revoke(const Request& request);
+  std::optional<std::string> revoke(const Request& request);
   void tell_backend(const CertificateRecord& certificate, int reason);
 
   Context& context_;

@@ -20,6 +20,10 @@ std::unique_ptr<Connection> open_offline(const std::string& path) {
   return connect_offline(path);
 }
 
+std::unique_ptr<Connection> look_at(const store::StoreOptions& options) {
+  return look_at_sqlite(options.database);
+}
+
 void backup(const store::StoreOptions& options, const std::string& to,
             const std::function<void()>& source_open) {
   if (std::filesystem::exists(unfinished_restore_of(options.database))) {

@@ -456,3 +456,14 @@ std::string SqliteDatabase::description() const {
 }
 
 }  // namespace gatehouse::sql
+std::unique_ptr<Connection> look_at_sqlite(const std::string& database) {
+  const std::string path = database_path(database);
+  if (!std::filesystem::exists(path)) return nullptr;
+  return std::make_unique<SqliteConnection>(
+      Shared{path,
+             store::Synchronous::full,
+             static_cast<int>(store::StoreOptions().checkpoint_pages),
+             {}},
+      Role::reader);
+}
+

@@ -32,5 +32,7 @@ class SqliteDatabase final : public Database {
 
 // See open_offline().
 std::unique_ptr<Connection> connect_offline(const std::string& path);
+// See look_at().
+std::unique_ptr<Connection> look_at_sqlite(const std::string& database);
 
 }  // namespace gatehouse::sql

@@ -35,6 +35,9 @@ struct ProcessFacts {
   std::function<std::vector<service::Expiring>()> expiring = [] {
     return std::vector<service::Expiring>();
   };
+  // What does not keep the server from serving, and yet an operator must mend, a sentence each.
+  // Called on request threads.
+  std::function<std::vector<std::string>()> warnings = [] { return std::vector<std::string>(); };
   // "acme.0 on [::]:443"; called on request threads.
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>(); };
 };

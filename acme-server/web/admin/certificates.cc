@@ -104,7 +104,15 @@ Json revoke_certificate_by_operator(Admin& admin, const OperatorRequest& request
         .reason = static_cast<int>(object.optional_integer("reason", 0, 10).value_or(0))};
   });
   const CertificateRecord certificate = the_one(admin, command.certificate);
-  admin.revocation.by_operator(certificate.id, command.reason, request.actor());
+  const auto not_published =
+      admin.revocation.by_operator(certificate.id, command.reason, request.actor());
+  if (not_published) {
+    reject({.type = ProblemType::serverInternal,
+            .detail = "The certificate " + certificate.serial +
+                      " is revoked in the database, but nobody learns of it: " + *not_published +
+                      ".",
+            .status = 500});
+  }
   return whole(admin, the_one(admin, certificate.id.str()));
 }
 

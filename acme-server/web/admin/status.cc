@@ -110,14 +110,16 @@ Json show_status(Admin& admin, const OperatorRequest& request) {
   const std::vector<service::Expiring> expiring = admin.process.expiring();
   Json all_expiring = Json::array();
   for (const service::Expiring& thing : expiring) all_expiring.push_back(to_json(thing, now));
-  const std::vector<std::string> warnings = service::print_cut(
+  std::vector<std::string> warnings = service::print_cut(
       service::chain_ends(admin.context.backends, *admin.context.policy.get(), now));
+  for (std::string& warning : admin.process.warnings()) warnings.push_back(std::move(warning));
   return {{"version", admin.process.version},
           {"now", to_rfc3339(now)},
           {"started", to_rfc3339(admin.process.started)},
           {"uptime_seconds", (now - admin.process.started).count()},
           {"ready", reasons.empty()},
           {"not_ready", reasons},
+          {"warnings", warnings},
           {"issuance_stopped", stops_json(admin)},
           {"listeners", admin.process.listeners()},
           {"directories", names_of_directories(admin)},
