@@ -226,6 +226,14 @@ bool Authorizations::update(const Authorization& before, const Authorization& af
         "UPDATE authorizations SET status = $1, expires_at = $2, caa_checked_at = $3 WHERE id = $4",
         params(to_string(after.status), after.expires, after.caa_checked, after.id));
   }
+  if (before.status != after.status && after.status != AuthorizationStatus::pending &&
+      after.status != AuthorizationStatus::valid) {
+    // No order that waits for it can become ready any more (see Orders::count_open).
+    connection_.execute(
+        "UPDATE orders SET lost = 1 WHERE finalized_at IS NULL AND id IN "
+        "(SELECT order_id FROM order_authorizations WHERE authorization_id = $1)",
+        params(after.id));
+  }
   for (std::size_t i = 0; i < after.challenges.size(); ++i) {
     if (!same_in_store(before.challenges[i], after.challenges[i])) {
       update_challenge(connection_, after.challenges[i]);

@@ -43,7 +43,7 @@ class Authorizations {
   std::int64_t count_pending(const AccountId& account, Instant now);
 
   // Compare-and-set: writes what differs between the two, if the row and its challenges still are
-  // as `before`. False when they are not.
+  // as `before`. False when they are not. Marks the orders that have lost it.
   bool update(const Authorization& before, const Authorization& after);
 
  private:

@@ -38,10 +38,10 @@ class Orders {
   std::vector<OrderId> newest(const AccountId& account, const std::optional<OrderId>& after,
                               std::size_t limit);
 
-  // Orders of the account that have no outcome: for cancelling them with the account.
+  // Orders of the account that have no outcome and have lost no authorization: for cancelling them
+  // with the account.
   std::vector<OrderId> without_outcome(const AccountId& account);
-  // How many of them can still get one at `now`: finalized, or not expired. For the account's
-  // limit.
+  // How many of the account's orders are pending, ready or processing at `now`. For its limit.
   std::int64_t count_open(const AccountId& account, Instant now);
   // Finalized orders without an outcome, all accounts: each must have a job. At start and in tests.
   std::vector<OrderId> processing();

@@ -87,8 +87,14 @@ void order_has_one_outcome(TestStore& store) {
   });
 }
 
-// The SQL of list() says the same as status_of(): every order is asked both ways.
-void list_agrees_with_status_of(TestStore& store) {
+bool is_open(OrderStatus status) {
+  return status == OrderStatus::pending || status == OrderStatus::ready ||
+         status == OrderStatus::processing;
+}
+
+// The SQL of list(), count_open() and without_outcome() says the same as status_of(): every order
+// is asked both ways.
+void lists_and_counts_agree_with_status_of(TestStore& store) {
   const Account account = sample_account("a");
   const Problem problem{.type = ProblemType::caa, .detail = "no"};
   const AuthorizationStatus statuses[] = {
@@ -103,10 +109,11 @@ void list_agrees_with_status_of(TestStore& store) {
         for (const seconds order_left : {seconds(0), seconds(1)}) {
           for (const char* outcome : {"none", "finalized", "failed", "issued"}) {
             const std::string name = std::to_string(100 + number++);
-            Authorization authorization = sample_authorization(name, account.id, name + ".test");
+            const Authorization pending = sample_authorization(name, account.id, name + ".test");
+            tx.authorizations().insert(pending);
+            Authorization authorization = pending;
             authorization.status = status;
             authorization.expires = now + authorization_left;
-            tx.authorizations().insert(authorization);
             Order order = sample_order(name, account.id, {authorization});
             order.created = kNoon - hours(1) - seconds(number / 3);
             order.expires = now + order_left;
@@ -120,6 +127,7 @@ void list_agrees_with_status_of(TestStore& store) {
               order.error = problem;
             }
             tx.orders().insert(order);
+            CHECK(tx.authorizations().update(pending, authorization));
           }
         }
       }
@@ -128,17 +136,22 @@ void list_agrees_with_status_of(TestStore& store) {
   store->read([&](store::Tx& tx) {
     const std::vector<OrderId> listed = tx.orders().list(account.id, std::nullopt, 1000, now);
     std::size_t expected = 0;
+    std::int64_t open = 0;
+    const std::vector<OrderId> unfinished = tx.orders().without_outcome(account.id);
     for (int number = 100; number < 180; ++number) {
       const std::optional<Order> order =
           tx.orders().get(OrderId("order-" + std::to_string(number)));
       REQUIRE(order);
-      const bool invalid =
-          status_of(*order, tx.authorizations().of_order(order->id), now) == OrderStatus::invalid;
+      const OrderStatus status = status_of(*order, tx.authorizations().of_order(order->id), now);
+      const bool invalid = status == OrderStatus::invalid;
       CAPTURE(number);
+      open += is_open(status) ? 1 : 0;
+      if (is_open(status)) CHECK(std::ranges::find(unfinished, order->id) != unfinished.end());
       CHECK((std::ranges::find(listed, order->id) == listed.end()) == invalid);
       expected += invalid ? 0 : 1;
     }
     CHECK(listed.size() == expected);
+    CHECK(tx.orders().count_open(account.id, now) == open);
     CHECK(tx.orders().list(kStranger, std::nullopt, 1000, now).empty());
     // An operator sees the invalid ones too, the newest first.
     std::vector<OrderId> all = tx.orders().newest(account.id, {}, 1000);
@@ -184,6 +197,30 @@ void open_orders_are_counted(TestStore& store) {
   });
 }
 
+// What a count looks at does not grow with what has failed: each new order is counted for.
+void lost_orders_are_marked(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    tx.accounts().insert(account);
+    const Authorization shared = sample_authorization("1", account.id, "a.test");
+    tx.authorizations().insert(shared);
+    const Order first = sample_order("1", account.id, {shared});
+    const Order second = sample_order("2", account.id, {shared});
+    const Order finalized = sample_order("3", account.id, {shared});
+    for (const Order& order : {first, second, finalized}) tx.orders().insert(order);
+    REQUIRE(tx.orders().finalize(account.id, finalized.id, {.csr = "csr", .at = kNoon}));
+    Authorization valid = shared;
+    valid.status = AuthorizationStatus::valid;
+    REQUIRE(tx.authorizations().update(shared, valid));
+    CHECK(tx.orders().without_outcome(account.id).size() == 3);
+    Authorization deactivated = valid;
+    deactivated.status = AuthorizationStatus::deactivated;
+    REQUIRE(tx.authorizations().update(valid, deactivated));
+    CHECK(tx.orders().without_outcome(account.id) == std::vector{finalized.id});
+    CHECK(tx.orders().count_open(account.id, kNoon) == 1);
+  });
+}
+
 void own_order_has_no_account(TestStore& store) {
   store->write([](store::Tx& tx) {
     Order order;
@@ -210,9 +247,11 @@ std::vector<ContractCase> order_cases() {
        order_needs_its_authorizations},
       {"an order is finalized once, by its account", order_is_finalized_once},
       {"an order has one outcome, and keeps it", order_has_one_outcome},
-      {"the list of orders is those that are not invalid, oldest first, in pages",
-       list_agrees_with_status_of},
+      {"what is listed and counted is what the status of each order says, in pages too",
+       lists_and_counts_agree_with_status_of},
       {"open orders are counted for their account", open_orders_are_counted},
+      {"an order that lost an authorization is open no more, unless it was finalized before",
+       lost_orders_are_marked},
       {"the server's own order has no account", own_order_has_no_account},
   };
 }

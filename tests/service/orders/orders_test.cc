@@ -203,6 +203,23 @@ TEST_CASE("an account's open orders are capped; expired and failed ones do not c
   CHECK(services.new_order(services.new_account(), {"c.test"}).status == OrderStatus::pending);
   services.advance(Profile{}.order_lifetime);
   CHECK(services.new_order(account, {"c.test"}).status == OrderStatus::pending);
+
+  // One that has failed makes room at once, as does one whose authorization is given up.
+  services.http01->always(Problem{.type = ProblemType::connection, .detail = "refused"});
+  for (int i = 0; i < 5; ++i) {
+    const auto broken = services.new_order(account, {"broken.test"});
+    services.respond(account, broken);
+    for (int tries = 0; tries < 5; ++tries) {
+      services.run_jobs();
+      services.advance(std::chrono::minutes(1));
+    }
+    REQUIRE(services.show(account, broken).status == OrderStatus::invalid);
+  }
+  const auto last = services.new_order(account, {"d.test"});
+  CHECK(rejection_of([&] { services.new_order(account, {"e.test"}); }).type ==
+        ProblemType::rateLimited);
+  services.authorizations().deactivate(account, last.order.authorizations.front());
+  CHECK(services.new_order(account, {"e.test"}).status == OrderStatus::pending);
 }
 
 TEST_CASE(
