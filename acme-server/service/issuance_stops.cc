@@ -65,6 +65,10 @@ bool IssuanceStops::may_begin() {
   return !clock_.in_force() && !disk_.in_force();
 }
 
+bool IssuanceStops::clock_is_trusted() {
+  return !clock_.in_force();
+}
+
 void IssuanceStops::check_can_begin() {
   if (may_begin()) return;
   reject({.type = ProblemType::serverInternal,

@@ -19,10 +19,11 @@
 
 namespace gatehouse::service {
 
-// While any stop is in force nothing is signed for any order, old or new; reading, revocation and
-// CRLs go on. Stopped by an operator alone, orders are still taken up to `processing` and wait
-// there. With a wrong clock or a full disk nothing new is begun: check_can_begin() answers 503.
-// Waiting jobs stay due, so that they run when the stop ends.
+// While any stop is in force nothing is signed for any order, old or new; reading and revocation go
+// on. CRLs go on too unless the clock is in doubt: then the one in force stays. Stopped by an
+// operator alone, orders are still taken up to `processing` and wait there. With a wrong clock or a
+// full disk nothing new is begun: check_can_begin() answers 503. Waiting jobs stay due, so that
+// they run when the stop ends.
 //
 // Safe to call from any thread. All it is given outlives it.
 class IssuanceStops final {
@@ -47,6 +48,9 @@ class IssuanceStops final {
   // store.
   bool may_issue();
   bool may_begin();
+  // False while the clock is in doubt: nothing at all is signed then, since all that is signed has
+  // dates. Does not touch the store.
+  bool clock_is_trusted();
   // Rejects with serverInternal, 503 and Retry-After while nothing new is begun.
   void check_can_begin();
   // Rejects likewise while the disk is full, for what may be begun by a wrong clock but costs room:

@@ -19,6 +19,7 @@
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/digest.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/store/crls.h"
 #include "acme-server/store/jobs.h"
@@ -94,13 +95,19 @@ CrlJob::Made CrlJob::make(const Target& target) {
     } else {
       expired_since = Instant();
     }
-    tx.certificates().revoked(
-        shard.issuer, shard.url, expired_since, [&](const store::Certificates::Revoked& revoked) {
-          builder.add(
-              {.serial = revoked.serial, .revoked_at = revoked.at, .reason = revoked.reason});
-          ++crl.entries;
-        });
+    tx.certificates().revoked(shard.issuer, shard.url, expired_since,
+                              [&](const store::Certificates::Revoked& revoked) {
+                                // A clock that was ahead may have told the time: what is on a CRL
+                                // is revoked by then.
+                                builder.add({.serial = revoked.serial,
+                                             .revoked_at = std::min(revoked.at, crl.this_update),
+                                             .reason = revoked.reason});
+                                ++crl.entries;
+                              });
   });
+  if (paused()) {  // since the job began
+    throw std::runtime_error("the clock is in doubt, so no CRL is signed for " + shard.url);
+  }
   made.der = target.signer->sign_crl(shard, crl.number, crl.this_update, crl.next_update,
                                      std::move(builder));
   if (const auto problem = why_unfit(crl, made.der, target.issuer.certificate)) {
@@ -156,6 +163,10 @@ void CrlJob::publish(const Target& target, const std::function<void(store::Tx&)>
   }
 }
 
+bool CrlJob::paused() {
+  return !context_.stops.clock_is_trusted();
+}
+
 void CrlJob::run(JobRun& run) {
   const auto every = targets();
   const auto target = std::ranges::find_if(every, [&](const Target& candidate) {
@@ -202,7 +213,16 @@ void CrlJob::make_missing() {
       const auto crl = tx.crls().in_force(target.shard.issuer, target.shard.url);
       return !crl || crl->next_update <= tx.now();
     });
-    if (missing) publish(target, [](store::Tx&) {});
+    if (!missing) continue;
+    if (paused()) {
+      context_.log.error(
+          "crl.withheld",
+          {{"url", target.shard.url},
+           {"why", "the clock is in doubt, and the CRL is missing or past its end"},
+           {"next", "set the clock, then gatehouse resume-issuance --accept-clock"}});
+      continue;
+    }
+    publish(target, [](store::Tx&) {});
   }
 }
 

@@ -42,6 +42,9 @@ class OwnCertificateJob final : public JobHandler {
 
   store::JobKind kind() const override { return store::JobKind::own_certificate; }
 
+  // While nothing new is begun: its dates would be those of a clock that is in doubt.
+  bool paused() override;
+
   // Renews when less than a third of the validity is left, or the names differ, or it was revoked;
   // else looks again later. subject: the directory.
   void run(JobRun& run) override;

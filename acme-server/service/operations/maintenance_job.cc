@@ -19,6 +19,7 @@
 #include "acme-server/base/log.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/service/operations/chain_ends.h"
 #include "acme-server/service/policy_options.h"
@@ -122,7 +123,10 @@ std::vector<Expiring> expiring_of(Context& context) {
       add({.what = "CRL " + shard.url,
            .ends = crl->next_update,
            .warn_before = crl_warning,
-           .next_step = "see the log's events job.failed of publish_crl"});
+           .next_step = context.stops.clock_is_trusted()
+                            ? "see the log's events job.failed of publish_crl"
+                            : "set the clock, then gatehouse resume-issuance --accept-clock: no "
+                              "CRL is signed meanwhile"});
     }
     for (const backends::OfflineCrl& crl : backend->crls->offline_crls()) {
       add({.what = "root CRL " + crl.file,

@@ -306,6 +306,29 @@ TEST_CASE("a clock that was set stops issuance, at a start or while we run, and 
   }
 }
 
+TEST_CASE("a server started with its clock far ahead serves the CRL and the certificate it has") {
+  TestServer server({.config = kOwnCertificate});
+  AcmeClient client = registered(server);
+  const Reply chain = client.download(issued_order(server, client, {"a.test"}));
+  const std::string url = crypto::parse_pem_chain(chain.body)
+                              .value()
+                              .at(0)
+                              .crl_urls.at(0)
+                              .substr(std::string("http://pki.test").size());
+  const std::string crl = *server.get("public", url).body;
+  const auto identity = server->own_identity();
+  for (const int days : {3, 100}) {
+    CAPTURE(days);
+    server.set_clock_by(std::chrono::hours(24 * days));
+    server.restart();
+    server.run_jobs();
+    CHECK(*server.get("public", url).body == crl);
+    CHECK(leaf_of(server->own_identity().value()) == leaf_of(identity.value()));
+    CHECK(server.get("operations", "/readyz").status == (days < 7 ? 200 : 503));
+    server.set_clock_by(-std::chrono::hours(24 * days));
+  }
+}
+
 TEST_CASE("the operator's stop outlives the process; orders wait in processing") {
   TestServer server;
   AcmeClient client = registered(server);
