@@ -19,7 +19,7 @@ namespace gatehouse {
 namespace {
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
-  throw std::runtime_error(path + ": " + what + ": " + std::generic_category().message(errno));
+  throw std::system_error(errno, std::generic_category(), path + ": " + what);
 }
 
 // A file descriptor with an owner.

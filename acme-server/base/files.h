@@ -1,5 +1,6 @@
-// Files read and written whole. What is written is durable, and never seen half, when the call
-// returns.
+// Files read and written whole. What a call of the system refused is a std::system_error with its
+// errno, which is a std::runtime_error. What is written is durable, and never seen half, when the
+// call returns.
 #pragma once
 
 #include <cstddef>

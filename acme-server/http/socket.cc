@@ -42,6 +42,12 @@ std::string errno_text(int error) {
                            why);
 }
 
+// As fail(), for what a call of the system refused: who catches it can tell what passes by itself.
+[[noreturn]] void fail_call(const std::string& listener, const std::string& address, int error) {
+  throw std::system_error(error, std::generic_category(),
+                          "listener \"" + listener + "\" cannot listen on " + address);
+}
+
 // What a call on sockets takes and gives, large enough for any family.
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -131,11 +137,11 @@ ListeningSocket open_tcp(const std::string& name, const TcpAddress& tcp) {
       (v6 ? "[" + tcp.address + "]" : tcp.address) + ":" + std::to_string(tcp.port);
   Descriptor descriptor(
       socket(to.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!descriptor) fail(name, shown, errno_text(errno));
+  if (!descriptor) fail_call(name, shown, errno);
   set_flag(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (v6) set_flag(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, tcp.v6_only ? 1 : 0);
   if (bind(descriptor.get(), to.raw(), to.length) != 0 || listen(descriptor.get(), kBacklog) != 0) {
-    fail(name, shown, errno_text(errno));
+    fail_call(name, shown, errno);
   }
   auto bound = bound_address(name, descriptor.get());
   return {std::move(descriptor), std::move(bound), ""};

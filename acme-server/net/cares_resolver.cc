@@ -404,8 +404,8 @@ void CaresResolver::query_each(std::span<const Question> questions, const Take& 
   }
 }
 
-std::optional<std::string> CaresResolver::why_not_validating(const std::string& signed_name,
-                                                             Deadline deadline) {
+std::optional<NotValidating> CaresResolver::why_not_validating(const std::string& signed_name,
+                                                               Deadline deadline) {
   const std::string what = "the SOA record of " + sanitize(signed_name, 253);
   for (const Endpoint& server : servers()) {
     Inquiry inquiry{.name = signed_name,
@@ -414,11 +414,15 @@ std::optional<std::string> CaresResolver::why_not_validating(const std::string& 
                     .message = {}};
     ask(server, {&inquiry, 1}, [](const Inquiry&) { return true; });
     if (const auto failure = inquiry.failure(what)) {
-      return "the DNS server " + server.to_string() + " gives no answer: " + failure->detail;
+      return NotValidating{
+          .why = "the DNS server " + server.to_string() + " gives no answer: " + failure->detail,
+          .answered = false};
     }
     if (!is_authenticated(inquiry.message)) {
-      return "the DNS server " + server.to_string() + " does not validate DNSSEC: its answer for " +
-             what + " comes without the AD bit";
+      return NotValidating{.why = "the DNS server " + server.to_string() +
+                                  " does not validate DNSSEC: its answer for " + what +
+                                  " comes without the AD bit",
+                           .answered = true};
     }
   }
   return std::nullopt;

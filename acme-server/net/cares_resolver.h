@@ -23,6 +23,12 @@ namespace gatehouse::net {
 // all would send thousands of questions from one port, which is half of what a forger must guess.)
 // The first server is drawn at random, the next ones follow in turn; a server that fails, refuses
 // or is silent is one try.
+// A DNS server that was not seen to validate DNSSEC.
+struct NotValidating {
+  std::string why;        // names the server
+  bool answered = false;  // false: it was not reached, or gave no answer, and may do so later
+};
+
 class CaresResolver final : public Resolver {
  public:
   // `entropy` outlives this. Throws std::runtime_error naming the option that is wrong.
@@ -41,7 +47,8 @@ class CaresResolver final : public Resolver {
   // Whether the resolvers validate DNSSEC: each of them is asked once for the SOA record of
   // `signed_name`, and must answer with the AD bit. Nothing when all do; else a sentence without a
   // stop that names the first that does not.
-  std::optional<std::string> why_not_validating(const std::string& signed_name, Deadline deadline);
+  std::optional<NotValidating> why_not_validating(const std::string& signed_name,
+                                                  Deadline deadline);
 
  private:
   std::vector<Endpoint> servers() const;

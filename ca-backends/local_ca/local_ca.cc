@@ -18,7 +18,9 @@
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
+#include "acme-server/base/transient_failure.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
@@ -75,6 +77,18 @@ std::optional<std::string> why_no_chain(const std::vector<Certificate>& chain,
            "and cRLSign)";
   }
   return why_not_below(chain, {&root, 1}, now);
+}
+
+// A machine without a battery starts with a clock that is behind: what OpenSSL would call a
+// certificate that is not valid yet is then a clock that is not set yet, which passes by itself.
+void require_begun(const std::string& file, const std::vector<Certificate>& chain,
+                   const Certificate& root, Instant now) {
+  Instant begin = root.not_before;
+  for (const Certificate& each : chain) begin = std::max(begin, each.not_before);
+  if (now >= begin) return;
+  throw TransientFailure(file + ": it and the CAs above it are valid from " + to_rfc3339(begin) +
+                         " on, and the clock says " + to_rfc3339(now) +
+                         "; the clock is behind, or the certificate is for later");
 }
 
 // What the CAs of `chain` and `root` let the first of them certify. Throws a sentence, without the
@@ -231,6 +245,7 @@ std::unique_ptr<crypto::Signer> LocalCa::signer_of(const IssuerFiles& files,
 
 void LocalCa::load_issuer(const IssuerFiles& files, Instant chain_checked_at) {
   const std::vector<Certificate> chain = read_chain(context_, files.certificate);
+  require_begun(files.certificate, chain, root_, chain_checked_at);
   if (auto problem = why_no_chain(chain, root_, chain_checked_at)) {
     const bool ended = chain.front().not_after < chain_checked_at;
     throw std::runtime_error(files.certificate + ": this is no issuing CA under the root \"" +

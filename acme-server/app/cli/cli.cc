@@ -9,6 +9,7 @@
 #include <iostream>
 #include <string>
 
+#include "acme-server/app/cli/exit_code.h"
 #include "acme-server/app/cli/reference.h"
 #include "acme-server/app/cli/wrong_arguments.h"
 #include "acme-server/app/commands/commands.h"
@@ -34,8 +35,13 @@ constexpr const char* kFooter =
     "\n"
     "EXIT STATUS\n"
     "  0  done\n"
-    "  1  it started and failed, the server refused it, or a drain was cut short\n"
-    "  2  wrong arguments, a wrong config, or something in the way: nothing was started\n"
+    "  1  it started and failed, the server refused it, a drain was cut short, or something is in "
+    "the\n"
+    "     way that passes by itself: a full disk, a clock that is not set yet\n"
+    "  2  wrong arguments, a wrong config, or something in the way that a person must mend: "
+    "nothing "
+    "was\n"
+    "     started\n"
     "\n"
     "`gatehouse COMMAND --help` tells more of each command.";
 
@@ -89,10 +95,11 @@ int run_command_line(int argc, char** argv) {
     return kFailed;
   } catch (const RequestRejected& rejected) {
     say(rejected.problem().detail);
+    return kRefused;
   } catch (const std::exception& error) {
     say(error.what());
+    return exit_code_of(error);
   }
-  return kRefused;
 }
 
 }  // namespace gatehouse::app

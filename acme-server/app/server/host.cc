@@ -32,6 +32,7 @@
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
+#include "acme-server/base/transient_failure.h"
 #include "acme-server/base/uptime.h"
 #include "acme-server/http/engine.h"
 #include "acme-server/http/http.h"
@@ -208,18 +209,20 @@ void Host::Impl::check_dnssec(Instance& instance) {
     return resolver.why_not_validating(probe, Deadline::in(kDnssecWait));
   };
   if (dnssec.mode == net::DnssecMode::required) {
-    if (const auto reason = why()) {
-      throw std::runtime_error(
+    if (const auto found = why()) {
+      const std::string what =
           std::filesystem::path(instance.config.file).filename().string() +
-          ": resolver.dnssec: is required, and " + *reason +
-          "; let it validate, name others in resolver.servers, or set resolver.dnssec to warn");
+          ": resolver.dnssec: is required, and " + found->why +
+          "; let it validate, name others in resolver.servers, or set resolver.dnssec to warn";
+      if (found->answered) throw std::runtime_error(what);
+      throw TransientFailure(what);
     }
     return;
   }
   maintenance.try_post([this, why] {
-    if (const auto reason = why()) {
+    if (const auto found = why()) {
       log.warning("dnssec.not_validating",
-                  {{"why", *reason},
+                  {{"why", found->why},
                    {"next",
                     "let it validate, or name others in resolver.servers: CAA records could "
                     "be forged"}});

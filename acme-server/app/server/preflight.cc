@@ -23,6 +23,7 @@
 #include "acme-server/base/library_version.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/base/transient_failure.h"
 #include "acme-server/crypto/signer.h"
 #include "acme-server/crypto/version.h"
 #include "acme-server/http/http_options.h"
@@ -55,8 +56,8 @@ void check_library(const LibraryVersion& found, const std::array<int, 3>& floor)
 
 void check_clock(Instant now) {
   if (now < kMadeAfter || now >= kPlausibleUntil) {
-    throw std::runtime_error("the clock says " + to_rfc3339(now) +
-                             ", which cannot be; set it, and have it kept by NTP");
+    throw TransientFailure("the clock says " + to_rfc3339(now) +
+                           ", which cannot be; set it, and have it kept by NTP");
   }
 }
 
@@ -136,7 +137,12 @@ http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant 
     }
   }
   const crypto::Certificate& leaf = chain->front();
-  if (now < leaf.not_before || now > leaf.not_after) {
+  if (now < leaf.not_before) {
+    throw TransientFailure(file + ": is valid from " + to_rfc3339(leaf.not_before) +
+                           " on, and the clock says " + to_rfc3339(now) +
+                           "; the clock is behind, or the certificate is for later");
+  }
+  if (now > leaf.not_after) {
     throw std::runtime_error(file + ": is valid from " + to_rfc3339(leaf.not_before) + " to " +
                              to_rfc3339(leaf.not_after) + ", and it is " + to_rfc3339(now));
   }

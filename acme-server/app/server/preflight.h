@@ -15,7 +15,8 @@ namespace gatehouse::app {
 // The libraries that the server stands on, as they are loaded: OpenSSL, SQLite, c-ares.
 std::vector<LibraryVersion> library_versions();
 
-// Throws std::runtime_error, in one sentence that names the thing and the next step, when `config`
+// Throws std::runtime_error, in one sentence that names the thing and the next step (of which a
+// TransientFailure passes by itself), when `config`
 // could not be served: an option that no part understands, a library older than we support, a clock
 // that is plainly wrong, folders that cannot be written, keys that others can read, a listener's
 // key and certificate that do not fit or are out of date, certificates to be issued that no

@@ -28,6 +28,7 @@
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/transient_failure.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/chain_checker.h"
@@ -276,12 +277,17 @@ void Server::Impl::wait_for_own_certificate() {
   const Deadline deadline = Deadline::in(kOwnCertificateWait);
   while (!own_certificate->load()) {
     if (const auto in_force = stops.all(); !in_force.empty()) {
-      throw std::runtime_error(
+      const std::string what =
           "the listener has no certificate of its own yet, and issuance is stopped: " +
-          in_force.front().why + " Call gatehouse resume-issuance, then start again");
+          in_force.front().why;
+      const bool passes = std::ranges::all_of(in_force, [](const service::Stop& stop) {
+        return stop.reason == service::StopReason::disk;
+      });
+      if (passes) throw TransientFailure(what);
+      throw std::runtime_error(what + " Call gatehouse resume-issuance, then start again");
     }
     if (deadline.expired()) {
-      throw std::runtime_error(
+      throw TransientFailure(
           "the listener's own certificate was not issued within 30 s; the log says why (events "
           "own_certificate.* and job.failed)");
     }

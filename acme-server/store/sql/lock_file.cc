@@ -41,8 +41,10 @@ std::string owner_of(int descriptor) {
 LockFile::LockFile(std::string path, const std::string& what) : path_(std::move(path)) {
   descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly);
   if (descriptor_ < 0) {
-    throw DatabaseError("cannot open the lock file " + path_ + ": " + reason(errno) +
-                        "; its folder must exist and be writable by this user");
+    const int error = errno;
+    const std::string failure = "cannot open the lock file " + path_ + ": " + reason(error);
+    if (error == ENOSPC || error == EDQUOT) throw StorageFull(failure + "; make room on the disk");
+    throw DatabaseError(failure + "; its folder must exist and be writable by this user");
   }
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
@@ -60,7 +62,10 @@ LockFile::LockFile(std::string path, const std::string& what) : path_(std::move(
       ::pwrite(descriptor_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
     const int error = errno;
     ::close(descriptor_);
-    throw DatabaseError("cannot write our pid to the lock file " + path_ + ": " + reason(error));
+    const std::string failure =
+        "cannot write our pid to the lock file " + path_ + ": " + reason(error);
+    if (error == ENOSPC || error == EDQUOT) throw StorageFull(failure + "; make room on the disk");
+    throw DatabaseError(failure);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "acme-server/base/check.h"
 #include "acme-server/base/crash_point.h"
+#include "acme-server/base/transient_error.h"
 #include "acme-server/store/sql/database.h"
 
 namespace gatehouse::sql {
@@ -35,6 +36,8 @@ void apply(Connection& writer, const Migration& migration) {
     crash_point("start.migrated");
   } catch (const DatabaseError& error) {
     writer.rollback();
+    // A full disk stays one: it passes by itself.
+    if (dynamic_cast<const TransientError*>(&error) != nullptr) throw;
     throw DatabaseError("migration " + std::string(migration.name) +
                         " failed, the database is as it was: " + error.what());
   }

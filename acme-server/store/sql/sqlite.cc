@@ -42,6 +42,12 @@ constexpr int kReaderMilliseconds = 200;
 constexpr std::size_t kPlaces = 1024;
 constexpr std::size_t kSqlSample = 60;  // of a statement, in messages: enough to find it
 
+// Somebody else, an operator's shell most likely, has held a lock for too long.
+class DatabaseBusy : public DatabaseError, public TransientError {
+ public:
+  using DatabaseError::DatabaseError;
+};
+
 // Ends a run of a cached statement: it holds locks and its result until then.
 class ResetWhenDone final {
  public:
@@ -229,6 +235,7 @@ void SqliteConnection::fail(int code, std::string_view sql, bool committing) con
   if ((code & 0xff) == SQLITE_CONSTRAINT) {
     throw Detailed<ConstraintError>(message, statement);
   }
+  if ((code & 0xff) == SQLITE_BUSY) throw DatabaseBusy(message);
   if (is_want_of_room(code, error)) {
     full_ = true;
     throw Detailed<StorageFull>(

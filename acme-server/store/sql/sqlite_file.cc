@@ -17,6 +17,10 @@ namespace {
 
 [[noreturn]] void cannot_open(const std::string& path, int error) {
   throw DatabaseError("cannot open the database " + path + ": " +
+  if (error == ENOSPC || error == EDQUOT) {
+    throw StorageFull("cannot make the database " + path + ": " +
+                      std::generic_category().message(error) + "; make room on the disk");
+  }
                       std::generic_category().message(error) +
                       "; its folder must exist and be writable by this user");
 }

@@ -92,8 +92,9 @@ TEST_CASE("behind a validating resolver, CAA of a signed, an unsigned and a forg
   const auto plain = check("www.plain.test", "ca.test");
   CHECK_FALSE(plain.problem);
   CHECK(plain.trail[1] == "CAA plain.test: 0 issue \"ca.test\"");
-  CHECK(resolver.why_not_validating("plain.test", patience())->find("does not validate DNSSEC") !=
-        std::string::npos);
+  CHECK(
+      resolver.why_not_validating("plain.test", patience())->why.find("does not validate DNSSEC") !=
+      std::string::npos);
 
   const auto bogus = check("www.bogus.test", "ca.test");
   REQUIRE(bogus.problem);
