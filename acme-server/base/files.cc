@@ -9,11 +9,12 @@
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#include "acme-server/base/file_access.h"
 
 namespace gatehouse {
 namespace {
@@ -110,13 +111,7 @@ void make_private_folder(const std::string& path) {
     return;
   }
   if (errno != EEXIST) fail(path, "the folder cannot be made");
-  struct stat found = {};
-  if (::stat(path.c_str(), &found) != 0) fail(path, "cannot be looked at");
-  if (!S_ISDIR(found.st_mode)) throw std::runtime_error(path + ": is not a folder");
-  if ((found.st_mode & 077) != 0) {
-    throw std::runtime_error(
-        path + ": holds private keys but is open to other users; run: chmod 700 " + path);
-  }
+  if (const auto problem = private_folder_problem(path)) throw std::runtime_error(*problem);
 }
 
 std::string path_in(const std::string& folder, const std::string& path) {
@@ -126,18 +121,6 @@ std::string path_in(const std::string& folder, const std::string& path) {
 void sync_folder(const std::string& path) {
   const Descriptor folder(path, O_RDONLY | O_DIRECTORY);
   if (::fsync(folder.get()) != 0) fail(path, "the folder cannot be synced to disk");
-}
-
-std::optional<std::string> key_file_problem(const std::string& path) {
-  struct stat found = {};
-  if (::stat(path.c_str(), &found) != 0) {
-    return path + ": the key file cannot be looked at: " + std::generic_category().message(errno);
-  }
-  if (!S_ISREG(found.st_mode)) return path + ": is not a file, so it holds no private key";
-  if ((found.st_mode & 066) != 0) {
-    return path + ": other users can read this private key; run: chmod 600 " + path;
-  }
-  return std::nullopt;
 }
 
 }  // namespace gatehouse

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,7 +26,7 @@ void write_file(const std::string& path, std::string_view content, FileAccess ac
                 ExistingFile existing);
 
 // Makes the folder at `path`, and those above it that are missing, with mode 0700. One that exists
-// must be closed to group and others. Throws std::runtime_error that names the path.
+// must be a private folder (base/file_access.h). Throws std::runtime_error that names the path.
 void make_private_folder(const std::string& path);
 
 // `path` as it stands in a file of the folder: an absolute one is taken as it is.
@@ -35,9 +34,5 @@ std::string path_in(const std::string& folder, const std::string& path);
 
 // Makes names given and taken in the folder durable (fsync of the folder).
 void sync_folder(const std::string& path);
-
-// Nothing when only its owner can read the file at `path`; else a sentence with the command that
-// helps. What is no regular file, or cannot be looked at, is a problem too.
-std::optional<std::string> key_file_problem(const std::string& path);
 
 }  // namespace gatehouse

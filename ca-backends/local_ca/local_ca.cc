@@ -176,6 +176,16 @@ CertificateExpectation expectation_of(const crypto::CertificateTemplate& leaf,
       .issuer = Exact<IssuerId>{issuer}};
 }
 
+IssuerId id_of(const Certificate& issuer) {
+  return IssuerId(crypto::spki_sha256_of(issuer.spki));
+}
+
+CrlShard shard_of(const std::string& public_url, const IssuerId& issuer, std::size_t number) {
+  // Shards have names from the first certificate on: a CDP never changes afterwards.
+  const std::string file = "/crl/" + issuer.str() + "/" + std::to_string(number) + ".crl";
+  return {.issuer = issuer, .url = public_url + file, .file = file};
+}
+
 // Spreads serials evenly: they are random.
 std::size_t shard_number(ByteView serial, std::size_t shards) {
   std::size_t number = 0;
@@ -190,16 +200,6 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
       context_(std::move(context)),
       crl_shards_(static_cast<std::size_t>(options.crl_shards)),
       root_crl_path_(options.root_crl),
-IssuerId id_of(const Certificate& issuer) {
-  return IssuerId(crypto::spki_sha256_of(issuer.spki));
-}
-
-CrlShard shard_of(const std::string& public_url, const IssuerId& issuer, std::size_t number) {
-  // Shards have names from the first certificate on: a CDP never changes afterwards.
-  const std::string file = "/crl/" + issuer.str() + "/" + std::to_string(number) + ".crl";
-  return {.issuer = issuer, .url = public_url + file, .file = file};
-}
-
       signer_(options.signer) {
   const std::vector<Certificate> root = read_chain(context_, options.root);
   if (root.size() != 1) {
@@ -487,14 +487,6 @@ std::vector<OfflineCrl> LocalCa::offline_crls() {
   return {root_crl_.with([](const HeldRootCrl& held) { return held.crl; })};
 }
 
-Backend make_local_ca(const std::string& name, const JsonObject& options,
-                      const BackendContext& context) {
-  auto ca = std::make_unique<LocalCa>(name, read_local_ca_options(options), context);
-  CrlSigner* const crls = ca.get();
-  return {.name = name, .certificates = std::move(ca), .crls = crls};
-}
-
-}  // namespace gatehouse::backends
 std::vector<CrlShard> crls_of_local_ca(const JsonObject& options, const BackendContext& context) {
   const LocalCaOptions read = read_local_ca_options(options);
   std::vector<IssuerFiles> issuers = {read.issuer};
@@ -509,3 +501,11 @@ std::vector<CrlShard> crls_of_local_ca(const JsonObject& options, const BackendC
   return shards;
 }
 
+Backend make_local_ca(const std::string& name, const JsonObject& options,
+                      const BackendContext& context) {
+  auto ca = std::make_unique<LocalCa>(name, read_local_ca_options(options), context);
+  CrlSigner* const crls = ca.get();
+  return {.name = name, .certificates = std::move(ca), .crls = crls};
+}
+
+}  // namespace gatehouse::backends

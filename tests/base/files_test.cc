@@ -92,19 +92,3 @@ TEST_CASE("a private folder is closed to others, or refused") {
   CHECK_THROWS_WITH_AS(make_private_folder(folder / "file"), doctest::Contains("is not a folder"),
                        std::runtime_error);
 }
-
-TEST_CASE("a key file that others can reach is a problem") {
-  const Folder folder;
-  const std::string key = folder / "key";
-  CHECK(key_file_problem(key).value().find("cannot be looked at") != std::string::npos);
-  CHECK(key_file_problem(folder.path).value().find("is not a file") != std::string::npos);
-  write_file(key, "x", FileAccess::owner_only, ExistingFile::refuse);
-  CHECK_FALSE(key_file_problem(key));
-  for (const mode_t mode : {0640U, 0604U, 0620U, 0602U, 0644U, 0666U}) {
-    CAPTURE(mode);
-    ::chmod(key.c_str(), mode);
-    CHECK(key_file_problem(key).value().find("chmod 600 " + key) != std::string::npos);
-  }
-  ::chmod(key.c_str(), 0400);
-  CHECK_FALSE(key_file_problem(key));
-}

@@ -21,6 +21,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/base/rfc3339.h"

@@ -14,7 +14,7 @@
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
-#include "acme-server/base/files.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/secret.h"
 #include "acme-server/core/revocation_reason.h"
 #include "acme-server/crypto/signer.h"

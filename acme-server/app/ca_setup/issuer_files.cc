@@ -18,6 +18,7 @@
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"

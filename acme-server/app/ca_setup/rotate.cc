@@ -17,6 +17,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"

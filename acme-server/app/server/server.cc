@@ -37,8 +37,8 @@
 #include "acme-server/service/certificates/certificates.h"
 #include "acme-server/service/certificates/crl_job.h"
 #include "acme-server/service/certificates/known_issuers.h"
-#include "acme-server/service/context.h"
 #include "acme-server/service/certificates/unpublished_crls.h"
+#include "acme-server/service/context.h"
 #include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
 #include "acme-server/service/issuance_stops.h"
@@ -118,8 +118,8 @@ struct Server::Impl {
   void wait_for_own_certificate();
   std::vector<service::Expiring> expiring();
   std::vector<std::string> why_not_ready();
-  void add_jobs();
   void look_at_crls();
+  void add_jobs();
   void wake_up();
   void identity_changed(const service::TlsIdentity& identity);
 
@@ -148,8 +148,8 @@ struct Server::Impl {
   web::Links links;
   Guarded<IdentityListener> identity_listener;
   Guarded<std::vector<std::string>> listeners;
-  service::Context context;
   Guarded<std::vector<std::string>> warnings;
+  service::Context context;
   service::PublicFiles public_files;
   service::ValidationJob validation;
   service::IssuanceJob issuance;
@@ -225,8 +225,8 @@ Server::Impl::Impl(config::Config given, Environment& given_environment)
            .started = environment.clock.now(),
            .operators = operator_uids(),
            .expiring = [this] { return expiring(); },
-           .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}),
            .warnings = [this] { return warnings.with([](const auto& all) { return all; }); },
+           .listeners = [this] { return listeners.with([](const auto& all) { return all; }); }}),
       completions(environment.executors.requests, environment.metrics) {
   check_profiles(config.policy, validators, config.backends);
   check_directories(config, store);
@@ -334,12 +334,6 @@ std::vector<service::Expiring> Server::Impl::expiring() {
   return all;
 }
 
-// What keeps a client from being served well. On request threads.
-std::vector<std::string> Server::Impl::why_not_ready() {
-  std::vector<std::string> reasons;
-  if (!prepared) reasons.emplace_back("the server is starting");
-  const Instant now = environment.clock.now();
-  try {
 // Certificates whose revocation would reach nobody: a refusal, or a warning for operators.
 void Server::Impl::look_at_crls() {
   const auto in_use =
@@ -351,6 +345,12 @@ void Server::Impl::look_at_crls() {
   warnings.with([&](auto& all) { all = std::move(found); });
 }
 
+// What keeps a client from being served well. On request threads.
+std::vector<std::string> Server::Impl::why_not_ready() {
+  std::vector<std::string> reasons;
+  if (!prepared) reasons.emplace_back("the server is starting");
+  const Instant now = environment.clock.now();
+  try {
     store.read([&](store::Tx& tx) {
       for (backends::Backend* backend : backends.all()) {
         const backends::IssuersSnapshot issuers = backend->certificates->issuers();
@@ -410,13 +410,13 @@ http::Handler Server::handler() {
 
 void Server::prepare() {
   crash_point("start.clock_checked");
+  impl_->look_at_crls();
   service::remember_issuers(impl_->context);
   impl_->crls.make_missing();
   impl_->crls.enqueue_all();
   impl_->maintenance.enqueue();
   impl_->retention.enqueue();
   crash_point("start.jobs_enqueued");
-  impl_->look_at_crls();
   if (impl_->own_certificate) impl_->wait_for_own_certificate();
   impl_->prepared = true;
 }

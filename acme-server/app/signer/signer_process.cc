@@ -16,6 +16,7 @@
 #include "acme-server/app/server/secret_source.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/json.h"

@@ -19,6 +19,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/secret.h"
 #include "acme-server/core/certificate_record.h"
@@ -32,8 +33,8 @@
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance/intent.h"
-#include "acme-server/service/jobs/job.h"
 #include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/jobs/job.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"
@@ -125,11 +126,11 @@ std::optional<OwnCertificateJob::Identity> OwnCertificateJob::find_good() {
                   .tls = {.chain_pem = record->chain_pem, .key_pem = std::move(key)}};
 }
 
-void OwnCertificateJob::hand_over(const Identity& identity) {
 bool OwnCertificateJob::paused() {
   return !context_.stops.may_begin();
 }
 
+void OwnCertificateJob::hand_over(const Identity& identity) {
   const bool is_new = handed_over_.with([&](CertificateId& last) {
     return std::exchange(last, identity.record.id) != identity.record.id;
   });

@@ -425,7 +425,7 @@ void SqliteConnection::housekeep() {
 
 SqliteDatabase::SqliteDatabase(const store::StoreOptions& options)
     : options_(options),
-      path_(database_path(options.database)),
+      path_(closed_database_path(options.database)),
       lock_(path_ + ".lock", "the database " + path_) {
   if (const std::string half = unfinished_restore_of(path_); std::filesystem::exists(half)) {
     throw DatabaseError(
@@ -458,11 +458,6 @@ std::unique_ptr<Connection> connect_offline(const std::string& path) {
       Role::reader);
 }
 
-std::string SqliteDatabase::description() const {
-  return std::string("SQLite ") + sqlite3_libversion() + " (" + path_ + ")";
-}
-
-}  // namespace gatehouse::sql
 std::unique_ptr<Connection> look_at_sqlite(const std::string& database) {
   const std::string path = database_path(database);
   if (!std::filesystem::exists(path)) return nullptr;
@@ -474,3 +469,8 @@ std::unique_ptr<Connection> look_at_sqlite(const std::string& database) {
       Role::reader);
 }
 
+std::string SqliteDatabase::description() const {
+  return std::string("SQLite ") + sqlite3_libversion() + " (" + path_ + ")";
+}
+
+}  // namespace gatehouse::sql

@@ -16,7 +16,7 @@ namespace gatehouse::sql {
 class SqliteDatabase final : public Database {
  public:
   // Locks `<database>.lock` and makes the file, mode 0600, when there is none. Throws
-  // DatabaseError.
+  // DatabaseError, also when others may write the database or its folder.
   explicit SqliteDatabase(const store::StoreOptions& options);
 
   // At most one at a time, made before the first reader.

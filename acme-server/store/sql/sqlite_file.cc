@@ -10,17 +10,18 @@
 #include <string>
 #include <system_error>
 
+#include "acme-server/base/file_access.h"
 #include "acme-server/store/sql/database.h"
 
 namespace gatehouse::sql {
 namespace {
 
 [[noreturn]] void cannot_open(const std::string& path, int error) {
-  throw DatabaseError("cannot open the database " + path + ": " +
   if (error == ENOSPC || error == EDQUOT) {
     throw StorageFull("cannot make the database " + path + ": " +
                       std::generic_category().message(error) + "; make room on the disk");
   }
+  throw DatabaseError("cannot open the database " + path + ": " +
                       std::generic_category().message(error) +
                       "; its folder must exist and be writable by this user");
 }
@@ -38,6 +39,12 @@ std::string database_path(const std::string& path) {
     cannot_open(path, error.value());
   }
   return full.string();
+}
+
+std::string closed_database_path(const std::string& path) {
+  std::string full = database_path(path);
+  if (const auto problem = database_file_problem(full)) throw DatabaseError(*problem);
+  return full;
 }
 
 void make_database_file(const std::string& path) {

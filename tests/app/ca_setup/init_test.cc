@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/hex.h"
 #include "acme-server/crypto/certificate.h"

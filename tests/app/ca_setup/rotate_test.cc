@@ -10,6 +10,7 @@
 
 #include "acme-server/app/ca_setup/take_over.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/crypto/crl.h"
 #include "acme-server/crypto/name_constraints.h"

@@ -10,6 +10,7 @@
 
 #include "acme-server/app/server/config_checks.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "config/config.h"
 #include "tests/support/company_ca.h"

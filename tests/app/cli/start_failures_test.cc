@@ -55,6 +55,10 @@ std::string listener_on(const std::string& address, const std::string& port) {
          R"(}],"public":[],"operations":[]})";
 }
 
+void open_folder(const std::string& folder) {
+  REQUIRE(::chmod(folder.c_str(), 0775) == 0);
+}
+
 TEST_CASE("a start that fails ends with 1 for what passes by itself, with 2 for what does not") {
   const DnsServer plain([](const DnsQuestion&, ByteView question) {
     return DnsServer::message(0x8180, question, 0);  // an answer, without the AD bit
@@ -107,6 +111,26 @@ TEST_CASE("a start that fails ends with 1 for what passes by itself, with 2 for 
       {"the config is wrong",
        [](const Installation& made) { return serve(made, {"limits.body_bytes=1"}); }, 2,
        "limits.body_bytes"},
+      {"others can write the key's folder",
+       [](const Installation& made) {
+         open_folder(made.home() + "/ca");
+         return serve(made);
+       },
+       2, "run: chmod go-w"},
+      {"others can write the database's folder",
+       [](const Installation& made) {
+         open_folder(made.home());
+         return serve(made);
+       },
+       2, "run: chmod go-w"},
+      {"others can write the database",
+       [](const Installation& made) {
+         const std::string database = made.home() + "/gatehouse.db";
+         write_file(database, "", FileAccess::owner_only, ExistingFile::refuse);
+         REQUIRE(::chmod(database.c_str(), 0660) == 0);
+         return serve(made);
+       },
+       2, "other users can write this database"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);
