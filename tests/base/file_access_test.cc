@@ -82,6 +82,11 @@ TEST_CASE("a link in a folder that others can write leads nowhere safe") {
   ::chmod((folder / "open").c_str(), 0777);
   CHECK(key_file_problem(folder / "open/key"));
   CHECK_FALSE(key_file_problem(folder / "key"));
+
+  std::filesystem::create_directories(folder / "closed");
+  put(folder / "open/other");
+  std::filesystem::create_symlink(folder / "open/other", folder / "closed/other");
+  CHECK(key_file_problem(folder / "closed/other"));
 }
 
 TEST_CASE("a database is not others' to write, nor is its log; reading is the operator's affair") {

@@ -104,30 +104,33 @@ void lists_and_counts_agree_with_status_of(TestStore& store) {
   store->write([&](store::Tx& tx) {
     tx.accounts().insert(account);
     int number = 0;
-    for (const AuthorizationStatus status : statuses) {
-      for (const seconds authorization_left : {seconds(0), seconds(1)}) {
-        for (const seconds order_left : {seconds(0), seconds(1)}) {
-          for (const char* outcome : {"none", "finalized", "failed", "issued"}) {
-            const std::string name = std::to_string(100 + number++);
-            const Authorization pending = sample_authorization(name, account.id, name + ".test");
-            tx.authorizations().insert(pending);
-            Authorization authorization = pending;
-            authorization.status = status;
-            authorization.expires = now + authorization_left;
-            Order order = sample_order(name, account.id, {authorization});
-            order.created = kNoon - hours(1) - seconds(number / 3);
-            order.expires = now + order_left;
-            if (outcome == std::string("finalized") || outcome == std::string("issued")) {
-              order.finalization = Finalization{.csr = "csr", .at = kNoon};
+    // Half of the authorizations are lost as in life, half as if something else had said so.
+    for (const bool by_update : {true, false}) {
+      for (const AuthorizationStatus status : statuses) {
+        for (const seconds authorization_left : {seconds(0), seconds(1)}) {
+          for (const seconds order_left : {seconds(0), seconds(1)}) {
+            for (const char* outcome : {"none", "finalized", "failed", "issued"}) {
+              const std::string name = std::to_string(100 + number++);
+              const Authorization pending = sample_authorization(name, account.id, name + ".test");
+              Authorization authorization = pending;
+              authorization.status = status;
+              authorization.expires = now + authorization_left;
+              tx.authorizations().insert(by_update ? pending : authorization);
+              Order order = sample_order(name, account.id, {authorization});
+              order.created = kNoon - hours(1) - seconds(number / 3);
+              order.expires = now + order_left;
+              if (outcome == std::string("finalized") || outcome == std::string("issued")) {
+                order.finalization = Finalization{.csr = "csr", .at = kNoon};
+              }
+              if (outcome == std::string("issued")) {
+                order.certificate = CertificateId("certificate");
+              }
+              if (outcome == std::string("failed")) {
+                order.error = problem;
+              }
+              tx.orders().insert(order);
+              if (by_update) CHECK(tx.authorizations().update(pending, authorization));
             }
-            if (outcome == std::string("issued")) {
-              order.certificate = CertificateId("certificate");
-            }
-            if (outcome == std::string("failed")) {
-              order.error = problem;
-            }
-            tx.orders().insert(order);
-            CHECK(tx.authorizations().update(pending, authorization));
           }
         }
       }
@@ -138,7 +141,7 @@ void lists_and_counts_agree_with_status_of(TestStore& store) {
     std::size_t expected = 0;
     std::int64_t open = 0;
     const std::vector<OrderId> unfinished = tx.orders().without_outcome(account.id);
-    for (int number = 100; number < 180; ++number) {
+    for (int number = 100; number < 260; ++number) {
       const std::optional<Order> order =
           tx.orders().get(OrderId("order-" + std::to_string(number)));
       REQUIRE(order);
