@@ -77,9 +77,9 @@ class Log {
     write(LogLevel::error, event, fields);
   }
 
- private:
   void write(LogLevel level, std::string_view event, LogFields fields);
 
+ private:
   Options options_;
   bool silent_ = false;
 };

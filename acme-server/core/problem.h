@@ -66,6 +66,8 @@ struct Problem {
   std::vector<std::string> algorithms = {};              // badSignatureAlgorithm: what is accepted
   std::string instance = {};                             // userActionRequired: the URL to visit
   std::optional<std::chrono::seconds> retry_after = {};  // sent as a header, not stored
+  // Sent as headers, not stored: the URL to go on with, and the methods that a 405 leaves.
+  std::string location = {}, allow = {};
 
   friend bool operator==(const Problem&, const Problem&) = default;
 };

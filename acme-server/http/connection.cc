@@ -228,8 +228,8 @@ void Connection::answer_plain_http() {
   leave_idle();
   shared_->tallies.failed_handshakes.add();
   shared_->tallies.rejected.add();
-  shared_->log.debug("http.plain_on_tls_port",
-                     {{"listener", site_.name}, {"client", peer_.address}});
+  shared_->log.info("http.plain_on_tls_port",
+                    {{"listener", site_.name}, {"client", peer_.address}});
   const auto origin = std::ranges::find_if(
       site_.origins, [](const std::string& each) { return each.starts_with("https://"); });
   const std::string text =
@@ -349,10 +349,10 @@ void Connection::handle() {
 
 void Connection::refuse(const Refusal& refusal) {
   shared_->tallies.rejected.add();
-  shared_->log.debug("http.rejected", {{"listener", site_.name},
-                                       {"client", peer_.address},
-                                       {"status", refusal.status},
-                                       {"detail", refusal.detail}});
+  shared_->log.info("http.rejected", {{"listener", site_.name},
+                                      {"client", peer_.address},
+                                      {"status", refusal.status},
+                                      {"detail", refusal.detail}});
   // What follows in the stream cannot be trusted to be a request: it is never read.
   context_ = {
       .head_request = reader_ && reader_->is_head_request(), .http_1_1 = true, .close = true};

@@ -180,6 +180,14 @@ std::vector<OrderId> Orders::newest(const AccountId& account, const std::optiona
       params(account, before_time, before, limit)));
 }
 
+std::optional<OrderId> Orders::newest_with(const AuthorizationId& authorization) {
+  const std::vector<OrderId> ids = ids_of(connection_.query(
+      "SELECT orders.id FROM order_authorizations JOIN orders ON orders.id = order_id "
+      "WHERE authorization_id = $1 ORDER BY created_at DESC, orders.id DESC LIMIT 1",
+      params(authorization)));
+  return ids.empty() ? std::nullopt : std::optional(ids.front());
+}
+
 std::vector<OrderId> Orders::without_outcome(const AccountId& account) {
   return ids_of(connection_.query(
       "SELECT id FROM orders WHERE account_id = $1 AND certificate_id IS NULL AND error IS NULL "

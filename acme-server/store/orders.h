@@ -38,6 +38,9 @@ class Orders {
   std::vector<OrderId> newest(const AccountId& account, const std::optional<OrderId>& after,
                               std::size_t limit);
 
+  // The newest order that relies on `authorization`.
+  std::optional<OrderId> newest_with(const AuthorizationId& authorization);
+
   // Orders of the account that have no outcome and have lost no authorization: for cancelling them
   // with the account.
   std::vector<OrderId> without_outcome(const AccountId& account);

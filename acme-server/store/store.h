@@ -25,6 +25,7 @@
 #include "acme-server/store/issuers.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/orders.h"
+#include "acme-server/store/refusals.h"
 #include "acme-server/store/retention.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/state.h"
@@ -60,6 +61,8 @@ class Tx {
   Crls crls() { return Crls(connection_); }
 
   BlockedKeys blocked_keys() { return BlockedKeys(connection_); }
+
+  Refusals refusals() { return Refusals(connection_); }
 
   Retention retention() { return Retention(connection_); }
 

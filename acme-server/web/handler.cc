@@ -1,5 +1,6 @@
 #include "acme-server/web/handler.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -37,6 +38,7 @@ namespace {
 
 constexpr std::size_t kMaxLoggedTarget = 200;
 constexpr std::size_t kMaxLoggedAgent = 200;
+constexpr std::size_t kMaxLoggedHost = 253;
 constexpr std::chrono::seconds kBusyRetry{5};
 
 const std::vector<double>& latency_buckets() {
@@ -47,6 +49,34 @@ const std::vector<double>& latency_buckets() {
 
 bool has_header(const http::Response& response, std::string_view name) {
   return http::find_header(response.headers, name) != nullptr;
+}
+
+// The parameter `name` of a route, or "".
+std::string parameter_of(const std::vector<std::pair<std::string, std::string>>& parameters,
+                         std::string_view name) {
+  const auto found = std::ranges::find(
+      parameters, name, [](const auto& each) { return std::string_view(each.first); });
+  return found == parameters.end() ? "" : found->second;
+}
+
+std::string short_name_of(const Problem& problem) {
+  return std::string(short_name(urn_of(problem.type)));
+}
+
+// What the client reads, the parts of a compound problem included.
+std::string print_detail(const Problem& problem) {
+  std::string text = problem.detail;
+  for (const Subproblem& part : problem.subproblems) {
+    text += "; " + (part.identifier ? part.identifier->value + ": " : "") + part.detail;
+  }
+  return text;
+}
+
+template <class Id>
+std::optional<Id> id_of(const std::vector<std::pair<std::string, std::string>>& parameters,
+                        std::string_view name) {
+  const std::string text = parameter_of(parameters, name);
+  return text.empty() ? std::nullopt : std::optional(Id(text));
 }
 
 std::string agent_of(const http::Request& request) {
@@ -65,6 +95,7 @@ Handler::Handler(const WebOptions& options, service::Context& context, service::
       auth_(api_),
       router_(acme_routes(api_, auth_)),
       patterns_(router_.patterns()),
+      refusals_(context),
       admin_(context, process, readiness_),
       operator_auth_(admin_, std::move(process.operators)),
       commands_(admin_routes(operator_auth_)),
@@ -152,17 +183,52 @@ void Handler::send(Exchange& exchange, http::Response response) {
    : response.status < 500 ? tally.refused
                            : tally.failed)
       .add();
-  context_.log.info("http.request", {{"listener", request.listener},
-                                     {"method", sanitize(request.method, 16)},
-                                     {"target", sanitize(request.target, kMaxLoggedTarget)},
-                                     {"route", trace.pattern},
-                                     {"status", response.status},
-                                     {"problem", trace.problem},
-                                     {"milliseconds", taken.count() * 1000},
-                                     {"client", trace.client},
-                                     {"agent", agent_of(request)},
-                                     {"request", request.id}});
+  context_.log.info("http.request",
+                    {{"listener", request.listener},
+                     {"method", sanitize(request.method, 16)},
+                     {"target", sanitize(request.target, kMaxLoggedTarget)},
+                     {"route", trace.pattern},
+                     {"status", response.status},
+                     {"problem", trace.refusal ? short_name_of(*trace.refusal) : ""},
+                     {"milliseconds", taken.count() * 1000},
+                     {"client", trace.client},
+                     {"agent", agent_of(request)},
+                     {"request", request.id}});
+  if (trace.refusal) log_refusal(request, trace);
   exchange.respond(std::move(response));
+  if (trace.refusal) keep_refusal(trace);
+}
+
+// One line with what an operator needs to explain it to whoever runs the client.
+void Handler::log_refusal(const http::Request& request, const Trace& trace) {
+  const Problem& problem = *trace.refusal;
+  const std::string* const host = http::find_header(request.headers, "Host");
+  const LogLevel level = status_of(problem) < 500 ? LogLevel::info : LogLevel::warning;
+  context_.log.write(level, "request.refused",
+                     {{"problem", short_name_of(problem)},
+                      {"status", status_of(problem)},
+                      {"detail", print_detail(problem)},
+                      {"account", trace.signer ? trace.signer->str() : ""},
+                      {"order", parameter_of(trace.parameters, "order")},
+                      {"directory", trace.directory},
+                      {"listener", request.listener},
+                      {"host", host == nullptr ? "" : sanitize(*host, kMaxLoggedHost)},
+                      {"route", trace.pattern},
+                      {"client", trace.client},
+                      {"agent", agent_of(request)},
+                      {"request", request.id}});
+}
+
+// After the answer is on its way: the client does not wait for it.
+void Handler::keep_refusal(const Trace& trace) {
+  if (!trace.signer) return;
+  refusals_.note({.account = *trace.signer,
+                  .order = id_of<OrderId>(trace.parameters, "order"),
+                  .authorization = id_of<AuthorizationId>(trace.parameters, "authorization"),
+                  .challenge = id_of<ChallengeId>(trace.parameters, "challenge"),
+                  .problem = *trace.refusal,
+                  .route = std::string(trace.pattern),
+                  .client = trace.client});
 }
 
 // A proxy's word counts where clients come through proxies, never for who commands.
@@ -213,12 +279,10 @@ Answer Handler::answer_control(const http::Request& request, Trace& trace) {
   }
   trace.pattern = command_patterns_[match.route];
   if (match.endpoint == nullptr) {
-    http::Response response = problem({.type = ProblemType::unspecified,
-                                       .detail = "Commands are given with POST.",
-                                       .status = 405},
-                                      trace);
-    add(response, "Allow", commands_.allowed(match.route));
-    return response;
+    reject({.type = ProblemType::unspecified,
+            .detail = "Commands are given with POST.",
+            .status = 405,
+            .allow = commands_.allowed(match.route)});
   }
   return (*match.endpoint)({.request = request,
                             .directory = nullptr,
@@ -227,24 +291,10 @@ Answer Handler::answer_control(const http::Request& request, Trace& trace) {
 }
 
 Answer Handler::answer_acme(const http::Request& request, Trace& trace) {
-  try {
-    return run_acme(request, trace);
-  } catch (...) {
-    http::Response response =
-        problem(problem_in_flight(context_.log, context_.entropy, request), trace);
-    if (response.status == 405 && trace.route != Router::kNoRoute) {
-      add(response, "Allow", router_.allowed(trace.route) + ", OPTIONS");
-    }
-    return response;
-  }
-}
-
-Answer Handler::run_acme(const http::Request& request, Trace& trace) {
   const std::shared_ptr<const Hosts> hosts = hosts_.with([](const auto& h) { return h; });
   if (!hosts->answer_to(request)) {
-    reject({.type = ProblemType::malformed,
-            .detail = "This server does not answer under that Host; use the URLs of its directory.",
-            .status = 421});
+    reject(
+        {.type = ProblemType::malformed, .detail = hosts->why_misdirected(request), .status = 421});
   }
   const std::optional<Links::Place> place = api_.links.place_of(request.target);
   std::shared_ptr<const service::Directory> rules =
@@ -261,6 +311,7 @@ Answer Handler::run_acme(const http::Request& request, Trace& trace) {
   }
   trace.route = match.route;
   trace.pattern = patterns_[match.route];
+  trace.parameters = match.parameters;
   if (request.method == "OPTIONS") {
     return preflight(match.route);
   }
@@ -269,12 +320,14 @@ Answer Handler::run_acme(const http::Request& request, Trace& trace) {
     // Allowed" and type "malformed"".
     reject({.type = ProblemType::malformed,
             .detail = "This resource does not take that method; most are read by POST-as-GET.",
-            .status = 405});
+            .status = 405,
+            .allow = router_.allowed(match.route) + ", OPTIONS"});
   }
   return (*match.endpoint)({.request = request,
                             .directory = std::move(rules),
                             .client = trace.client,
-                            .parameters = std::move(match.parameters)});
+                            .parameters = std::move(match.parameters),
+                            .signer = &trace.signer});
 }
 
 // RFC 8555 section 6.1: a server that wants to be used from browsers supports CORS.
@@ -290,7 +343,7 @@ http::Response Handler::preflight(std::size_t route) const {
 }
 
 http::Response Handler::problem(const Problem& problem, Trace& trace) {
-  trace.problem = short_name(urn_of(problem.type));
+  trace.refusal = problem;
   problems_.at(problem.type).add();
   return problem_response(problem);
 }
@@ -316,7 +369,7 @@ void Handler::add_acme_headers(const http::Request& request, const DirectoryId& 
 }
 
 http::Response Handler::busy(const http::Request& request) {
-  Trace trace{.directory = api_.links.default_directory()};
+  Trace trace{.directory = api_.links.default_directory(), .client = client_of(request)};
   http::Response response = problem({.type = ProblemType::serverInternal,
                                      .detail = "The server is busy. Try again in a few seconds.",
                                      .status = 503,
@@ -327,6 +380,7 @@ http::Response Handler::busy(const http::Request& request) {
   }
   add(response, "X-Content-Type-Options", "nosniff");
   tally_of(request, trace).failed.add();
+  log_refusal(request, trace);
   return response;
 }
 

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/guarded.h"
@@ -16,6 +18,7 @@
 #include "acme-server/http/http.h"
 #include "acme-server/service/certificates/certificates.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/operations/refusals.h"
 #include "acme-server/web/acme/request_auth.h"
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/operator_auth.h"
@@ -64,8 +67,10 @@ class Handler {
     DirectoryId directory;
     std::size_t route = Router::kNoRoute;
     std::string_view pattern = "none";
-    std::string problem = {};  // short name of its type; empty: none
-    std::string client = {};   // as Call has it
+    std::vector<std::pair<std::string, std::string>> parameters = {};  // of the route
+    std::optional<AccountId> signer = {};                              // as Call has it
+    std::optional<Problem> refusal = {};  // what it was answered with; none: it was served
+    std::string client = {};              // as Call has it
   };
 
   // A request and its way back.
@@ -83,9 +88,10 @@ class Handler {
   Answer answer_operations(const http::Request& request, Trace& trace);
   Answer answer_control(const http::Request& request, Trace& trace);
   Answer answer_acme(const http::Request& request, Trace& trace);
-  Answer run_acme(const http::Request& request, Trace& trace);
   void wait_and_send(std::shared_ptr<Exchange> exchange, Answer answer);
   void send(Exchange& exchange, http::Response response);
+  void log_refusal(const http::Request& request, const Trace& trace);
+  void keep_refusal(const Trace& trace);
   http::Response preflight(std::size_t route) const;
   http::Response problem(const Problem& problem, Trace& trace);
   void add_acme_headers(const http::Request& request, const DirectoryId& directory, bool index,
@@ -101,6 +107,7 @@ class Handler {
   std::vector<std::string> patterns_;
   std::vector<Tally> tallies_;   // of routes, by their number
   std::vector<Tally> unrouted_;  // of each kind of listener, in the order of kListeners
+  service::Refusals refusals_;
   Admin admin_;
   OperatorAuth operator_auth_;
   Router commands_;

@@ -1,6 +1,7 @@
 #include "acme-server/web/hosts.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <ranges>
 #include <string>
@@ -49,6 +50,17 @@ Hosts::Hosts(const WebOptions& options) : proxies_(options.trusted_proxies) {
 bool Hosts::answer_to(const http::Request& request) const {
   const std::string* const host = http::find_header(request.headers, "Host");
   return host != nullptr && std::ranges::find(authorities_, to_lower(*host)) != authorities_.end();
+}
+
+std::string Hosts::why_misdirected(const http::Request& request) const {
+  constexpr std::size_t kSample = 100;
+  const std::string* const host = http::find_header(request.headers, "Host");
+  const std::string came =
+      host == nullptr ? "without a Host" : "for Host \"" + sanitize(*host, kSample) + "\"";
+  return "The request came " + came + ", and this server answers under " + authorities_.front() +
+         "; use the URLs of its directory as they are. If this is the right server, its operator "
+         "can add the name to allowed_hosts, or have the proxy in front pass on the Host header "
+         "that clients send (nginx: proxy_set_header Host $host).";
 }
 
 bool Hosts::trusts(const std::string& address) const {

@@ -20,6 +20,10 @@ class Hosts {
   // (docs/adr/0008-base-url-is-configuration.md).
   bool answer_to(const http::Request& request) const;
 
+  // What to tell a client that came with another Host: which one, which was expected, and what its
+  // operator can do about it.
+  std::string why_misdirected(const http::Request& request) const;
+
   // The client's address, for logs, limits and the audit trail; it proves nothing about who calls.
   // The peer's, or when that is a trusted proxy (a unix socket is one), the last entry of
   // X-Forwarded-For that no trusted proxy made. What does not read as an address ends the search.

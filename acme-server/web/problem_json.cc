@@ -56,6 +56,12 @@ http::Response problem_response(const Problem& problem) {
   if (problem.retry_after) {
     add_retry_after(response, *problem.retry_after);
   }
+  if (!problem.location.empty()) {
+    add(response, "Location", problem.location);
+  }
+  if (!problem.allow.empty()) {
+    add(response, "Allow", problem.allow);
+  }
   if (problem.type == ProblemType::userActionRequired && !problem.instance.empty()) {
     add_link(response, problem.instance, "terms-of-service");
   }

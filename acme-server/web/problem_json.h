@@ -10,8 +10,9 @@
 
 namespace gatehouse::web {
 
-// application/problem+json in English, with the Retry-After that `problem` carries;
-// userActionRequired links to its instance as the terms of service (RFC 8555 section 7.3.3).
+// application/problem+json in English, with the Retry-After, Location and Allow that `problem`
+// carries; userActionRequired links to its instance as the terms of service (RFC 8555
+// section 7.3.3).
 http::Response problem_response(const Problem& problem);
 
 // For a catch-all handler: the Problem of the exception in flight. A RequestRejected carries one

@@ -11,7 +11,6 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
 #include "acme-server/service/certificates/certificates.h"
-#include "acme-server/web/problem_json.h"
 #include "acme-server/web/responses.h"
 
 namespace gatehouse::web {
@@ -56,14 +55,14 @@ http::Response serve_public(service::PublicFiles& files, const http::Request& re
                             Instant now) {
   const std::optional<service::PublicFiles::File> file = files.find(request.target);
   if (!file) {
-    return problem_response(
+    reject(
         {.type = ProblemType::unspecified, .detail = "There is no such file here.", .status = 404});
   }
   if (request.method != "GET" && request.method != "HEAD") {
-    http::Response response = problem_response(
-        {.type = ProblemType::unspecified, .detail = "Files are fetched with GET.", .status = 405});
-    add(response, "Allow", "GET, HEAD");
-    return response;
+    reject({.type = ProblemType::unspecified,
+            .detail = "Files are fetched with GET.",
+            .status = 405,
+            .allow = "GET, HEAD"});
   }
   http::Response response;
   add(response, "Content-Type", file->content_type);

@@ -8,8 +8,8 @@
 
 namespace gatehouse::web {
 
-// GET and HEAD of what `files` has: 404 for the rest, 405 for other methods. The body is `files`'
-// own, not a copy. Caches may keep a file until it expires, an hour if it does not say; an
+// GET and HEAD of what `files` has: rejects the rest (404) and other methods (405). The body is
+// `files`' own, not a copy. Caches may keep a file until it expires, an hour if it does not say; an
 // If-Modified-Since that names the version in force gets a 304.
 http::Response serve_public(service::PublicFiles& files, const http::Request& request, Instant now);
 

@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "acme-server/core/ids.h"
 #include "acme-server/http/http.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/web/answer.h"
@@ -26,6 +28,9 @@ struct Call {
   // Who sent it, as the log line has it: an address (Hosts::client_of), "uid:N" of a command.
   std::string client;
   std::vector<std::pair<std::string, std::string>> parameters = {};  // of the pattern, by name
+  // Where request authentication notes whose key has signed, as soon as that is proven: what is
+  // refused afterwards is refused to that account. Null: nobody asks.
+  std::optional<AccountId>* signer = nullptr;
 
   // LogicError when the route's pattern has no such name.
   const std::string& parameter(std::string_view name) const;

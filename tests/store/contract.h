@@ -23,12 +23,13 @@ std::vector<ContractCase> certificate_cases();
 std::vector<ContractCase> issuer_cases();
 std::vector<ContractCase> job_cases();
 std::vector<ContractCase> order_cases();
+std::vector<ContractCase> refusal_cases();
 std::vector<ContractCase> retention_cases();
 
 inline std::vector<ContractCase> all_contract_cases() {
   std::vector<ContractCase> all;
   for (auto* cases : {account_cases, audit_cases, authorization_cases, certificate_cases,
-                      issuer_cases, job_cases, order_cases, retention_cases}) {
+                      issuer_cases, job_cases, order_cases, refusal_cases, retention_cases}) {
     for (const ContractCase& each : cases()) {
       all.push_back(each);
     }

@@ -241,6 +241,23 @@ void own_order_has_no_account(TestStore& store) {
   });
 }
 
+void newest_with_an_authorization(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    const Account account = sample_account("a");
+    tx.accounts().insert(account);
+    const Authorization shared = sample_authorization("x", account.id, "a.test");
+    CHECK_FALSE(tx.orders().newest_with(shared.id));
+    tx.authorizations().insert(shared);
+    for (const auto& [name, age] : {std::pair{"1", 3}, {"2", 1}, {"3", 2}}) {
+      Order order = sample_order(name, account.id, {shared});
+      order.created = kNoon - hours(age);
+      tx.orders().insert(order);
+    }
+    CHECK(tx.orders().newest_with(shared.id) == OrderId("order-2"));
+    CHECK_FALSE(tx.orders().newest_with(AuthorizationId("authorization-y")));
+  });
+}
+
 }  // namespace
 
 std::vector<ContractCase> order_cases() {
@@ -256,6 +273,8 @@ std::vector<ContractCase> order_cases() {
       {"an order that lost an authorization is open no more, unless it was finalized before",
        lost_orders_are_marked},
       {"the server's own order has no account", own_order_has_no_account},
+      {"of the orders that rely on an authorization the newest is found",
+       newest_with_an_authorization},
   };
 }
 

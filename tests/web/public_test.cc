@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/web/problem_json.h"
 #include "tests/support/test_web.h"
 
 namespace gatehouse::web {
@@ -42,7 +43,11 @@ struct Fixture {
     request.method = method;
     request.target = target;
     request.headers = std::move(headers);
-    return serve_public(files, request, now);
+    try {
+      return serve_public(files, request, now);
+    } catch (const RequestRejected& rejected) {
+      return problem_response(rejected.problem());
+    }
   }
 
   TestServices services;

@@ -24,6 +24,10 @@ constexpr const char* kListFooter =
     "  gatehouse account list --json | jq -r '.contacts[]'";
 
 constexpr const char* kShowFooter =
+    "DESCRIPTION\n"
+    "  Shows an account, and what its last requests were refused for: one line for each order and\n"
+    "  kind of problem, the ten newest.\n"
+    "\n"
     "EXAMPLES\n"
     "  gatehouse account show ID\n"
     "  gatehouse certificate list --account ID";
@@ -82,6 +86,14 @@ int print_account(const Json& account, const Arguments& arguments) {
                              {"key", text_of(account.at("key"), "kty") + ", thumbprint " +
                                          text_of(account, "thumbprint")},
                              {"open orders", text_of(account, "open_orders")}});
+  if (account.at("refusals").empty()) return kDone;
+  std::cout << "\nlast refused requests\n";
+  Table refusals({"LAST", "TIMES", "PROBLEM", "ORDER", "CLIENT", "DETAIL"});
+  for (const Json& each : account.at("refusals")) {
+    refusals.add({time_of(each, "last"), text_of(each, "count"), text_of(each, "problem"),
+                  text_of(each, "order"), text_of(each, "client"), text_of(each, "detail")});
+  }
+  std::cout << refusals.take_page();
   return kDone;
 }
 

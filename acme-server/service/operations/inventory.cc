@@ -137,7 +137,8 @@ std::optional<Inventory::AccountView> Inventory::account(const AccountId& id) {
     auto account = tx.accounts().get(id);
     if (!account) return std::nullopt;
     return AccountView{.account = std::move(*account),
-                       .open_orders = tx.orders().count_open(id, tx.now())};
+                       .open_orders = tx.orders().count_open(id, tx.now()),
+                       .refusals = tx.refusals().of(id)};
   });
 }
 

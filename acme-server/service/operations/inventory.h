@@ -22,6 +22,7 @@
 #include "acme-server/store/certificates.h"
 #include "acme-server/store/crls.h"
 #include "acme-server/store/jobs.h"
+#include "acme-server/store/refusals.h"
 
 namespace gatehouse::service {
 
@@ -77,6 +78,7 @@ class Inventory {
   struct AccountView {
     Account account;
     std::int64_t open_orders = 0;
+    std::vector<store::Refusal> refusals;  // the last few, the newest first
   };
 
   std::optional<AccountView> account(const AccountId& id);

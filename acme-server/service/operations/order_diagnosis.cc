@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "acme-server/base/check.h"
@@ -18,6 +20,7 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"
 #include "acme-server/service/stop.h"
+#include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"
 
@@ -185,19 +188,30 @@ std::string explain(const Stop& stop) {
          " Nothing is signed until it ends: see `gatehouse resume-issuance --help`.";
 }
 
+// What its client was refused last: of each kind of problem the trail has the first alone.
+std::optional<std::string> last_refusal(const OrderDiagnosis& diagnosis) {
+  for (const store::AuditRow& row : std::views::reverse(diagnosis.events)) {
+    if (row.event.kind != "request.refused" || !row.event.details.contains("problem")) continue;
+    return "A request about it was refused at " + to_rfc3339(row.at) + ": " +
+           print(problem_from_json(row.event.details["problem"])) + ".";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string> explain(const OrderDiagnosis& diagnosis, Instant now) {
   std::vector<std::string> sentences = why_status(diagnosis, now);
-  if (diagnosis.status == OrderStatus::valid || diagnosis.status == OrderStatus::invalid) {
-    return sentences;
+  if (diagnosis.status == OrderStatus::valid) return sentences;
+  if (diagnosis.status != OrderStatus::invalid) {
+    // A finalized order waits for nothing else; one that is not has its own reasons first.
+    const auto place =
+        diagnosis.status == OrderStatus::processing ? sentences.begin() : sentences.end();
+    std::vector<std::string> stops;
+    for (const Stop& stop : diagnosis.stops) stops.push_back(explain(stop));
+    sentences.insert(place, stops.begin(), stops.end());
   }
-  // A finalized order waits for nothing else; one that is not has its own reasons first.
-  const auto place =
-      diagnosis.status == OrderStatus::processing ? sentences.begin() : sentences.end();
-  std::vector<std::string> stops;
-  for (const Stop& stop : diagnosis.stops) stops.push_back(explain(stop));
-  sentences.insert(place, stops.begin(), stops.end());
+  if (auto refusal = last_refusal(diagnosis)) sentences.push_back(std::move(*refusal));
   return sentences;
 }
 

@@ -19,7 +19,6 @@
 #include "acme-server/web/acme/resource_json.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/payload.h"
-#include "acme-server/web/problem_json.h"
 #include "acme-server/web/responses.h"
 
 namespace gatehouse::web {
@@ -98,12 +97,10 @@ Answer change_key(Api& api, const SignedByAccount& proof) {
   if (const auto* const holder = std::get_if<AccountId>(&outcome)) {
     // "If there is an existing account with the new key […] SHOULD return a 409 (Conflict) response
     // and put the URL for that account in the Location header field".
-    http::Response response =
-        problem_response({.type = ProblemType::malformed,
-                          .detail = "An account has the new key already; make another key.",
-                          .status = 409});
-    add(response, "Location", api.links.account(account.directory, *holder));
-    return response;
+    reject({.type = ProblemType::malformed,
+            .detail = "An account has the new key already; make another key.",
+            .status = 409,
+            .location = api.links.account(account.directory, *holder)});
   }
   return json_response(200, account_json(std::get<Account>(outcome), api.links));
 }

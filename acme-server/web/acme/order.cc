@@ -22,7 +22,6 @@
 #include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/payload.h"
-#include "acme-server/web/problem_json.h"
 #include "acme-server/web/responses.h"
 
 namespace gatehouse::web {
@@ -115,9 +114,9 @@ Answer finalize_order(Api& api, const SignedByAccount& proof) {
     if (rejected.problem().type != ProblemType::orderNotReady) {
       throw;
     }
-    http::Response response = problem_response(rejected.problem());
-    add(response, "Location", api.links.order(proof.directory().name, id));
-    return response;
+    Problem problem = rejected.problem();
+    problem.location = api.links.order(proof.directory().name, id);
+    reject(std::move(problem));
   }
 }
 

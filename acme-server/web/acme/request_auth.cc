@@ -181,6 +181,7 @@ void RequestAuth::check_freshness(const Call& call, const crypto::Jws& jws) {
 SignedByAccount RequestAuth::prove_account(const Call& call, crypto::Jws jws) {
   Account account = account_behind(call, jws);
   check_signature(jws, key_of(account));
+  if (call.signer != nullptr) *call.signer = account.id;
   check_freshness(call, jws);
   return {call, std::move(jws), std::move(account)};
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "acme-server/base/json.h"
+#include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/problem.h"
@@ -14,6 +15,7 @@
 #include "acme-server/web/admin/json.h"
 #include "acme-server/web/admin/operator_auth.h"
 #include "acme-server/web/payload.h"
+#include "acme-server/web/problem_json.h"
 
 namespace gatehouse::web {
 namespace {
@@ -36,6 +38,18 @@ Json whole(Admin& admin, const AccountId& id) {
   Json json = admin_json(view->account);
   json["key"] = parse_json(view->account.key_jwk);
   json["open_orders"] = view->open_orders;
+  json["refusals"] = Json::array();
+  for (const store::Refusal& refusal : view->refusals) {
+    json["refusals"].push_back({{"last", to_rfc3339(refusal.last)},
+                                {"first", to_rfc3339(refusal.first)},
+                                {"count", refusal.count},
+                                {"problem", short_name(urn_of(refusal.type))},
+                                {"status", refusal.status},
+                                {"order", refusal.order ? Json(refusal.order->str()) : Json()},
+                                {"route", refusal.route},
+                                {"client", refusal.client},
+                                {"detail", refusal.detail}});
+  }
   return json;
 }
 

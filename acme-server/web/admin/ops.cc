@@ -10,7 +10,6 @@
 #include "acme-server/base/metrics.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
-#include "acme-server/web/problem_json.h"
 #include "acme-server/web/responses.h"
 
 namespace gatehouse::web {
@@ -40,16 +39,15 @@ http::Response serve_operations(const Metrics& metrics, const Readiness& readine
                                 const Stops& stops, const Warnings& warnings,
                                 const http::Request& request) {
   if (std::ranges::find(kPaths, request.target) == kPaths.end()) {
-    return problem_response({.type = ProblemType::unspecified,
-                             .detail = "There is no such page here; there are /healthz, /readyz "
-                                       "and /metrics.",
-                             .status = 404});
+    reject({.type = ProblemType::unspecified,
+            .detail = "There is no such page here; there are /healthz, /readyz and /metrics.",
+            .status = 404});
   }
   if (request.method != "GET" && request.method != "HEAD") {
-    http::Response response = problem_response(
-        {.type = ProblemType::unspecified, .detail = "Pages are fetched with GET.", .status = 405});
-    add(response, "Allow", "GET, HEAD");
-    return response;
+    reject({.type = ProblemType::unspecified,
+            .detail = "Pages are fetched with GET.",
+            .status = 405,
+            .allow = "GET, HEAD"});
   }
   http::Response response = show(metrics, readiness, stops, warnings, request.target);
   add(response, "Cache-Control", "no-store");

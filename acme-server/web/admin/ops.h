@@ -23,7 +23,7 @@ using Warnings = std::vector<std::string>;
 // GET /healthz: 200 while the process answers. GET /readyz: 200, or 503 with the reasons, as JSON.
 // Stopped issuance is shown by both and makes neither fail: downloads, revocation and CRLs go on,
 // and nobody should take the server away from them; so are warnings, by /readyz. GET /metrics: the
-// Prometheus text format.
+// Prometheus text format. Rejects anything else (404, 405).
 http::Response serve_operations(const Metrics& metrics, const Readiness& readiness,
                                 const Stops& stops, const Warnings& warnings,
                                 const http::Request& request);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "acme-server/web/problem_json.h"
 #include "tests/support/test_web.h"
 
 namespace gatehouse::web {
@@ -18,7 +19,11 @@ struct Fixture {
     http::Request request;
     request.method = method;
     request.target = target;
-    return serve_operations(metrics, [this] { return reasons; }, stops, warnings, request);
+    try {
+      return serve_operations(metrics, [this] { return reasons; }, stops, warnings, request);
+    } catch (const RequestRejected& rejected) {
+      return problem_response(rejected.problem());
+    }
   }
 
   Metrics metrics;
