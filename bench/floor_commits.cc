@@ -131,7 +131,7 @@ std::array<std::vector<std::string>, kTransactions> statements() {
        challenge(":http", "1", "http-01"), challenge(":dns", "2", "dns-01"),
        challenge(":alpn", "3", "tls-alpn-01"),
        "INSERT INTO orders VALUES (:order, 'default', :account, 'default', NULL, NULL, :now, "
-       ":later, NULL, NULL, NULL, NULL)",
+       ":later, NULL, NULL, NULL, NULL, NULL)",
        "INSERT INTO order_identifiers VALUES (:order, 0, 'dns', :name)",
        "INSERT INTO order_authorizations VALUES (:order, 0, :authorization)",
        audit("order.created", ":order, NULL, NULL", 138)},

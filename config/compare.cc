@@ -42,12 +42,6 @@ bool same(const std::vector<ListenerConfig>& a, const std::vector<ListenerConfig
   });
 }
 
-auto parts_of(const http::Limits& limits) {
-  return std::tie(limits.header_bytes, limits.header_count, limits.body_bytes, limits.connections,
-                  limits.connections_per_address, limits.handshakes, limits.handshake, limits.read,
-                  limits.idle, limits.write, limits.drain);
-}
-
 auto parts_of(const net::ResolverOptions& resolver) {
   return std::tie(resolver.servers, resolver.system_config, resolver.transport, resolver.timeout,
                   resolver.tries);
@@ -67,10 +61,40 @@ bool same(const Part& a, const Part& b) {
   return parts_of(a) == parts_of(b);
 }
 
+// Adds the paths below `path` where the two differ: down to values and arrays.
+void add_changes(const Json& a, const Json& b, const std::string& path,
+                 std::vector<std::string>& changes) {
+  if (a == b) return;
+  if (!a.is_object() || !b.is_object()) {
+    changes.push_back(path);
+    return;
+  }
+  const auto below = [&](const std::string& name) {
+    return path.empty() ? name : path + "." + name;
+  };
+  for (const auto& item : a.items()) {
+    const auto other = b.find(item.key());
+    if (other == b.end()) {
+      changes.push_back(below(item.key()));
+    } else {
+      add_changes(item.value(), *other, below(item.key()), changes);
+    }
+  }
+  for (const auto& item : b.items()) {
+    if (!a.contains(item.key())) changes.push_back(below(item.key()));
+  }
+}
+
 }  // namespace
 
+std::vector<std::string> changes_between(const Config& a, const Config& b) {
+  std::vector<std::string> changes;
+  add_changes(a.document, b.document, "", changes);
+  return changes;
+}
+
 std::optional<std::string> first_fixed_difference(const Config& a, const Config& b) {
-  const std::array<std::pair<std::string_view, bool>, 16> parts = {{
+  const std::array<std::pair<std::string_view, bool>, 15> parts = {{
       {"base_url", a.web.base_url == b.web.base_url},
       {"public_url", a.public_url == b.public_url},
       {"path", a.web.path == b.web.path},
@@ -85,9 +109,8 @@ std::optional<std::string> first_fixed_difference(const Config& a, const Config&
       {"resolver", same(a.resolver, b.resolver) && same(a.dnssec, b.dnssec)},
       {"validators", a.validators == b.validators},
       {"backends", a.backends == b.backends && a.retired_backends == b.retired_backends},
-      {"limits", same(a.limits, b.limits)},
       {"threads", same(a.threads, b.threads)},
-      {"log", a.log.format == b.log.format && a.log.level == b.log.level},
+      {"log.format", a.log.format == b.log.format},
   }};
   const auto changed =
       std::ranges::find(parts, false, [](const auto& part) { return part.second; });

@@ -182,10 +182,10 @@ void read_threads(const JsonObject& root, ThreadsConfig& threads) {
   read_number(*object, "issuance", threads.issuance, 1, 256);
 }
 
-void read_log(const JsonObject& root, LogConfig& log) {
+void read_log(const JsonObject& root, LogConfig& log, web::AccessLog& access) {
   const auto object = root.optional_object("log");
   if (!object) return;
-  object->only({"format", "level"});
+  object->only({"format", "level", "access"});
   read_word<Log::Format>(*object, "format", log.format,
                          {{"json", Log::Format::json}, {"console", Log::Format::console}});
   read_word<LogLevel>(*object, "level", log.level,
@@ -193,6 +193,11 @@ void read_log(const JsonObject& root, LogConfig& log) {
                        {"info", LogLevel::info},
                        {"warning", LogLevel::warning},
                        {"error", LogLevel::error}});
+  read_word<web::AccessLog>(*object, "access", access,
+                            {{"off", web::AccessLog::off},
+                             {"errors", web::AccessLog::errors},
+                             {"clients", web::AccessLog::clients},
+                             {"all", web::AccessLog::all}});
 }
 
 // The local CA where `gatehouse init` puts it.
@@ -267,7 +272,7 @@ Config read_config(const Json& document, const std::string& path) {
   config.web.default_directory = read_default_directory(root, config.policy);
   read_limits(root, config.limits);
   read_threads(root, config.threads);
-  read_log(root, config.log);
+  read_log(root, config.log, config.web.access_log);
   if (const auto validators = root.optional_object("validators"))
     config.validators = validators->json();
   read_backends(root, config);
@@ -317,6 +322,8 @@ Config parse_config(std::string_view text, const std::string& path,
     for (const std::string& setting : settings) apply_setting(document, setting);
     Config config = read_config(document, path);
     config.settings = settings;
+    config.text = text;
+    config.document = std::move(document);
     return config;
   } catch (const JsonError& error) {
     throw JsonError(name + ": " + error.what());

@@ -47,6 +47,8 @@ struct LogConfig {
 };
 
 struct Config {
+  std::string text;                   // of the file, as it was read
+  Json document;                      // the same, with the settings over it
   std::string file;                   // absolute path of the file; messages name it
   std::vector<std::string> settings;  // what the command line set over it: a reload does so again
   std::string folder;                 // what relative paths are relative to

@@ -135,14 +135,14 @@ std::string console_line(LogLevel level, std::string_view event, LogFields field
 
 Log::Log() : silent_(true) {}
 
-Log::Log(Options options) : options_(std::move(options)) {
+Log::Log(Options options) : options_(std::move(options)), level_(options_.level) {
   if (!options_.sink) {
     options_.sink = stderr_sink();
   }
 }
 
 void Log::write(LogLevel level, std::string_view event, LogFields fields) {
-  if (silent_ || level < options_.level) {
+  if (silent_ || level < level_) {
     return;
   }
   const std::string line = options_.format == Format::json ? json_line(level, event, fields)

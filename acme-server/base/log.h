@@ -1,6 +1,7 @@
 // Log: one event with fields per state change, as a JSON line or as text for a console.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -79,8 +80,12 @@ class Log {
 
   void write(LogLevel level, std::string_view event, LogFields fields);
 
+  // Events below `level` are dropped from now on.
+  void set_level(LogLevel level) { level_ = level; }
+
  private:
   Options options_;
+  std::atomic<LogLevel> level_ = LogLevel::info;
   bool silent_ = false;
 };
 

@@ -20,6 +20,7 @@ enum class OrderStatus { pending, ready, processing, valid, invalid };
 struct Finalization {
   std::string csr;  // base64url DER, as sent
   Instant at;
+  std::string client = {};  // the address that it came from; empty: not known
 
   friend bool operator==(const Finalization&, const Finalization&) = default;
 };

@@ -206,8 +206,9 @@ std::vector<ListenerAddress> Core::open(std::vector<Listener> listeners) {
     TlsContext context = listener.tls ? make_tls_context(listener.name, *listener.tls) : nullptr;
     ListeningSocket socket = open_listener(listener);
     bound.push_back(socket.address());
-    opened.push_back(std::make_unique<ListeningSite>(
-        next_context(), std::move(listener), shared.limits, std::move(context), std::move(socket)));
+    opened.push_back(std::make_unique<ListeningSite>(next_context(), std::move(listener),
+                                                     *shared.limits_now(), std::move(context),
+                                                     std::move(socket)));
   }
   sites = std::move(opened);
   return bound;
@@ -323,7 +324,8 @@ bool Core::drain() {
   for (const auto& [id, connection] : all) connection->drain();
   all.clear();
   const auto none_left = [](const Shared::Open& open) { return open.all.empty(); };
-  shared.open.wait_for(shared.limits.drain, none_left, [&](Shared::Open& open) { all = open.all; });
+  shared.open.wait_for(shared.limits_now()->drain, none_left,
+                       [&](Shared::Open& open) { all = open.all; });
   const bool clean = shared.tallies.in_flight.value() == 0;
   for (const auto& [id, connection] : all) connection->abort();
   all.clear();
@@ -384,6 +386,12 @@ void Engine::set_proxies(const std::string& listener, const std::vector<IpPrefix
     if (listening->site.name == listener) return listening->site.connections.set_proxies(proxies);
   }
   throw std::runtime_error("there is no listener \"" + listener + "\"");
+}
+
+void Engine::set_limits(const Limits& limits) {
+  Core& core = *impl_->core;
+  core.shared.limits.with([&](auto& held) { held = std::make_shared<const Limits>(limits); });
+  for (const auto& listening : core.sites) listening->site.connections.set_limits(limits);
 }
 
 bool Engine::drain_and_stop() {

@@ -57,6 +57,7 @@ class Reply {
 Connection::Connection(std::shared_ptr<Shared> shared, Site& site, std::uint64_t id, int descriptor,
                        Peer peer, ConnectionTable::ClientKey client)
     : shared_(std::move(shared)),
+      limits_(shared_->limits_now()),
       site_(site),
       id_(id),
       peer_(std::move(peer)),
@@ -183,7 +184,7 @@ void Connection::begin() {
   shared_->tallies.handshakes.up();
   const auto oldest = site_.handshakes.with([&](auto& all) -> std::shared_ptr<Connection> {
     all.emplace(id_, weak_from_this());
-    if (all.size() <= shared_->limits.handshakes) return nullptr;
+    if (all.size() <= limits_->handshakes) return nullptr;
     return all.extract(all.begin()).mapped().lock();
   });
   // Who is honest needs a few round trips; who has been silent longest is the one to lose.
@@ -191,7 +192,7 @@ void Connection::begin() {
     shared_->tallies.refused.add();
     oldest->abort();
   }
-  expire_in(shared_->limits.handshake);
+  expire_in(limits_->handshake);
   shake_hands();
 }
 
@@ -255,11 +256,11 @@ void Connection::await_request() {
   if (shared_->draining) return end_if_idle();
   if (reader_) {  // the next request has already begun
     phase_ = Phase::reading;
-    expire_in(shared_->limits.read);
+    expire_in(limits_->read);
     return read();
   }
   if (!waiting_) enter_idle();
-  expire_in(shared_->limits.idle);
+  expire_in(limits_->idle);
   if (transport_->has_pending()) return read();
   wait(Status::wants_read, &Connection::read);
 }
@@ -275,7 +276,7 @@ void Connection::read() {
         if (phase_ == Phase::idle) {
           leave_idle();
           phase_ = Phase::reading;
-          expire_in(shared_->limits.read);
+          expire_in(limits_->read);
         }
         reader_->append({piece.data(), bytes});
         break;
@@ -436,7 +437,7 @@ void Connection::close() {
 }
 
 std::unique_ptr<RequestReader> Connection::new_reader(std::string first) const {
-  return std::make_unique<RequestReader>(shared_->limits, shared_->make_parser(shared_->limits),
+  return std::make_unique<RequestReader>(*limits_, shared_->make_parser(*limits_),
                                          std::move(first));
 }
 

@@ -82,7 +82,7 @@ struct Shared {
 
   Shared(const Limits& the_limits, const Clock& the_clock, Log& the_log, Metrics& metrics,
          MakeParser parsers)
-      : limits(the_limits),
+      : limits(std::make_shared<const Limits>(the_limits)),
         clock(the_clock),
         log(the_log),
         make_parser(std::move(parsers)),
@@ -93,7 +93,11 @@ struct Shared {
     bool draining = false;
   };
 
-  const Limits limits;
+  std::shared_ptr<const Limits> limits_now() {
+    return limits.with([](const auto& held) { return held; });
+  }
+
+  Guarded<std::shared_ptr<const Limits>> limits;  // of new connections
   const Clock& clock;
   Log& log;
   const MakeParser make_parser;
@@ -182,6 +186,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<RequestReader> new_reader(std::string first) const;
 
   const std::shared_ptr<Shared> shared_;
+  const std::shared_ptr<const Limits> limits_;  // those in force when it came
   Site& site_;
   const std::uint64_t id_;
   Peer peer_;

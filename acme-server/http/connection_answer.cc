@@ -31,7 +31,7 @@ std::string_view Connection::Writing::rest() const {
 
 void Connection::send(WireResponse wire) {
   phase_ = Phase::writing;
-  expire_in(shared_->limits.write);
+  expire_in(limits_->write);
   writing_ = std::make_unique<Writing>();
   writing_->head = std::move(wire.head);
   writing_->body = std::move(wire.body);
@@ -54,7 +54,7 @@ void Connection::write() {
         in_turn += bytes;
         if (writing_->sent >= writing_->stride_end) {
           writing_->stride_end = writing_->sent + kWriteStride;
-          expire_in(shared_->limits.write);
+          expire_in(limits_->write);
         }
         break;
       case Status::yields:

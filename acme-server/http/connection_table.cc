@@ -28,9 +28,16 @@ constexpr std::size_t kNetworkOctets = 8;  // of an IPv6 address: its /64
 const ConnectionTable::ClientKey ConnectionTable::kExempt;
 
 ConnectionTable::ConnectionTable(const Limits& limits, std::vector<IpPrefix> proxies)
-    : limit_(limits.connections),
-      client_limit_(limits.connections_per_address),
-      proxies_(std::move(proxies)) {}
+    : proxies_(std::move(proxies)) {
+  set_limits(limits);
+}
+
+void ConnectionTable::set_limits(const Limits& limits) {
+  state_.with([&](State& state) {
+    state.limit = limits.connections;
+    state.client_limit = limits.connections_per_address;
+  });
+}
 
 ConnectionTable::ClientKey ConnectionTable::key_of(const Peer& peer) const {
   const auto address = IpAddress::parse(peer.address);
@@ -72,12 +79,12 @@ ConnectionTable::Admission ConnectionTable::admit(const ClientKey& key) {
   return state_.with([&](State& state) -> Admission {
     Admission admission;
     Client& client = state.clients[key];
-    if (key != kExempt && client.open >= client_limit_) {
+    if (key != kExempt && client.open >= state.client_limit) {
       admission.evicted = state.evict(client);
       if (!admission.evicted) return {.verdict = Verdict::client_full, .evicted = nullptr};
-    } else if (state.open >= limit_ - limit_ / kNearlyFull) {
+    } else if (state.open >= state.limit - state.limit / kNearlyFull) {
       if (!state.ranks.empty()) admission.evicted = state.evict(*state.ranks.begin()->client);
-      if (!admission.evicted && state.open >= limit_) {
+      if (!admission.evicted && state.open >= state.limit) {
         if (client.open == 0) state.clients.erase(key);
         return {.verdict = Verdict::listener_full, .evicted = nullptr};
       }

@@ -41,6 +41,8 @@ class ConnectionTable final {
   // of such a network has all of them.
   ClientKey key_of(const Peer& peer) const;
 
+  // Closes nothing: what is beyond them ends by itself, or gives way to the next connection.
+  void set_limits(const Limits& limits);
   void set_proxies(std::vector<IpPrefix> proxies);
 
   // Counts a new connection of `client` if it is admitted. When the listener is nearly full, an
@@ -76,6 +78,7 @@ class ConnectionTable final {
   };
 
   struct State {
+    std::size_t limit = 0, client_limit = 0;
     std::size_t open = 0;
     std::uint64_t next_ticket = 1;
     std::map<ClientKey, Client> clients;
@@ -85,8 +88,6 @@ class ConnectionTable final {
     std::shared_ptr<Connection> evict(Client& client);
   };
 
-  const std::size_t limit_;
-  const std::size_t client_limit_;
   Guarded<std::vector<IpPrefix>> proxies_;
   Guarded<State> state_;
 };

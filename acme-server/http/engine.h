@@ -70,6 +70,11 @@ class Engine final {
   // Throws std::runtime_error when there is no such listener. Any thread.
   void set_proxies(const std::string& listener, const std::vector<IpPrefix>& proxies);
 
+  // Connections that are accepted from now on have these limits; those that are there keep theirs.
+  // A listener that has more connections than it may now have takes no new ones until some have
+  // ended. Any thread, once started.
+  void set_limits(const Limits& limits);
+
   // Stops accepting, closes idle connections, lets requests in flight finish for at most
   // Limits::drain, closes the rest, ends the threads. True when every request in flight got its
   // answer. Safe to repeat; not from an I/O thread.

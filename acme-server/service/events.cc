@@ -8,6 +8,7 @@
 #include "acme-server/base/base64url.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/base/text.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/identifier.h"
@@ -86,6 +87,13 @@ Json json_of(const std::vector<Identifier>& identifiers) {
     list.push_back(std::string(to_string(identifier.type)) + ":" + identifier.value);
   }
   return list;
+}
+
+std::string names_of(const std::vector<Identifier>& identifiers) {
+  std::vector<std::string> names;
+  names.reserve(identifiers.size());
+  for (const Identifier& identifier : identifiers) names.push_back(identifier.value);
+  return join(names, ", ");
 }
 
 }  // namespace gatehouse::service

@@ -30,4 +30,7 @@ store::AuditEvent order_failed_event(const Order& order, const Problem& problem)
 
 Json json_of(const std::vector<Identifier>& identifiers);
 
+// "a.test, *.b.test": as log lines have them.
+std::string names_of(const std::vector<Identifier>& identifiers);
+
 }  // namespace gatehouse::service

@@ -28,7 +28,9 @@ Order order_of(sql::Connection& connection, const sql::Row& row) {
   order.created = instant_at(row, 6);
   order.expires = instant_at(row, 7);
   if (!row.is_null(9)) {
-    order.finalization = Finalization{.csr = row.text(8), .at = instant_at(row, 9)};
+    order.finalization = Finalization{.csr = row.text(8),
+                                      .at = instant_at(row, 9),
+                                      .client = row.is_null(12) ? "" : row.text(12)};
   }
   order.certificate = optional_id_at<CertificateId>(row, 10);
   order.error = optional_problem_at(row, 11);
@@ -44,6 +46,12 @@ Order order_of(sql::Connection& connection, const sql::Row& row) {
     order.authorizations.emplace_back(tie.text(0));
   }
   return order;
+}
+
+// As the column has it: null where it is not known.
+std::optional<std::string> client_of(const std::optional<Finalization>& finalization) {
+  return finalization && !finalization->client.empty() ? std::optional(finalization->client)
+                                                       : std::nullopt;
 }
 
 std::optional<Order> first_order(sql::Connection& connection, const std::vector<sql::Row>& rows) {
@@ -77,13 +85,13 @@ void Orders::insert(const Order& order) {
   const std::optional<Finalization>& finalization = order.finalization;
   connection_.execute(
       "INSERT INTO orders (id, directory, account_id, profile, not_before, not_after, created_at, "
-      "expires_at, csr, finalized_at, certificate_id, error) "
-      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+      "expires_at, csr, finalized_at, certificate_id, error, finalized_from) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
       params(order.id, order.directory, order.account, order.profile, order.not_before,
              order.not_after, order.created, order.expires,
              finalization ? std::optional(finalization->csr) : std::nullopt,
              finalization ? std::optional(finalization->at) : std::nullopt, order.certificate,
-             problem_text(order.error)));
+             problem_text(order.error), client_of(finalization)));
   std::int64_t position = 0;
   for (const Identifier& identifier : order.identifiers) {
     connection_.execute(
@@ -103,7 +111,7 @@ std::optional<Order> Orders::of(const AccountId& account, const OrderId& id) {
   return first_order(connection_,
                      connection_.query("SELECT id, directory, account_id, profile, not_before, "
                                        "not_after, created_at, expires_at, csr, finalized_at, "
-                                       "certificate_id, error "
+                                       "certificate_id, error, finalized_from "
                                        "FROM orders WHERE id = $1 AND account_id = $2",
                                        params(id, account)));
 }
@@ -112,7 +120,7 @@ std::optional<Order> Orders::get(const OrderId& id) {
   return first_order(connection_,
                      connection_.query("SELECT id, directory, account_id, profile, not_before, "
                                        "not_after, created_at, expires_at, csr, finalized_at, "
-                                       "certificate_id, error "
+                                       "certificate_id, error, finalized_from "
                                        "FROM orders WHERE id = $1",
                                        params(id)));
 }
@@ -120,10 +128,12 @@ std::optional<Order> Orders::get(const OrderId& id) {
 bool Orders::finalize(const AccountId& account, const OrderId& id,
                       const Finalization& finalization) {
   return connection_.execute(
-             "UPDATE orders SET csr = $1, finalized_at = $2 WHERE id = $3 AND account_id = $4 "
+             "UPDATE orders SET csr = $1, finalized_at = $2, finalized_from = $6 "
+             "WHERE id = $3 AND account_id = $4 "
              "AND finalized_at IS NULL AND certificate_id IS NULL AND error IS NULL "
              "AND expires_at > $5",
-             params(finalization.csr, finalization.at, id, account, finalization.at)) == 1;
+             params(finalization.csr, finalization.at, id, account, finalization.at,
+                    client_of(finalization))) == 1;
 }
 
 bool Orders::complete(const OrderId& id, const CertificateId& certificate) {

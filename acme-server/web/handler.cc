@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -100,7 +101,8 @@ Handler::Handler(const WebOptions& options, service::Context& context, service::
       operator_auth_(admin_, std::move(process.operators)),
       commands_(admin_routes(operator_auth_)),
       command_patterns_(commands_.patterns()),
-      hosts_(std::make_shared<const Hosts>(options)) {
+      hosts_(std::make_shared<const Hosts>(options)),
+      access_log_(options.access_log) {
   for (const ListenerRow& row : kListeners) {
     unrouted_.push_back(make_tally(row.name, row.unrouted));
   }
@@ -132,6 +134,7 @@ Handler::Tally Handler::make_tally(std::string_view listener, std::string_view r
 void Handler::replace_hosts(const WebOptions& options) {
   auto next = std::make_shared<const Hosts>(options);
   hosts_.with([&](auto& hosts) { hosts = std::move(next); });
+  access_log_ = options.access_log;
 }
 
 void Handler::handle(std::shared_ptr<const http::Request> request, http::Respond respond) {
@@ -183,20 +186,40 @@ void Handler::send(Exchange& exchange, http::Response response) {
    : response.status < 500 ? tally.refused
                            : tally.failed)
       .add();
+  if (is_logged(request, response.status)) log_request(request, trace, response.status, taken);
+  if (trace.refusal) log_refusal(request, trace);
+  exchange.respond(std::move(response));
+  if (trace.refusal) keep_refusal(trace);
+}
+
+bool Handler::is_logged(const http::Request& request, int status) const {
+  switch (access_log_.load()) {
+    case AccessLog::off:
+      return false;
+    case AccessLog::errors:
+      return status >= 400;
+    case AccessLog::clients:
+      return request.listener != kOperationsListener && request.listener != kControlListener;
+    case AccessLog::all:
+      return true;
+  }
+  return true;
+}
+
+void Handler::log_request(const http::Request& request, const Trace& trace, int status,
+                          std::chrono::duration<double> taken) {
   context_.log.info("http.request",
                     {{"listener", request.listener},
                      {"method", sanitize(request.method, 16)},
                      {"target", sanitize(request.target, kMaxLoggedTarget)},
                      {"route", trace.pattern},
-                     {"status", response.status},
+                     {"status", status},
                      {"problem", trace.refusal ? short_name_of(*trace.refusal) : ""},
-                     {"milliseconds", taken.count() * 1000},
+                     {"milliseconds", std::round(taken.count() * 10'000) / 10},  // to a tenth
+                     {"account", trace.signer ? trace.signer->str() : ""},
                      {"client", trace.client},
                      {"agent", agent_of(request)},
                      {"request", request.id}});
-  if (trace.refusal) log_refusal(request, trace);
-  exchange.respond(std::move(response));
-  if (trace.refusal) keep_refusal(trace);
 }
 
 // One line with what an operator needs to explain it to whoever runs the client.

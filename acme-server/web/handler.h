@@ -1,6 +1,7 @@
 // Handler: the whole application as one function from request to response, for every listener.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -51,8 +52,8 @@ class Handler {
   // listener.
   http::Response busy(const http::Request& request);
 
-  // Takes allowed_hosts and trusted_proxies from `options`; requests under way keep those they
-  // began with.
+  // Takes allowed_hosts, trusted_proxies and access_log from `options`; requests under way keep
+  // the hosts and proxies they began with.
   void replace_hosts(const WebOptions& options);
 
  private:
@@ -90,6 +91,9 @@ class Handler {
   Answer answer_acme(const http::Request& request, Trace& trace);
   void wait_and_send(std::shared_ptr<Exchange> exchange, Answer answer);
   void send(Exchange& exchange, http::Response response);
+  bool is_logged(const http::Request& request, int status) const;
+  void log_request(const http::Request& request, const Trace& trace, int status,
+                   std::chrono::duration<double> taken);
   void log_refusal(const http::Request& request, const Trace& trace);
   void keep_refusal(const Trace& trace);
   http::Response preflight(std::size_t route) const;
@@ -114,6 +118,7 @@ class Handler {
   std::vector<std::string> command_patterns_;
   std::map<ProblemType, Counter> problems_;
   Guarded<std::shared_ptr<const Hosts>> hosts_;
+  std::atomic<AccessLog> access_log_;
 };
 
 }  // namespace gatehouse::web

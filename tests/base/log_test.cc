@@ -49,6 +49,18 @@ TEST_CASE("an event is one JSON object with time, level, event and its fields in
             R"("seconds":0.5,"profile":"classic","large":-9223372036854775808})");
 }
 
+TEST_CASE("the level can change while the log is in use") {
+  Lines lines;
+  Log log = lines.log(Log::Format::json, LogLevel::warning);
+  log.info("dropped");
+  log.set_level(LogLevel::debug);
+  log.debug("written");
+  log.set_level(LogLevel::error);
+  log.warning("dropped");
+  REQUIRE(lines.seen.size() == 1);
+  CHECK(parse_json(lines.last()).at("event") == "written");
+}
+
 TEST_CASE("hostile text cannot end or forge a line") {
   const std::string hostile = "a\nlevel=error b=\"x\" \x1b[31m \xff \xe2\x80\xa8";
   Lines lines;

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "config/compare.h"
+#include "config/fields.h"
 #include "tests/support/paths.h"
 #include "tests/support/prefixes.h"
 
@@ -291,6 +293,26 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
         std::string::npos);
   CHECK(error_of("[]").find("not a JSON object") != std::string::npos);
   CHECK(error_of("{").starts_with("gatehouse.json: "));
+}
+
+TEST_CASE("what a reload has changed is named by its path, never by its value") {
+  const auto config = [](const char* rest) {
+    return parse_config(std::string(R"({"base_url": "https://a.test", )") + rest + "}", "/x/g.json",
+                        {"threads.http=3"});
+  };
+  const Config before = config(
+      R"("log": {"level": "info"}, "limits": {"read": "5s"}, "allowed_hosts": ["b.test"],
+         "website": "https://a.test/about")");
+  CHECK(changes_between(before, before).empty());
+  const Config after = config(
+      R"("log": {"level": "debug"}, "limits": {"read": "5s", "idle": "9s"},
+         "allowed_hosts": ["b.test", "c.test"], "retention": {"orders": "2d"})");
+  CHECK(changes_between(before, after) == std::vector<std::string>{"log.level", "limits.idle",
+                                                                   "allowed_hosts", "website",
+                                                                   "retention"});
+  CHECK_FALSE(first_fixed_difference(config(R"("log": {"level": "info"})"),
+                                     config(R"("log": {"level": "debug", "access": "all"},
+                                               "limits": {"connections": 100})")));
 }
 
 TEST_CASE("a setting from the command line wins over the file") {

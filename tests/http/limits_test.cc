@@ -74,6 +74,21 @@ TEST_CASE(
   CHECK(idle.ended());
 }
 
+TEST_CASE("new limits hold for connections that come after them") {
+  Served served(echo, {.body_bytes = 100});
+  auto before = served.connect();
+  CHECK(before.ask(kGet).status == 200);
+  served.engine.set_limits({.body_bytes = 5000, .connections = 16, .connections_per_address = 2});
+  const std::string large =
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200\r\n\r\n" + std::string(200, 'x');
+  CHECK(before.ask(large).status == 413);
+  auto after = served.connect();
+  CHECK(after.ask(large).status == 200);
+  // Of one address two connections are there, and the older idle one gives way to a third.
+  auto third = served.connect();
+  CHECK(third.ask(kGet).status == 200);
+}
+
 TEST_CASE("octets that trickle in do not put off the deadline") {
   Served served(echo, {.read = milliseconds(100)});
   auto client = served.connect();

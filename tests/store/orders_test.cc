@@ -258,6 +258,21 @@ void newest_with_an_authorization(TestStore& store) {
   });
 }
 
+void client_of_a_finalization_is_kept(TestStore& store) {
+  store->write([](store::Tx& tx) {
+    const Account account = sample_account("a");
+    tx.accounts().insert(account);
+    const Order order = insert_order(tx, account, "x", "a.test");
+    const Finalization finalization{.csr = "csr", .at = kNoon, .client = "192.0.2.1"};
+    REQUIRE(tx.orders().finalize(account.id, order.id, finalization));
+    CHECK(tx.orders().get(order.id)->finalization == finalization);
+    Order whole = sample_order("y", account.id, {});
+    whole.finalization = finalization;
+    tx.orders().insert(whole);
+    CHECK(tx.orders().get(whole.id) == whole);
+  });
+}
+
 }  // namespace
 
 std::vector<ContractCase> order_cases() {
@@ -275,6 +290,7 @@ std::vector<ContractCase> order_cases() {
       {"the server's own order has no account", own_order_has_no_account},
       {"of the orders that rely on an authorization the newest is found",
        newest_with_an_authorization},
+      {"the address that an order was finalized from is kept", client_of_a_finalization_is_kept},
   };
 }
 

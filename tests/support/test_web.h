@@ -114,8 +114,8 @@ class TestWeb final {
     return **pending;
   }
 
-  static http::Request acme_request(std::string method, std::string target, std::string body = "",
-                                    std::vector<http::Header> headers = {}) {
+  http::Request acme_request(std::string method, std::string target, std::string body = "",
+                             std::vector<http::Header> headers = {}) const {
     http::Request request;
     request.listener = web::kAcmeListener;
     request.method = std::move(method);
@@ -125,6 +125,7 @@ class TestWeb final {
       request.headers.push_back({.name = "Host", .value = "acme.test"});
     }
     request.body = std::move(body);
+    request.peer.address = peer;
     return request;
   }
 
@@ -155,6 +156,7 @@ class TestWeb final {
   service::PublicFiles files;
   std::vector<std::string> not_ready;
   std::vector<service::Expiring> expiring;
+  std::string peer;  // the address that ACME requests come from
   web::Handler handler;
 };
 

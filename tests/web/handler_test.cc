@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -232,15 +233,20 @@ TEST_CASE("each request is one line in the log, without nonce, key or payload") 
                                "ent"},
                      {.name = "X-Forwarded-For", .value = "198.51.100.1"}};
   web.answer_to(request);
-  REQUIRE(lines.size() == 1);
+  REQUIRE(lines.size() == 2);  // the second says what was refused
   const Json event = parse_json(lines[0]);
   CHECK(event["event"] == "http.request");
   CHECK(event["client"] == "198.51.100.1");
   CHECK(event["status"] == 404);
   CHECK(event["problem"] == "malformed");
   CHECK(event["request"] == 7);
-  CHECK(lines[0].find('\r') == std::string::npos);
-  CHECK(lines[0].find('\x01') == std::string::npos);
+  // To a tenth of a millisecond.
+  const double tenths = event["milliseconds"].get<double>() * 10;
+  CHECK(std::abs(tenths - std::round(tenths)) < 1e-6);
+  for (const std::string& line : lines) {
+    CHECK(line.find('\r') == std::string::npos);
+    CHECK(line.find('\x01') == std::string::npos);
+  }
 
   lines.clear();
   Client client(web);
@@ -249,6 +255,48 @@ TEST_CASE("each request is one line in the log, without nonce, key or payload") 
     CHECK(line.find(client.key.jwk.x.empty() ? "?" : base64url_encode(client.key.jwk.x)) ==
           std::string::npos);
   }
+}
+
+TEST_CASE("which requests are a line is the config's to say, and a reload's") {
+  std::vector<std::string> seen;
+  TestServices::Options options;
+  options.log = [&](LogLevel, std::string_view line) {
+    const Json event = parse_json(line);
+    if (event["event"] == "http.request") {
+      seen.push_back(event["listener"].get<std::string>() + " " +
+                     event["target"].get<std::string>());
+    }
+  };
+  TestWeb web(std::move(options));
+  const auto logged = [&] {
+    seen.clear();
+    web.send("GET", "/directory");
+    web.send("GET", "/none");
+    http::Request request;
+    request.listener = kOperationsListener;
+    request.method = "GET";
+    request.target = "/healthz";
+    web.answer_to(std::move(request));
+    web.command("/status");
+    return seen;
+  };
+  const std::vector<std::string> clients = {"acme /directory", "acme /none"};
+  const std::vector<std::string> all = {"acme /directory", "acme /none", "operations /healthz",
+                                        "control /status"};
+  CHECK(logged() == clients);  // by default
+  const auto reload = [&](AccessLog access) {
+    WebOptions changed = testing::test_web_options();
+    changed.access_log = access;
+    web.handler.replace_hosts(changed);
+  };
+  reload(AccessLog::all);
+  CHECK(logged() == all);
+  reload(AccessLog::errors);
+  CHECK(logged() == std::vector<std::string>{"acme /none"});
+  reload(AccessLog::off);
+  CHECK(logged().empty());
+  reload(AccessLog::clients);
+  CHECK(logged() == clients);
 }
 
 TEST_CASE("requests are counted by route, not by what clients make up") {

@@ -88,8 +88,12 @@ int run_command_line(int argc, char** argv) {
     say(explain_arguments(program, error, argc, argv));
     return kRefused;
   }
+  return run_told(chosen, say);
+}
+
+int run_told(const Command& command, const std::function<void(const std::string&)>& say) {
   try {
-    return chosen();
+    return command();
   } catch (const CommandFailed& failed) {
     say(failed.what());
     return kFailed;

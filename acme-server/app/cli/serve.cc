@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -28,6 +29,7 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/log.h"
+#include "acme-server/core/principal.h"
 #include "config/config.h"
 
 namespace gatehouse::app {
@@ -54,9 +56,8 @@ constexpr const char* kServeFooter =
     "starts\n"
     "  HUP        reload directories (profiles, terms, key policies, limits per account), hosts "
     "and\n"
-    "             proxies from the config, and listener certificates from their files; what is "
-    "bad\n"
-    "             changes nothing and is logged\n"
+    "             proxies from the config, limits and log.level, and listener certificates from\n"
+    "             their files; what is bad changes nothing and is logged\n"
     "\n"
     "EXAMPLES\n"
     "  gatehouse serve --config /etc/gatehouse/gatehouse.json\n"
@@ -112,23 +113,60 @@ void take_sockets(config::Config& config, ServiceManager& manager) {
   });
 }
 
+struct Signal {
+  int number = 0;
+  Principal by;  // whose process has sent it
+};
+
+Signal signal_of(const siginfo_t& info) {
+  if (info.si_code != SI_USER && info.si_code != SI_QUEUE) {
+    return {.number = info.si_signo, .by = ServerPrincipal{}};  // a terminal's, or a timer's
+  }
+  return {.number = info.si_signo, .by = OperatorByUid{info.si_uid}};
+}
+
 // Waits for a signal, and tells a watchdog meanwhile that the server lives: only while it does.
-int next_signal(const sigset_t& signals, const ServiceManager& manager, const Host& host) {
+Signal next_signal(const sigset_t& signals, const ServiceManager& manager, const Host& host) {
+  siginfo_t info{};
   if (!manager.watchdog()) {
-    int number = 0;
-    while (::sigwait(&signals, &number) != 0) {
+    while (::sigwaitinfo(&signals, &info) < 0) {
     }
-    return number;
+    return signal_of(info);
   }
   const std::chrono::microseconds interval = *manager.watchdog();
   const auto pause = std::chrono::duration_cast<std::chrono::nanoseconds>(interval / 3);
   const auto whole = std::chrono::floor<std::chrono::seconds>(pause);
   const timespec wait{.tv_sec = whole.count(), .tv_nsec = (pause - whole).count()};
   for (;;) {
-    const int number = ::sigtimedwait(&signals, nullptr, &wait);
-    if (number > 0) return number;
+    if (::sigtimedwait(&signals, &info, &wait) > 0) return signal_of(info);
     if (host.silence() < interval / 2) manager.alive();
   }
+}
+
+int serve_until_stopped(config::Config config, Log& log, const sigset_t& signals,
+                        ServiceManager& manager) {
+  std::vector<config::Config> configs;
+  configs.push_back(std::move(config));
+  std::optional<StartSignals> until_started(std::in_place, log);
+  Host host(std::move(configs), log, {});
+  for (const std::string& line : host.start()) log.info("server.start", {{"line", line}});
+  until_started.reset();
+  log.info("server.ready");
+  manager.ready("Serving");
+
+  Signal signal = next_signal(signals, manager, host);
+  for (; signal.number == SIGHUP; signal = next_signal(signals, manager, host)) {
+    log.info("server.reload", {{"by", to_string(signal.by)}});
+    manager.reloading();
+    manager.ready(host.reload(signal.by) ? "Serving"
+                                         : "Serving; the last reload was refused, see the log");
+  }
+  manager.stopping();
+  log.info("server.stopping",
+           {{"by", to_string(signal.by)}, {"signal", ::sigabbrev_np(signal.number)}});
+  const bool drained = host.stop(signal.by);
+  log.info("server.stopped", {{"drained", drained}});
+  return drained ? kDone : kFailed;
 }
 
 int serve(const Arguments& arguments) {
@@ -139,25 +177,9 @@ int serve(const Arguments& arguments) {
   config::Config config = config::load_config(config_file(arguments.config), arguments.settings);
   take_sockets(config, manager);
   Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
-  std::vector<config::Config> configs;
-  configs.push_back(std::move(config));
-  std::optional<StartSignals> until_started(std::in_place, log);
-  Host host(std::move(configs), log, {});
-  for (const std::string& line : host.start()) log.info("server.start", {{"line", line}});
-  until_started.reset();
-  log.info("server.ready");
-  manager.ready("Serving");
-
-  while (next_signal(signals, manager, host) == SIGHUP) {
-    log.info("server.reload");
-    manager.reloading();
-    manager.ready(host.reload() ? "Serving" : "Serving; the last reload was refused, see the log");
-  }
-  manager.stopping();
-  log.info("server.stopping");
-  const bool drained = host.stop();
-  log.info("server.stopped", {{"drained", drained}});
-  return drained ? kDone : kFailed;
+  // From here on every line on standard error is the log's, the last one too.
+  return run_told([&] { return serve_until_stopped(std::move(config), log, signals, manager); },
+                  [&](const std::string& why) { log.error("server.failed", {{"why", why}}); });
 }
 
 int check_config(const Arguments& arguments) {

@@ -34,6 +34,7 @@
 #include "acme-server/base/metrics.h"
 #include "acme-server/base/transient_failure.h"
 #include "acme-server/base/uptime.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/http/engine.h"
 #include "acme-server/http/http.h"
 #include "acme-server/http/http_options.h"
@@ -118,8 +119,10 @@ struct Host::Impl {
   void schedule(const std::stop_token& stop);
   void wake();
   void tick(const std::stop_token& stop);
-  bool reload(Instance& instance);
-  bool stop();
+  bool reload(Instance& instance, const Principal& by);
+  void reload_config(Instance& instance, const Principal& by);
+  void audit_stop(Instance& instance, const Principal& by, bool drained);
+  bool stop(const Principal& by);
 
   Log& log;
   const std::size_t descriptors;  // that the process may open
@@ -139,6 +142,7 @@ struct Host::Impl {
   Guarded<bool> answers_wait;
   std::jthread ticker;
   std::atomic<std::chrono::steady_clock::time_point> last_round = std::chrono::steady_clock::now();
+  bool started = false;         // start() has come to its end
   std::optional<bool> stopped;  // what the first stop() returned
 };
 
@@ -319,7 +323,7 @@ void Host::Impl::tick(const std::stop_token& stop) {
 }
 
 // Each part stands for itself: a bad certificate file does not keep a good policy out.
-bool Host::Impl::reload(Instance& instance) {
+bool Host::Impl::reload(Instance& instance, const Principal& by) {
   bool good = true;
   const auto attempt = [&](const std::string& what, const auto& step) {
     try {
@@ -337,17 +341,39 @@ bool Host::Impl::reload(Instance& instance) {
                          read_tls_files(each, clock.now()));
     });
   });
-  attempt(instance.config.file, [&] {
-    const auto fresh = config::load_config(instance.config.file, instance.config.settings);
-    instance.server->reload(fresh);
-    config::for_each_listener(instance.config, [&](const config::ListenerConfig& each, auto) {
-      engine->set_proxies(instance.listener_name(each.listener.name), fresh.web.trusted_proxies);
-    });
-  });
+  attempt(instance.config.file, [&] { reload_config(instance, by); });
   return good;
 }
 
-bool Host::Impl::stop() {
+void Host::Impl::reload_config(Instance& instance, const Principal& by) {
+  const auto fresh = config::load_config(instance.config.file, instance.config.settings);
+  std::optional<http::Limits> limits;
+  if (instance.number == 0) {  // the first config's are those of all
+    std::vector<config::Config> configs = {fresh};
+    for (std::size_t i = 1; i < instances.size(); ++i) configs.push_back(instances[i]->config);
+    limits = fit_connections(configs, descriptors, log);
+  }
+  instance.server->reload(fresh, by);
+  if (limits) {
+    engine->set_limits(*limits);
+    log.set_level(fresh.log.level);
+  }
+  config::for_each_listener(instance.config, [&](const config::ListenerConfig& each, auto) {
+    engine->set_proxies(instance.listener_name(each.listener.name), fresh.web.trusted_proxies);
+  });
+}
+
+// Only after a start: one that came to nothing is no stop.
+void Host::Impl::audit_stop(Instance& instance, const Principal& by, bool drained) {
+  if (!started) return;
+  try {
+    instance.server->audit_stopped(by, drained);
+  } catch (const std::exception& error) {
+    log.error("server.stop_not_audited", {{"error", error.what()}});
+  }
+}
+
+bool Host::Impl::stop(const Principal& by) {
   if (stopped) return *stopped;
   crash_point("stop.begun");
   // Before the engine waits for the requests in flight: what waits is answered as it is ready.
@@ -372,6 +398,7 @@ bool Host::Impl::stop() {
   control.drain();
   crash_point("stop.lanes_dry");
   for (const auto& instance : instances) {
+    audit_stop(*instance, by, drained);
     instance->server.reset();
     instance->housekeeper->drain();
   }
@@ -408,10 +435,12 @@ std::vector<std::string> Host::start() {
     for (const auto& [number, identity] : held.latest) impl_->hand_over(number, identity);
   });
   crash_point("start.listening");
+  for (const auto& instance : impl_->instances) instance->server->audit_started();
   impl_->ticker =
       std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->tick(stop); });
   impl_->scheduler =
       std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->schedule(stop); });
+  impl_->started = true;
   for (const auto& instance : impl_->instances) {
     instance->server->show_listeners(print_listeners(addresses(instance->number)));
     const auto report = report_server(instance->config, addresses(instance->number));
@@ -436,14 +465,14 @@ milliseconds Host::silence() const {
                                                   impl_->last_round.load());
 }
 
-bool Host::reload() {
+bool Host::reload(const Principal& by) {
   bool good = true;
-  for (const auto& instance : impl_->instances) good = impl_->reload(*instance) && good;
+  for (const auto& instance : impl_->instances) good = impl_->reload(*instance, by) && good;
   return good;
 }
 
-bool Host::stop() {
-  return impl_->stop();
+bool Host::stop(const Principal& by) {
+  return impl_->stop(by);
 }
 
 }  // namespace gatehouse::app

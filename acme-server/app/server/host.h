@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "acme-server/app/server/environment.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/http/engine.h"
 #include "config/config.h"
 
@@ -41,12 +42,13 @@ class Host {
   // silence says that the server does nothing any more. For a watchdog.
   std::chrono::milliseconds silence() const;
 
-  // SIGHUP: certificates from files, and each Server's policy from its config file, are read anew.
-  // What is bad changes nothing and is logged with why; false then.
-  bool reload();
+  // SIGHUP: certificates from files, and each Server's policy from its config file, are read anew;
+  // limits and the log's level from the first one's. What is bad changes nothing and is logged with
+  // why; false then. `by` is who asked for it, for the audit trail.
+  bool reload(const Principal& by = ServerPrincipal{});
   // SIGTERM. Returns when everything has stopped; false when the drain deadline cut something off.
   // Safe to repeat.
-  bool stop();
+  bool stop(const Principal& by = ServerPrincipal{});
 
  private:
   struct Impl;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -22,16 +23,21 @@
 #include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/environment.h"
 #include "acme-server/app/signer/signer_process.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/json.h"
+#include "acme-server/base/log.h"
+#include "acme-server/base/text.h"
 #include "acme-server/base/transient_failure.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/chain_checker.h"
+#include "acme-server/crypto/digest.h"
 #include "acme-server/http/http.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/service/certificates/certificates.h"
@@ -53,6 +59,7 @@
 #include "acme-server/service/operations/retention_job.h"
 #include "acme-server/service/policy.h"
 #include "acme-server/service/validation/validation_job.h"
+#include "acme-server/store/audit.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/store.h"
@@ -110,6 +117,24 @@ validators::ValidatorSet make_validators(const config::Config& config, Environme
   return set;
 }
 
+// A disk that does not keep what was written ends the process, and the log has its last line.
+store::StoreOptions with_last_words(store::StoreOptions options, Log& log) {
+  if (!options.on_fatal) {
+    options.on_fatal = [&log](std::string_view message) {
+      log.error("server.failed", {{"why", message}});
+      std::abort();
+    };
+  }
+  return options;
+}
+
+store::AuditEvent server_event(std::string_view kind, const Principal& by) {
+  store::AuditEvent event;
+  event.kind = kind;
+  event.actor = by;
+  return event;
+}
+
 }  // namespace
 
 struct Server::Impl {
@@ -131,6 +156,7 @@ struct Server::Impl {
   using IdentityListener = std::function<void(const service::TlsIdentity&)>;
 
   config::Config config;
+  Guarded<std::shared_ptr<const config::Config>> loaded;  // the last that was loaded
   Environment& environment;
   net::Egress egress;
   validators::Caa caa;
@@ -166,12 +192,14 @@ struct Server::Impl {
 
 Server::Impl::Impl(config::Config given, Environment& given_environment)
     : config(std::move(given)),
+      loaded(std::make_shared<const config::Config>(config)),
       environment(given_environment),
       egress(environment.resolver, environment.dialer),
       caa(egress),
       validators(make_validators(config, environment, egress)),
       policy(config.policy),
-      database(environment.decorate.database(sql::open(config.store))),
+      database(
+          environment.decorate.database(sql::open(with_last_words(config.store, environment.log)))),
       store(*database, environment.executors.housekeeping, environment.clock, environment.job_clock,
             environment.log, environment.metrics,
             {.readers = config.store_readers,
@@ -454,7 +482,7 @@ void Server::stop_waiting() {
   impl_->completions.close();
 }
 
-void Server::reload(const config::Config& config) {
+void Server::reload(const config::Config& config, const Principal& by) {
   check_directories(config, impl_->store);
   if (const auto changed = config::first_fixed_difference(impl_->config, config)) {
     throw std::runtime_error(*changed +
@@ -471,8 +499,39 @@ void Server::reload(const config::Config& config) {
   }
   check_profiles(config.policy, impl_->validators, config.backends);
   require_usable_certificates(config, impl_->backends, impl_->environment.clock.now());
+  const std::vector<std::string> changes = impl_->loaded.with(
+      [&](const auto& held) { return config::changes_between(*held, config); });
+  store::AuditEvent event = server_event("server.reloaded", by);
+  event.details["config_sha256"] = crypto::sha256_hex(as_bytes(config.text));
+  event.details["changed"] = changes;
+  impl_->store.write([&](store::Tx& tx) { tx.audit().append(event); });
+  impl_->loaded.with([&](auto& held) { held = std::make_shared<const config::Config>(config); });
+  impl_->environment.log.info("server.reloaded",
+                              {{"by", to_string(by)},
+                               {"changed", join(changes, ", ")},
+                               {"config_sha256", crypto::sha256_hex(as_bytes(config.text))}});
   impl_->policy.replace(config.policy);
   impl_->web.replace_hosts(config.web);
+}
+
+void Server::audit_started() {
+  const config::Config& config = impl_->config;
+  store::AuditEvent event = server_event("server.started", ServerPrincipal{});
+  event.details["version"] = GATEHOUSE_VERSION;
+  event.details["config"] = config.file;
+  event.details["config_sha256"] = crypto::sha256_hex(as_bytes(config.text));
+  // What --set has put over the file: the paths alone, a value may be a secret.
+  event.details["set"] = Json::array();
+  for (const std::string& setting : config.settings) {
+    event.details["set"].push_back(setting.substr(0, setting.find('=')));
+  }
+  impl_->store.write([&](store::Tx& tx) { tx.audit().append(event); });
+}
+
+void Server::audit_stopped(const Principal& by, bool drained) {
+  store::AuditEvent event = server_event("server.stopped", by);
+  event.details["drained"] = drained;
+  impl_->store.write([&](store::Tx& tx) { tx.audit().append(event); });
 }
 
 void Server::show_listeners(std::vector<std::string> listeners) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "acme-server/app/server/environment.h"
+#include "acme-server/core/principal.h"
 #include "acme-server/http/http.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
 #include "acme-server/service/issuance_stops.h"
@@ -62,9 +63,15 @@ class Server {
   void stop_waiting();
 
   // Swaps the policy (profiles, key policies, limits, host lists) for `config`'s, whose other parts
-  // must not have changed. Throws, and changes nothing, when one has, naming it, or when it is not
-  // usable.
-  void reload(const config::Config& config);
+  // must not have changed, but for what Host reloads itself. Throws, and changes nothing, when one
+  // has, naming it, or when it is not usable. Audited as "server.reloaded", with what has changed
+  // and the hash of the file.
+  void reload(const config::Config& config, const Principal& by = ServerPrincipal{});
+
+  // "server.started" and "server.stopped" in the audit trail: with the version and the hash of the
+  // config, and who stopped it. Throws sql::DatabaseError.
+  void audit_started();
+  void audit_stopped(const Principal& by, bool drained);
 
   // What `gatehouse status` says of the listeners.
   void show_listeners(std::vector<std::string> listeners);

@@ -199,13 +199,17 @@ Accounts::Found Accounts::find_or_create(const DirectoryId& directory, const cry
     event.details["thumbprint"] = thumbprint;
     event.details["contacts"] = account.contacts;
     event.details["terms_agreed"] = account.terms_agreed;
+    event.details["client"] = request.client;
     tx.audit().append(event);
     crash_point("account.creating");
     return Found{.account = account, .created = true};
   });
   crash_point("account.created");
   if (found.created) {
-    context_.log.info("account.created", {{"account", found.account.id}, {"directory", directory}});
+    context_.log.info("account.created", {{"account", found.account.id},
+                                          {"directory", directory},
+                                          {"contacts", join(found.account.contacts, ", ")},
+                                          {"client", request.client}});
   }
   return found;
 }
@@ -250,8 +254,8 @@ Account Accounts::agree_to_terms(const Account& account) {
   return changed;
 }
 
-Account Accounts::deactivate(const Account& account) {
-  return deactivate_as(account, account.id);
+Account Accounts::deactivate(const Account& account, const std::string& client) {
+  return deactivate_as(account, account.id, client);
 }
 
 Account Accounts::deactivate_by_operator(const AccountId& id, const Principal& actor) {
@@ -269,10 +273,11 @@ Account Accounts::deactivate_by_operator(const AccountId& id, const Principal& a
                       " already.",
             .status = 409});
   }
-  return deactivate_as(*account, actor);
+  return deactivate_as(*account, actor, "");
 }
 
-Account Accounts::deactivate_as(const Account& account, const Principal& actor) {
+Account Accounts::deactivate_as(const Account& account, const Principal& actor,
+                                const std::string& client) {
   std::size_t failed = 0;
   Account changed = context_.store.write([&](store::Tx& tx) {
     if (!tx.accounts().deactivate(account.directory, account.id)) {
@@ -282,18 +287,21 @@ Account Accounts::deactivate_as(const Account& account, const Principal& actor) 
     store::AuditEvent event = event_of("account.deactivated", account);
     event.actor = actor;
     event.details["orders_failed"] = failed;
+    event.details["client"] = client;
     tx.audit().append(event);
     crash_point("account.deactivating");
     return tx.accounts().of(account.directory, account.id).value();
   });
   crash_point("account.deactivated");
-  context_.log.info("account.deactivated",
-                    {{"account", account.id}, {"by", to_string(actor)}, {"orders_failed", failed}});
+  context_.log.info("account.deactivated", {{"account", account.id},
+                                            {"by", to_string(actor)},
+                                            {"client", client},
+                                            {"orders_failed", failed}});
   return changed;
 }
 
 Accounts::KeyChange Accounts::change_key(const Account& account, const crypto::Jwk& old_key,
-                                         const crypto::Jwk& new_key) {
+                                         const crypto::Jwk& new_key, const std::string& client) {
   const std::shared_ptr<const Directory> rules = context_.policy.directory(account.directory);
   check_key_policy(new_key, rules->account_keys);
   rates_.take(LimitedAction::key_change, account.id.str(), rules->max_account_changes);
@@ -318,13 +326,14 @@ Accounts::KeyChange Accounts::change_key(const Account& account, const crypto::J
     store::AuditEvent event = event_of("account.key_changed", account);
     event.details["old_thumbprint"] = old_thumbprint;
     event.details["new_thumbprint"] = new_thumbprint;
+    event.details["client"] = client;
     tx.audit().append(event);
     crash_point("account.key_changing");
     return tx.accounts().of(account.directory, account.id).value();
   });
   crash_point("account.key_changed");
   if (std::holds_alternative<Account>(change)) {
-    context_.log.info("account.key_changed", {{"account", account.id}});
+    context_.log.info("account.key_changed", {{"account", account.id}, {"client", client}});
   }
   return change;
 }

@@ -1,4 +1,5 @@
-// Accounts: find or create, update, deactivate, key rollover (RFC 8555 section 7.3).
+// Accounts: find or create, update, deactivate, key rollover (RFC 8555 section 7.3). `client` is
+// the address that a request came from, for log and audit trail.
 #pragma once
 
 #include <optional>
@@ -22,8 +23,8 @@ class Accounts {
     std::vector<std::string> contacts = {};
     bool terms_agreed = false;
     bool only_return_existing = false;
-    // The address that the request came from: the rate of new accounts is each address's. Empty:
-    // none.
+    // The address that the request came from, for log and audit trail; the rate of new accounts is
+    // each address's. Empty: none.
     std::string client = {};
   };
 
@@ -51,7 +52,7 @@ class Accounts {
 
   // Section 7.3.6: deactivates, fails the account's orders that have no outcome and are not being
   // issued, deactivates nothing else; certificates stay.
-  Account deactivate(const Account& account);
+  Account deactivate(const Account& account, const std::string& client = {});
 
   // The operator's way. Rejects: no such account (404), not valid any more.
   Account deactivate_by_operator(const AccountId& id, const Principal& actor);
@@ -60,10 +61,10 @@ class Accounts {
   // id of the account that has the key already (409). Rejects with rateLimited as above.
   using KeyChange = std::variant<Account, AccountId>;
   KeyChange change_key(const Account& account, const crypto::Jwk& old_key,
-                       const crypto::Jwk& new_key);
+                       const crypto::Jwk& new_key, const std::string& client = {});
 
  private:
-  Account deactivate_as(const Account& account, const Principal& actor);
+  Account deactivate_as(const Account& account, const Principal& actor, const std::string& client);
 
   Context& context_;
   RateLimits rates_;

@@ -26,6 +26,7 @@
 #include "acme-server/crypto/jwk.h"
 #include "acme-server/service/certificates/crl_job.h"
 #include "acme-server/service/certificates/unpublished_crls.h"
+#include "acme-server/service/events.h"
 #include "acme-server/store/jobs.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
@@ -140,11 +141,12 @@ std::optional<std::string> enqueue_crl(store::Tx& tx, const backends::BackendSet
 }  // namespace
 
 void Revocation::by_account(const Account& account, ByteView certificate_der,
-                            std::optional<std::int64_t> reason) {
+                            std::optional<std::int64_t> reason, const std::string& client) {
   const crypto::Certificate certificate = parse(certificate_der);
   const int code = check_reason(reason);
   revoke({.actor = account.id,
           .reason = code,
+          .client = client,
           // An account reaches its own directory's certificates alone. What another directory has
           // issued is refused in the words for what nobody has issued.
           .unknown = "This is no certificate of this directory",
@@ -162,7 +164,7 @@ void Revocation::by_account(const Account& account, ByteView certificate_der,
 }
 
 void Revocation::by_key(const crypto::Jwk& key, ByteView certificate_der,
-                        std::optional<std::int64_t> reason) {
+                        std::optional<std::int64_t> reason, const std::string& client) {
   // Whoever holds the key may revoke at any directory of this server: what they prove is the same
   // everywhere.
   const crypto::Certificate certificate = parse(certificate_der);
@@ -170,6 +172,7 @@ void Revocation::by_key(const crypto::Jwk& key, ByteView certificate_der,
   const int code = check_reason(reason);
   revoke({.actor = CertificateKeyHolder{hash},
           .reason = code,
+          .client = client,
           .block_key = code == kKeyCompromise,
           .find = [&](store::Tx& tx) { return find_ours(tx, certificate); },
           .why_not =
@@ -249,6 +252,8 @@ std::optional<std::string> Revocation::revoke(const Request& request) {
                        .certificate = now->id,
                        .details = {{"issuer", now->issuer.str()},
                                    {"serial", now->serial},
+                                   {"identifiers", json_of(now->identifiers)},
+                                   {"client", request.client},
                                    {"reason", request.reason},
                                    {"key_blocked", request.block_key},
                                    {"published", !not_published.has_value()}}});
@@ -267,10 +272,14 @@ std::optional<std::string> Revocation::revoke(const Request& request) {
         "revocation.not_published",
         {{"certificate", certificate.id}, {"crl", certificate.crl_url}, {"why", *not_published}});
   }
-  context_.log.info("certificate.revoked", {{"certificate", certificate.id},
-                                            {"serial", certificate.serial},
-                                            {"reason", request.reason},
-                                            {"by", to_string(request.actor)}});
+  context_.log.info("certificate.revoked",
+                    {{"certificate", certificate.id},
+                     {"serial", certificate.serial},
+                     {"names", names_of(certificate.identifiers)},
+                     {"account", certificate.account ? certificate.account->str() : ""},
+                     {"client", request.client},
+                     {"reason", request.reason},
+                     {"by", to_string(request.actor)}});
   return not_published;
 }
 

@@ -27,11 +27,12 @@ class Revocation {
   // (not a certificate of ours, for by_account of the account's directory, byte for byte; expired),
   // alreadyRevoked, badRevocationReason (allowed: 0, 1, 3, 4, 5, 9, listed), unauthorized (403). An
   // account that did not get the certificate may say 0, 4 or 5: it proves nothing about the key or
-  // its holder.
+  // its holder. `client` is the address that the request came from.
   void by_account(const Account& account, ByteView certificate_der,
-                  std::optional<std::int64_t> reason);
+                  std::optional<std::int64_t> reason, const std::string& client = {});
   // The key is blocked server-wide when the reason is keyCompromise (1).
-  void by_key(const crypto::Jwk& key, ByteView certificate_der, std::optional<std::int64_t> reason);
+  void by_key(const crypto::Jwk& key, ByteView certificate_der, std::optional<std::int64_t> reason,
+              const std::string& client = {});
   // The operator's way, for certificates of any origin, the server's own included. keyCompromise
   // blocks the key. `actor` goes into the audit trail. Rejects as above. Returns why the revocation
   // reaches nobody for now, as a sentence; nothing when it is published.
@@ -43,6 +44,7 @@ class Revocation {
   struct Request {
     Principal actor;
     int reason = 0;
+    std::string client = {};  // the address that it came from; an operator's comes from none
     std::string unknown = "This is no certificate of this server";  // when find() gives nothing
     bool block_key =
         false;  // the key is known to be compromised, whatever becomes of the revocation

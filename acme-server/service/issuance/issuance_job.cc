@@ -113,6 +113,15 @@ void move_on(store::Tx& tx, const Inquiry& inquiry, store::IssuanceState to) {
   }
 }
 
+// Who finalized the order: an address, or "" of one that the server made for itself.
+std::string client_of(const Order& order) {
+  return order.finalization ? order.finalization->client : "";
+}
+
+std::string account_of(const Order& order) {
+  return order.account ? order.account->str() : "";
+}
+
 store::AuditEvent event_of_intent(std::string_view kind, const Inquiry& inquiry) {
   store::AuditEvent event = event_of(kind, inquiry.order(), ServerPrincipal{});
   event.details["issuance"] = inquiry.issuance().id.str();
@@ -179,6 +188,8 @@ store::AuditEvent issued_event(const Inquiry& inquiry, const CertificateRecord& 
   event.details["not_before"] = to_rfc3339(record.not_before);
   event.details["not_after"] = to_rfc3339(record.not_after);
   event.details["identifiers"] = json_of(record.identifiers);
+  event.details["profile"] = inquiry.issuance().profile;
+  event.details["client"] = client_of(inquiry.order());
   return event;
 }
 
@@ -203,6 +214,11 @@ void record(const Inquiry& inquiry, const backends::Issued& issued,
   inquiry.context.log.info("certificate.issued",
                            {{"certificate", certificate.id},
                             {"order", inquiry.order().id},
+                            {"account", account_of(inquiry.order())},
+                            {"names", names_of(certificate.identifiers)},
+                            {"profile", inquiry.issuance().profile},
+                            {"backend", certificate.backend},
+                            {"client", client_of(inquiry.order())},
                             {"serial", certificate.serial},
                             {"not_after", to_rfc3339(certificate.not_after)}});
 }
@@ -249,6 +265,10 @@ void conclude(const Inquiry& inquiry, const backends::Refused& refused) {
   });
   inquiry.counters.refused.add();
   inquiry.context.log.warning("order.invalid", {{"order", inquiry.order().id},
+                                                {"account", account_of(inquiry.order())},
+                                                {"names", names_of(inquiry.order().identifiers)},
+                                                {"profile", inquiry.issuance().profile},
+                                                {"client", client_of(inquiry.order())},
                                                 {"backend", inquiry.issuance().backend},
                                                 {"detail", refused.problem.detail}});
 }

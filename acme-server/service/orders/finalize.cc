@@ -108,7 +108,8 @@ void check_proofs(const Loaded& loaded, const Profile& profile,
 }  // namespace
 
 std::optional<OrderView> Orders::finalize(const Account& account, const OrderId& id,
-                                          ByteView csr_der, Ticket* ticket) {
+                                          ByteView csr_der, Ticket* ticket,
+                                          const std::string& client) {
   const std::optional<Loaded> before =
       context_.store.read([&](store::Tx& tx) { return load(tx, account.id, id); });
   if (!before) {
@@ -133,7 +134,7 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
 
   OrderView view = context_.store.write([&](store::Tx& tx) {
     Order order = before->order;
-    order.finalization = Finalization{.csr = csr_text, .at = tx.now()};
+    order.finalization = Finalization{.csr = csr_text, .at = tx.now(), .client = client};
     // In this transaction, so that nothing can be withdrawn, and no account take the key, between
     // the look and the write.
     const SigningVerdict verdict = may_sign(tx, context_, *policy, order, &issuance, now);
@@ -148,7 +149,9 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
               .status = 403});
     }
     store::Issuance stored = issuance;
-    tx.audit().append(event_of("order.finalized", order, account.id));
+    store::AuditEvent finalized = event_of("order.finalized", order, account.id);
+    finalized.details["client"] = client;
+    tx.audit().append(finalized);
     tx.audit().append(intent_event(order, stored, account.id));
     std::any loaded;
     // Marked here only where the run begins with the COMMIT and what it signs is fixed. A policy
@@ -165,8 +168,12 @@ std::optional<OrderView> Orders::finalize(const Account& account, const OrderId&
     return view_of(std::move(order), before->authorizations, tx.now());
   });
   crash_point("intent.stored");
-  context_.log.info("order.processing",
-                    {{"order", id}, {"account", account.id}, {"serial", issuance.serial}});
+  context_.log.info("order.processing", {{"order", id},
+                                         {"account", account.id},
+                                         {"profile", view.order.profile},
+                                         {"names", names_of(view.order.identifiers)},
+                                         {"serial", issuance.serial},
+                                         {"client", client}});
   if (view.retry_after) {
     view.retry_after = context_.stops.retry_after(*view.retry_after);
   }

@@ -134,7 +134,8 @@ std::optional<Authorization> find_reusable(store::Tx& tx, const Authorization& d
 }
 
 store::AuditEvent created_event(const Order& order,
-                                const std::vector<Authorization>& authorizations, Instant now) {
+                                const std::vector<Authorization>& authorizations, Instant now,
+                                const std::string& client) {
   store::AuditEvent event = event_of("order.created", order, order.account.value());
   event.details["profile"] = order.profile;
   event.details["identifiers"] = json_of(order.identifiers);
@@ -144,6 +145,7 @@ store::AuditEvent created_event(const Order& order,
         {{"authorization", authorization.id.str()}, {"reused", is_valid(authorization, now)}});
   }
   event.details["authorizations"] = std::move(list);
+  event.details["client"] = client;
   return event;
 }
 
@@ -192,7 +194,7 @@ std::vector<Authorization> find_authorizations(store::Tx& tx, std::vector<Author
 
 // Stores `order`, whose id is fixed, and those of `authorizations` that are new.
 OrderView store_order(store::Tx& tx, Order order, const std::vector<Authorization>& authorizations,
-                      const Profile& profile) {
+                      const Profile& profile, const std::string& client) {
   order.created = tx.now();
   order.expires = tx.now() + profile.order_lifetime;
   for (const Authorization& authorization : authorizations) {
@@ -204,7 +206,7 @@ OrderView store_order(store::Tx& tx, Order order, const std::vector<Authorizatio
     order.authorizations.push_back(authorization.id);
   }
   tx.orders().insert(order);
-  tx.audit().append(created_event(order, authorizations, tx.now()));
+  tx.audit().append(created_event(order, authorizations, tx.now(), client));
   return view_of(std::move(order), authorizations, tx.now());
 }
 
@@ -251,13 +253,14 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
     return store_order(
         tx, order,
         find_authorizations(tx, drafts, account, profile, *directory, context_.validators),
-        profile);
+        profile, request.client);
   });
   crash_point("order.created");
   context_.log.info("order.created", {{"order", view.order.id},
                                       {"account", account.id},
                                       {"profile", profile.name},
-                                      {"identifiers", view.order.identifiers.size()},
+                                      {"names", names_of(view.order.identifiers)},
+                                      {"client", request.client},
                                       {"status", to_string(view.status)}});
   return view;
 }

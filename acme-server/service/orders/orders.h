@@ -33,6 +33,7 @@ class Orders {
     std::vector<RequestedIdentifier> identifiers;
     std::optional<Instant> not_before = {}, not_after = {};
     std::string profile = {};  // "": the default one
+    std::string client = {};   // the address that it came from, for log and audit trail
   };
 
   // Repeated identifiers count once. Rejects with one subproblem per bad identifier (compound when
@@ -57,9 +58,9 @@ class Orders {
   // types still include the one each authorization was proven by. Then fixes the intent (prepare,
   // outside the transaction) and stores finalization, intent and job together. `ticket`, for a
   // caller whose answer can wait, is the ticket for the issuance when that begins at once; get()
-  // then shows what came of it.
+  // then shows what came of it. `client` is the address that the request came from.
   std::optional<OrderView> finalize(const Account& account, const OrderId& id, ByteView csr_der,
-                                    Ticket* ticket = nullptr);
+                                    Ticket* ticket = nullptr, const std::string& client = {});
 
  private:
   Context& context_;

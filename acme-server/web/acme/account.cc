@@ -98,7 +98,7 @@ Answer update_account(Api& api, const SignedByAccount& proof) {
                   .agree = agreed != nullptr && *agreed == true};
   });
   if (update.deactivate) {
-    return account_response(api, 200, api.accounts.deactivate(proof.account()));
+    return account_response(api, 200, api.accounts.deactivate(proof.account(), proof.client()));
   }
   Account account = proof.account();
   if (update.contacts) {

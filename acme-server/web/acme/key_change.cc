@@ -93,7 +93,7 @@ Answer change_key(Api& api, const SignedByAccount& proof) {
     reject(ProblemType::malformed, "oldKey is not the account's key.");
   }
   const service::Accounts::KeyChange outcome =
-      api.accounts.change_key(account, claim.old_key, inner.new_key);
+      api.accounts.change_key(account, claim.old_key, inner.new_key, proof.client());
   if (const auto* const holder = std::get_if<AccountId>(&outcome)) {
     // "If there is an existing account with the new key […] SHOULD return a 409 (Conflict) response
     // and put the URL for that account in the Location header field".

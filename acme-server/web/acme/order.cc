@@ -74,7 +74,8 @@ http::Response order_response(const Api& api, int status, const service::OrderVi
 }  // namespace
 
 Answer create_order(Api& api, const SignedByAccount& proof) {
-  const auto request = read_payload(proof.payload(), read_new_order);
+  auto request = read_payload(proof.payload(), read_new_order);
+  request.client = proof.client();
   return order_response(api, 201, api.orders.create(proof.account(), request));
 }
 
@@ -93,7 +94,7 @@ Answer finalize_order(Api& api, const SignedByAccount& proof) {
   });
   try {
     service::Ticket ticket;
-    const auto view = api.orders.finalize(proof.account(), id, csr, &ticket);
+    const auto view = api.orders.finalize(proof.account(), id, csr, &ticket, proof.client());
     if (!view) {
       reject_unknown("order");
     }

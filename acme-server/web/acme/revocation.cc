@@ -49,13 +49,13 @@ Request read_request(const JsonObject& object) {
 
 Answer revoke_by_account(Api& api, const SignedByAccount& proof) {
   const Request request = read_payload(proof.payload(), read_request);
-  api.revocation.by_account(proof.account(), request.certificate, request.reason);
+  api.revocation.by_account(proof.account(), request.certificate, request.reason, proof.client());
   return http::Response{};
 }
 
 http::Response revoke_by_key(Api& api, const SignedByKey& proof) {
   const Request request = read_payload(proof.payload(), read_request);
-  api.revocation.by_key(proof.key(), request.certificate, request.reason);
+  api.revocation.by_key(proof.key(), request.certificate, request.reason, proof.client());
   return {};
 }
 

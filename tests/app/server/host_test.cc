@@ -387,5 +387,99 @@ TEST_CASE("reload takes new certificates from files, and keeps the old ones when
   CHECK(served() == after.certificate.der);
 }
 
+// A config file that a test changes and a host reloads, on sockets in its folder.
+struct ConfigFile {
+  explicit ConfigFile(const World& world) : path(world.folder.config_file()) {}
+
+  // Writes the file with `more` merged over the least; its hash.
+  std::string write(const Json& more = Json::object()) const {
+    Json document = parse_json(R"({
+      "base_url": "https://acme.test", "public_url": "http://pki.test",
+      "threads": {"http": 1, "requests": 4, "request_queue": 64, "validation": 2, "issuance": 2},
+      "listeners": {"acme": [{"unix": "acme.sock", "tls": "off"}],
+                    "public": [{"unix": "public.sock"}], "operations": [{"unix": "ops.sock"}]}})");
+    document.merge_patch(more);
+    const std::string text = print_json(document);
+    write_file(path, text, FileAccess::owner_only, ExistingFile::replace);
+    return crypto::sha256_hex(as_bytes(text));
+  }
+
+  std::vector<config::Config> load() const {
+    std::vector<config::Config> configs;
+    configs.push_back(config::load_config(path, {}));
+    return configs;
+  }
+
+  std::string path;
+};
+
+TEST_CASE("start, reload and stop are audited, with what has changed and the config's hash") {
+  World world(1);
+  const ConfigFile file(world);
+  Log log;
+  const std::string first = file.write();
+  std::string second;
+  {
+    app::Host host(file.load(), log,
+                   {.adjust = [&](std::size_t, const auto& base) { return world.put_into(base); }});
+    host.start();
+    file.write({{"threads", {{"http", 7}}}});
+    CHECK_FALSE(host.reload(OperatorByUid{7}));  // no event: nothing has changed
+    second = file.write({{"website", "https://acme.test/new"}, {"allowed_hosts", {"x.test"}}});
+    CHECK(host.reload(OperatorByUid{42}));
+    CHECK(host.stop(OperatorByUid{43}));
+  }
+  std::vector<store::AuditRow> rows;
+  {
+    Metrics metrics;
+    InlineExecutor inline_executor;
+    const auto database = sql::open(file.load().front().store);
+    store::Store store(*database, inline_executor, world.clock, world.clock, log, metrics);
+    for (const auto& row : store.read([](store::Tx& tx) { return tx.audit().list(0, 1000); })) {
+      if (row.event.kind.starts_with("server.")) rows.push_back(row);
+    }
+  }
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].event.kind == "server.started");
+  CHECK(rows[0].event.details["config_sha256"] == first);
+  CHECK(rows[1].event.kind == "server.reloaded");
+  CHECK(rows[1].event.actor == Principal(OperatorByUid{42}));
+  CHECK(rows[1].event.details["config_sha256"] == second);
+  CHECK(rows[1].event.details["changed"] == Json::array({"website", "allowed_hosts"}));
+  CHECK(rows[2].event.kind == "server.stopped");
+  CHECK(rows[2].event.actor == Principal(OperatorByUid{43}));
+  CHECK(rows[2].event.details["drained"] == true);
+}
+
+TEST_CASE("a reload takes the limits and the log's level") {
+  World world(1);
+  const ConfigFile file(world);
+  Guarded<std::vector<std::string>> lines;
+  Log log({.sink = [&](LogLevel, std::string_view line) {
+    lines.with([&](auto& all) { all.emplace_back(line); });
+  }});
+  file.write({{"limits", {{"body_bytes", 4096}}}});
+  app::Host host(file.load(), log,
+                 {.adjust = [&](std::size_t, const auto& base) { return world.put_into(base); }});
+  host.start();
+  const auto status = [&] {
+    Client client = Client::to(named(host.addresses(), "operations.0"));
+    return client
+        .ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" +
+             std::string(5000, 'x'))
+        .status;
+  };
+  CHECK(status() == 413);
+  file.write({{"limits", {{"body_bytes", 65536}}}, {"log", {{"level", "error"}}}});
+  CHECK(host.reload());
+  const std::size_t before = lines.with([](const auto& all) { return all.size(); });
+  CHECK(status() == 405);
+  CHECK(lines.with([](const auto& all) { return all.size(); }) == before);  // no "request.refused"
+  file.write({{"limits", {{"body_bytes", 65536}}}});
+  CHECK(host.reload());
+  CHECK(status() == 405);
+  CHECK(lines.with([](const auto& all) { return all.size(); }) > before);
+}
+
 }  // namespace
 }  // namespace gatehouse::testing

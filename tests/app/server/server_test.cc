@@ -145,7 +145,7 @@ TEST_CASE("reload refuses what needs a restart, by name, and changes nothing") {
       {"backends", [](config::Config& c) { c.backends["second"] = c.backends["local"]; }},
       {"validators", [](config::Config& c) { c.validators["http01"]["port"] = 5002; }},
       {"threads", [](config::Config& c) { ++c.threads.validation; }},
-      {"limits", [](config::Config& c) { ++c.limits.body_bytes; }},
+      {"log.format", [](config::Config& c) { c.log.format = Log::Format::console; }},
   };
   TestServer server;
   AcmeClient client = registered(server);

@@ -14,3 +14,6 @@ CREATE TABLE refusals (
   count      BIGINT NOT NULL,
   PRIMARY KEY (account_id, order_id, type)
 );
+
+-- The client's address that an order was finalized from. Null: finalized by an earlier version, or the server's own.
+ALTER TABLE orders ADD COLUMN finalized_from TEXT;
