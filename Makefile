@@ -42,6 +42,13 @@ kill-test: setup ## kill -9 the server KILLS times (2000) over ORDERS orders (20
 	@GATEHOUSE_KILLS=$(or $(KILLS),2000) GATEHOUSE_ORDERS=$(or $(ORDERS),20000) $(if $(SEED),GATEHOUSE_SEED=$(SEED)) \
 	  build/kill/restart_test --no-version
 
+check-metrics: setup ## metrics, alert rules and dashboard against what a server prints; by promtool too, where it is installed
+	@cmake/setup.sh test
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev --target app_test
+	@build/dev/app_test --no-version --source-file='*metrics_test*'
+	@if command -v promtool >/dev/null; then promtool check rules packaging/monitoring/gatehouse.rules.yml; fi
+
 attacks: setup ## attack a release build; an honest client's slowest answer with and without the attack
 	@cmake/setup.sh test
 	@cmake --preset kill >/dev/null

@@ -16,7 +16,7 @@ cp packaging/systemd/gatehouse-signer.service "$stage/debian/gatehouse.gatehouse
 install -m 0755 "$binary" "$stage/files/usr/bin/gatehouse"
 "$binary" man >"$stage/files/gatehouse.8"
 "$binary" completion bash >"$stage/files/usr/share/bash-completion/completions/gatehouse"
-cp README.md docs/operations.md docs/choices.md config/gatehouse.example.json config/gatehouse.schema.json "$stage/files/doc/"
+cp README.md docs/operations.md docs/choices.md docs/metrics.md packaging/monitoring/* config/gatehouse.example.json config/gatehouse.schema.json "$stage/files/doc/"
 
 # One tree gives one package: dates come from the last commit.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CMakeLists.txt)

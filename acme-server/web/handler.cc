@@ -92,6 +92,7 @@ Handler::Handler(const WebOptions& options, service::Context& context, service::
     : context_(context),
       files_(files),
       readiness_(std::move(readiness)),
+      process_metrics_(context.metrics),
       api_(options, context),
       auth_(api_),
       router_(acme_routes(api_, auth_)),
@@ -103,6 +104,10 @@ Handler::Handler(const WebOptions& options, service::Context& context, service::
       command_patterns_(commands_.patterns()),
       hosts_(std::make_shared<const Hosts>(options)),
       access_log_(options.access_log) {
+  context.metrics
+      .gauge("gatehouse_build_info", "1, with the version of the program.",
+             {{"version", admin_.process.version}})
+      .set(1);
   for (const ListenerRow& row : kListeners) {
     unrouted_.push_back(make_tally(row.name, row.unrouted));
   }
@@ -287,6 +292,7 @@ Answer Handler::answer_public(const http::Request& request, Trace& /*trace*/) {
 Answer Handler::answer_operations(const http::Request& request, Trace& /*trace*/) {
   Stops stops;
   for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
+  if (request.target == kMetricsPage) process_metrics_.update();
   Warnings warnings = service::print_cut(
       service::chain_ends(context_.backends, *context_.policy.get(), context_.clock.now()));
   for (std::string& warning : admin_.process.warnings()) warnings.push_back(std::move(warning));

@@ -14,6 +14,7 @@
 
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/metrics.h"
+#include "acme-server/base/process_metrics.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/http/http.h"
@@ -105,6 +106,7 @@ class Handler {
   service::Context& context_;
   service::PublicFiles& files_;
   Readiness readiness_;
+  ProcessMetrics process_metrics_;
   Api api_;
   RequestAuth auth_;
   Router router_;

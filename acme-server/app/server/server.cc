@@ -331,17 +331,19 @@ void Server::Impl::wait_for_own_certificate() {
 // ended: the server would not start with it.
 std::vector<service::Expiring> Server::Impl::expiring() {
   std::vector<service::Expiring> all = service::expiring_of(context);
-  const auto add = [&](const std::string& what, const std::string& pem,
+  const auto add = [&](const std::string& what, const std::string& name, const std::string& pem,
                        const std::string& next_step) {
     const auto chain = crypto::parse_pem_chain(pem);
     const bool readable = chain && !chain->empty();
     all.push_back({.what = what,
                    .ends = readable ? chain->front().not_after : Instant{},
+                   .kind = "listener",
+                   .name = name,
                    .next_step = next_step});
   };
   if (own_certificate) {
     if (const auto identity = own_certificate->load()) {
-      add("the listeners' own certificate", identity->chain_pem,
+      add("the listeners' own certificate", "own", identity->chain_pem,
           "it is renewed by itself; the log says why not (own_certificate.*, job.failed)");
       // It is renewed at the last third of its validity.
       if (const auto chain = crypto::parse_pem_chain(identity->chain_pem)) {
@@ -351,12 +353,17 @@ std::vector<service::Expiring> Server::Impl::expiring() {
   }
   config::for_each_listener(config, [&](const config::ListenerConfig& listener, auto) {
     if (listener.certificate != config::CertificateSource::files) return;
-    const std::string what = "certificate of listener " + listener.listener.name;
+    const std::string& name = listener.listener.name;
+    const std::string what = "certificate of listener " + name;
     try {
-      add(what, read_file(listener.certificate_file),
+      add(what, name, read_file(listener.certificate_file),
           "replace " + listener.certificate_file + ", then reload");
     } catch (const std::runtime_error& error) {
-      all.push_back({.what = what, .ends = Instant{}, .next_step = error.what()});
+      all.push_back({.what = what,
+                     .ends = Instant{},
+                     .kind = "listener",
+                     .name = name,
+                     .next_step = error.what()});
     }
   });
   return all;

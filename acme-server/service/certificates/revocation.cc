@@ -7,12 +7,14 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/metrics.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/account.h"
@@ -138,7 +140,33 @@ std::optional<std::string> enqueue_crl(store::Tx& tx, const backends::BackendSet
                               .last_end = certificate.not_after});
 }
 
+// Who revokes, in metrics.
+constexpr std::string_view kByAccount = "account", kByKey = "key", kByOperator = "operator";
+
+std::string_view kind_of(const Principal& actor) {
+  if (std::holds_alternative<AccountId>(actor)) return kByAccount;
+  if (std::holds_alternative<CertificateKeyHolder>(actor)) return kByKey;
+  return kByOperator;
+}
+
+Counter revocations_of(Metrics& metrics, std::string_view by, int reason) {
+  return metrics.counter(
+      "gatehouse_revocations_total", "Certificates revoked, by reason and by who asked for it.",
+      {{"by", std::string(by)},
+       {"reason", std::string(revocation_reason_name(reason).value_or("other"))}});
+}
+
 }  // namespace
+
+Revocation::Revocation(Context& context) : context_(context) {
+  for (const std::string_view by : {kByAccount, kByKey, kByOperator}) {
+    for (const RevocationReason& reason : kRevocationReasons) {
+      if (is_revocation_reason(reason.code, Revoked::end_entity)) {
+        revocations_of(context.metrics, by, reason.code);  // from 0 on
+      }
+    }
+  }
+}
 
 void Revocation::by_account(const Account& account, ByteView certificate_der,
                             std::optional<std::int64_t> reason, const std::string& client) {
@@ -267,6 +295,7 @@ std::optional<std::string> Revocation::revoke(const Request& request) {
   });
   if (refusal) reject(*refusal);
   crash_point("certificate.revoked");
+  revocations_of(context_.metrics, kind_of(request.actor), request.reason).add();
   if (not_published) {
     context_.log.error(
         "revocation.not_published",

@@ -19,7 +19,7 @@ namespace gatehouse::service {
 
 class Revocation {
  public:
-  explicit Revocation(Context& context) : context_(context) {}
+  explicit Revocation(Context& context);
 
   // Each returns when the revocation is durable and the CRL's job is enqueued. One whose CRL no
   // backend of the config publishes is kept all the same, logged ("revocation.not_published") and

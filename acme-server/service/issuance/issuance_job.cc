@@ -15,6 +15,7 @@
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/entropy.h"
+#include "acme-server/base/metrics.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
@@ -122,6 +123,12 @@ std::string account_of(const Order& order) {
   return order.account ? order.account->str() : "";
 }
 
+Counter certificates_of(Metrics& metrics, const std::string& profile, const std::string& backend) {
+  return metrics.counter("gatehouse_certificates_total",
+                         "Certificates issued, by profile and backend.",
+                         {{"profile", profile}, {"backend", backend}});
+}
+
 store::AuditEvent event_of_intent(std::string_view kind, const Inquiry& inquiry) {
   store::AuditEvent event = event_of(kind, inquiry.order(), ServerPrincipal{});
   event.details["issuance"] = inquiry.issuance().id.str();
@@ -211,6 +218,7 @@ void record(const Inquiry& inquiry, const backends::Issued& issued,
   });
   crash_point("certificate.recorded");
   inquiry.counters.issued.add();
+  certificates_of(inquiry.context.metrics, inquiry.issuance().profile, certificate.backend).add();
   inquiry.context.log.info("certificate.issued",
                            {{"certificate", certificate.id},
                             {"order", inquiry.order().id},
@@ -316,6 +324,11 @@ IssuanceJob::IssuanceJob(Context& context) : context_(context) {
                                     "Submitted intents by what became of them.",
                                     {{"result", result}});
   };
+  for (const auto& [name, directory] : context_.policy.get()->directories) {
+    for (const auto& [profile, rules] : directory.profiles) {
+      certificates_of(context_.metrics, profile, rules.backend);  // from 0 on
+    }
+  }
   counters_ = {.issued = counter("issued"),
                .refused = counter("refused"),
                .not_sent = counter("not_sent"),

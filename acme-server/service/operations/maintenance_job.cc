@@ -101,18 +101,24 @@ std::vector<Expiring> expiring_of(Context& context) {
       add({.what = "issuer " + issuer.certificate.subject_name,
            .ends = issuer.certificate.not_after,
            .warn_before = in_use ? kMonth + longest_validity(*policy, backend->name) : kNever,
+           .kind = "issuer",
+           .name = issuer.certificate.subject_name,
            .next_step = in_use ? next_step_for(backends::lifetime_of(issuer)) : ""});
       if (!in_use) continue;
       for (std::size_t above = 1; above < issuer.chain.size(); ++above) {
         add({.what = "CA " + issuer.chain[above].subject_name,
              .ends = issuer.chain[above].not_after,
              .warn_before = kMonth + longest_validity(*policy, backend->name),
+             .kind = "ca",
+             .name = issuer.chain[above].subject_name,
              .next_step = backends::remedy_for(backends::CaRole::intermediate)});
       }
       if (!issuer.root) continue;
       add({.what = "root " + issuer.root->subject_name,
            .ends = issuer.root->not_after,
            .warn_before = kMonth + longest_validity(*policy, backend->name),
+           .kind = "root",
+           .name = issuer.root->subject_name,
            .next_step = backends::remedy_for(backends::CaRole::root)});
     }
     if (backend->crls == nullptr) continue;
@@ -123,6 +129,8 @@ std::vector<Expiring> expiring_of(Context& context) {
       add({.what = "CRL " + shard.url,
            .ends = crl->next_update,
            .warn_before = crl_warning,
+           .kind = "crl",
+           .name = shard.url,
            .next_step = context.stops.clock_is_trusted()
                             ? "see the log's events job.failed of publish_crl"
                             : "set the clock, then gatehouse resume-issuance --accept-clock: no "
@@ -131,6 +139,8 @@ std::vector<Expiring> expiring_of(Context& context) {
     for (const backends::OfflineCrl& crl : backend->crls->offline_crls()) {
       add({.what = "root CRL " + crl.file,
            .ends = crl.next_update,
+           .kind = "root_crl",
+           .name = crl.file,
            .next_step = "gatehouse root crl, where the root's key is"});
     }
   }
@@ -150,9 +160,10 @@ void MaintenanceJob::run(JobRun& run) {
   const Instant now = context_.clock.now();
   for (const Expiring& thing : expiring) {
     context_.metrics
-        .gauge("gatehouse_days_left", "Days until something ends that an operator must renew.",
-               {{"what", thing.what}})
-        .set(static_cast<double>((thing.ends - now).count()) / kSecondsPerDay);
+        .gauge("gatehouse_expiry_timestamp_seconds",
+               "When something ends that an operator must renew, in Unix seconds.",
+               {{"kind", thing.kind}, {"name", thing.name.empty() ? thing.what : thing.name}})
+        .set(static_cast<double>(to_unix(thing.ends)));
   }
   for (const ChainEnd& end : chain_ends(context_.backends, *context_.policy.get(), now)) {
     context_.metrics

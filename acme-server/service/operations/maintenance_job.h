@@ -16,6 +16,8 @@ struct Expiring {
   std::string what;  // "issuer", "listener certificate", "root CRL", "CRL <url>"
   Instant ends;
   std::chrono::seconds warn_before = std::chrono::hours(24 * 30);
+  std::string kind = "other";  // in metrics: issuer, ca, root, crl, root_crl, listener
+  std::string name = {};       // in metrics, among those of its kind; empty: `what`
   std::string next_step = {};  // what the operator does about it; empty: that is obvious
 };
 
@@ -24,8 +26,8 @@ struct Expiring {
 // There is none for an earlier issuer, since nothing that it signed outlives it.
 std::vector<Expiring> expiring_of(Context& context);
 
-// Sets gatehouse_days_left{what=…} and gatehouse_jobs_parked every kEvery; what
-// expires soon, and jobs that wait for the operator, are logged as warnings once a day.
+// Sets gatehouse_expiry_timestamp_seconds and gatehouse_jobs_parked every kEvery; what expires
+// soon, and jobs that wait for the operator, are logged as warnings once a day.
 class MaintenanceJob final : public JobHandler {
  public:
   // `expiring` is asked at each run, on the maintenance lane.

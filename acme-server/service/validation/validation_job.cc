@@ -225,6 +225,29 @@ std::chrono::seconds validation_lease(const Directory& directory) {
   return directory.validation_timeout + kLeaseMargin;
 }
 
+ValidationJob::ValidationJob(Context& context) : context_(context) {
+  for (const auto& validator : context.validators.all()) {
+    const auto counter = [&](const char* result) {
+      return context.metrics.counter(
+          "gatehouse_validations_total", "Tries of challenges, by type and result.",
+          {{"type", std::string(validator->challenge_type())}, {"result", result}});
+    };
+    tallies_.emplace(validator->challenge_type(), Tally{.valid = counter("valid"),
+                                                        .invalid = counter("invalid"),
+                                                        .retried = counter("retried")});
+  }
+}
+
+// A type that no validator proves any more is counted nowhere.
+void ValidationJob::count(const Challenge& challenge) const {
+  const auto tally = tallies_.find(challenge.type);
+  if (tally == tallies_.end()) return;
+  (challenge.status == ChallengeStatus::valid     ? tally->second.valid
+   : challenge.status == ChallengeStatus::invalid ? tally->second.invalid
+                                                  : tally->second.retried)
+      .add();
+}
+
 bool ValidationJob::paused() {
   return !context_.stops.may_begin();
 }
@@ -257,6 +280,7 @@ void ValidationJob::run(JobRun& run) {
   });
   crash_point("validation.concluded");
   if (challenge) {
+    count(*challenge);
     log_try(context_.log, *task, *challenge);
   }
 }

@@ -3,7 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <map>
+#include <string>
 
+#include "acme-server/base/metrics.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/service/context.h"
@@ -25,7 +29,7 @@ std::chrono::seconds validation_lease(const Directory& directory);
 
 class ValidationJob final : public JobHandler {
  public:
-  explicit ValidationJob(Context& context) : context_(context) {}
+  explicit ValidationJob(Context& context);
 
   store::JobKind kind() const override { return store::JobKind::validate_challenge; }
 
@@ -36,7 +40,14 @@ class ValidationJob final : public JobHandler {
   void run(JobRun& run) override;  // subject: the challenge's id
 
  private:
+  struct Tally {
+    Counter valid, invalid, retried;
+  };
+
+  void count(const Challenge& challenge) const;
+
   Context& context_;
+  std::map<std::string, Tally, std::less<>> tallies_;  // by challenge type
 };
 
 }  // namespace gatehouse::service

@@ -15,7 +15,7 @@
 namespace gatehouse::web {
 namespace {
 
-constexpr std::array<std::string_view, 3> kPaths = {"/healthz", "/readyz", "/metrics"};
+constexpr std::array<std::string_view, 3> kPaths = {"/healthz", "/readyz", kMetricsPage};
 
 http::Response show(const Metrics& metrics, const Readiness& readiness, const Stops& stops,
                     const Warnings& warnings, std::string_view path) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "acme-server/base/metrics.h"
@@ -13,6 +14,8 @@ namespace gatehouse::web {
 // Why the server is not ready to take requests, a sentence each; none: it is. Called on request
 // threads.
 using Readiness = std::function<std::vector<std::string>()>;
+
+inline constexpr std::string_view kMetricsPage = "/metrics";
 
 // Why nothing is signed, a sentence each; none: issuance goes on.
 using Stops = std::vector<std::string>;

@@ -65,16 +65,22 @@ TEST_CASE("what is over soon is warned of once a day, what is not is not") {
   CHECK(f.logged("\"issuer\"") == 2);
 }
 
-TEST_CASE("gauges say how many days are left, at every run") {
+TEST_CASE("gauges say when things end, by kind and name, at every run") {
   Fixture f;
-  f.expiring = {{.what = "issuer", .ends = kNoon + hours(36)}};
+  f.expiring = {{.what = "issuer X", .ends = kNoon + hours(36), .kind = "issuer", .name = "X"},
+                {.what = "a thing", .ends = kNoon}};
   f.services.run_jobs();
-  CHECK(f.has_metric("gatehouse_days_left{what=\"issuer\"} 1.5\n"));
+  const auto expiry = [&](const std::string& labels, Instant at) {
+    return f.has_metric("gatehouse_expiry_timestamp_seconds{" + labels + "} " +
+                        std::to_string(to_unix(at)) + "\n");
+  };
+  CHECK(expiry(R"(kind="issuer",name="X")", kNoon + hours(36)));
+  CHECK(expiry(R"(kind="other",name="a thing")", kNoon));
   CHECK(f.has_metric("gatehouse_jobs_parked 0\n"));
-  f.services.store.clock.advance(hours(24));
+  f.expiring.front().ends += hours(1);
   f.services.store.job_clock.advance(MaintenanceJob::kEvery);
   f.services.run_jobs();
-  CHECK(f.has_metric("gatehouse_days_left{what=\"issuer\"} 0.5\n"));
+  CHECK(expiry(R"(kind="issuer",name="X")", kNoon + hours(37)));
 }
 
 TEST_CASE("parked jobs are counted and warned of") {
