@@ -350,6 +350,36 @@ std::vector<Endpoint> CaresResolver::servers() const {
   return configured_.empty() ? system_servers(options_.system_config) : configured_;
 }
 
+namespace {
+
+// Says which resolver it was, where the answer is its doing and not the zone's: several may be
+// configured, and of split DNS one may know what another does not.
+DnsError name_resolver(DnsError error, const Endpoint& server) {
+  using Kind = DnsError::Kind;
+  switch (error.kind) {
+    case Kind::nxdomain:
+    case Kind::no_data:
+    case Kind::bad_name:
+      return error;
+    case Kind::timeout:
+    case Kind::unreachable:
+      error.detail += "; " + server.to_string() + " was asked last";
+      return error;
+    case Kind::servfail:
+    case Kind::refused:
+    case Kind::malformed:
+    case Kind::truncated:
+      break;
+  }
+  constexpr std::string_view kResolver = "the resolver";
+  if (error.detail.starts_with(kResolver)) {
+    error.detail.insert(kResolver.size(), " " + server.to_string());
+  }
+  return error;
+}
+
+}  // namespace
+
 Expected<DnsAnswer, DnsError> CaresResolver::query(const std::string& name, RecordType type,
                                                    Deadline deadline) {
   const Question question{.name = name, .type = type, .deadline = deadline};
@@ -370,6 +400,7 @@ void CaresResolver::query_each(std::span<const Question> questions, const Take& 
   bool enough = false;
   // Asks for answers [begin, end), as the `tried`-th try.
   const auto ask_for = [&](std::size_t begin, std::size_t end, int tried) {
+    const Endpoint& server = known[(first + static_cast<std::size_t>(tried) - 1) % known.size()];
     std::vector<Inquiry> inquiries;
     inquiries.reserve(end - begin);
     for (std::size_t i = begin; i < end; ++i) {
@@ -385,6 +416,7 @@ void CaresResolver::query_each(std::span<const Question> questions, const Take& 
                                      " records of " + sanitize(question.name, 253));
       auto answer = failure ? Expected<DnsAnswer, DnsError>(Unexpected{*std::move(failure)})
                             : read_dns_response(inquiry.message, question.name, question.type);
+      if (!answer) answer = Unexpected{name_resolver(answer.error(), server)};
       const bool last = tried == options_.tries || question.deadline.expired();
       if (answer || last || !worth_another_try(answer.error().kind)) {
         answers[inquiry.index] = std::move(answer);
@@ -396,7 +428,7 @@ void CaresResolver::query_each(std::span<const Question> questions, const Take& 
       }
       return enough;
     };
-    ask(known[(first + static_cast<std::size_t>(tried) - 1) % known.size()], inquiries, settled);
+    ask(server, inquiries, settled);
   };
   ask_for(0, questions.size(), 1);
   for (std::size_t i = 0; i < questions.size(); ++i) {

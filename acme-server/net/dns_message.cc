@@ -3,6 +3,7 @@
 #include <ares.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -160,6 +161,15 @@ std::optional<Header> take_header(Reader& reader) {
   return header;
 }
 
+// The response code as IANA's registry and everybody's tools spell it.
+std::string name_of_code(int rcode) {
+  constexpr std::array<std::string_view, 12> kNames = {
+      "NOERROR",  "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",  "REFUSED",
+      "YXDOMAIN", "YXRRSET", "NXRRSET",  "NOTAUTH",  "NOTZONE", "DSOTYPENI"};
+  const auto index = static_cast<std::size_t>(rcode);
+  return index < kNames.size() ? std::string(kNames.at(index)) : "code " + std::to_string(rcode);
+}
+
 // What the response code says, except NOERROR.
 std::optional<DnsError> error_of(int rcode, const std::string& name, RecordType type) {
   constexpr int kNoError = 0;
@@ -180,7 +190,7 @@ std::optional<DnsError> error_of(int rcode, const std::string& name, RecordType 
     default:
       return DnsError{.kind = DnsError::Kind::refused,
                       .detail = "the resolver refused to answer for " + records_of(name, type) +
-                                " (code " + std::to_string(rcode) + ")"};
+                                " (" + name_of_code(rcode) + ")"};
   }
 }
 

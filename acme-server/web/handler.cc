@@ -285,11 +285,22 @@ Answer Handler::answer(const http::Request& request, Trace& trace) {
   }
 }
 
+// Somebody who looks for the directory at another port is told where it is.
+void Handler::reject_if_acme(const http::Request& request) const {
+  if (request.target != kDirectoryPattern && !api_.links.place_of(request.target)) return;
+  reject({.type = ProblemType::unspecified,
+          .detail = "ACME is not served at this port; its directory is " +
+                    api_.links.directory(api_.links.default_directory()) + ".",
+          .status = 404});
+}
+
 Answer Handler::answer_public(const http::Request& request, Trace& /*trace*/) {
+  if (!files_.find(request.target)) reject_if_acme(request);
   return serve_public(files_, request, context_.clock.now());
 }
 
 Answer Handler::answer_operations(const http::Request& request, Trace& /*trace*/) {
+  reject_if_acme(request);
   Stops stops;
   for (const service::Stop& stop : context_.stops.all()) stops.push_back(stop.why);
   if (request.target == kMetricsPage) process_metrics_.update();
@@ -335,7 +346,8 @@ Answer Handler::answer_acme(const http::Request& request, Trace& trace) {
       rules != nullptr ? router_.match(request.method, place->path) : Router::Match{};
   if (match.route == Router::kNoRoute) {
     reject({.type = ProblemType::malformed,
-            .detail = "There is no such resource; use the URLs of the directory as they are.",
+            .detail = "There is no such resource; all others are named by the directory, " +
+                      api_.links.directory(trace.directory) + ". Use its URLs as they are.",
             .status = 404});
   }
   trace.route = match.route;

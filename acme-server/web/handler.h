@@ -86,6 +86,7 @@ class Handler {
   std::string client_of(const http::Request& request) const;
   Tally make_tally(std::string_view listener, std::string_view route);
   Answer answer(const http::Request& request, Trace& trace);
+  void reject_if_acme(const http::Request& request) const;
   Answer answer_public(const http::Request& request, Trace& trace);
   Answer answer_operations(const http::Request& request, Trace& trace);
   Answer answer_control(const http::Request& request, Trace& trace);

@@ -181,7 +181,7 @@ TEST_CASE("what proves nothing on the wire") {
       {"a string that runs past its record",
        {.records = {record_of(kName, kTxt, {200, 'x'})}},
        ProblemType::dns,
-       "the resolver's answer for the TXT records of _acme-challenge.a.test cannot be used: "},
+       "'s answer for the TXT records of _acme-challenge.a.test cannot be used: "},
       {"a circle of two",
        {.records = {record_of(kName, kCname, wire_name("b.test")),
                     record_of("b.test", kCname, wire_name(kName))}},
@@ -204,7 +204,10 @@ TEST_CASE("what proves nothing on the wire") {
        {.flags = kServFail, .records = {record_of(kName, kTxt, txt(kDigest))}},
        ProblemType::dns,
        "SERVFAIL"},
-      {"REFUSED", {.flags = kNoError | 5}, ProblemType::dns, "refused to answer"},
+      {"REFUSED", {.flags = kNoError | 5}, ProblemType::dns, "(REFUSED)"},
+      {"NOTIMP", {.flags = kNoError | 4}, ProblemType::dns, "(NOTIMP)"},
+      {"FORMERR", {.flags = kNoError | 1}, ProblemType::dns, "(FORMERR)"},
+      {"a code that has no name yet", {.flags = kNoError | 12}, ProblemType::dns, "(code 12)"},
       {"NXDOMAIN", {.flags = kNxDomain}, ProblemType::dns, "does not exist in DNS (NXDOMAIN)"},
       {"NXDOMAIN with the right record in it",
        {.flags = kNxDomain, .records = {record_of(kName, kTxt, txt(kDigest))}},
@@ -259,8 +262,9 @@ TEST_CASE("silent name servers cost no more than the timeout") {
   REQUIRE(outcome.problem);
   CHECK(outcome.problem->type == ProblemType::dns);
   CHECK(outcome.problem->detail ==
-        "dns-01 for a.test: no resolver answered in time for the TXT records of " + kName +
-            ". Check that all name servers of the zone answer, over UDP and TCP.");
+        "dns-01 for a.test: no resolver answered in time for the TXT records of " + kName + "; " +
+            dns.endpoint() +
+            " was asked last. Check that all name servers of the zone answer, over UDP and TCP.");
 }
 
 TEST_CASE("a resolver that is not there is the operator's matter") {

@@ -153,6 +153,36 @@ TEST_CASE("every error is a problem document that links to the index") {
         TestWeb::url("/directory", "staging"));
 }
 
+TEST_CASE("who comes near the directory is told where it is") {
+  TestWeb web;
+  const auto detail_of = [&](std::string_view listener, const char* target) {
+    http::Request request;
+    request.listener = listener;
+    request.method = "GET";
+    request.target = target;
+    request.headers = {{.name = "Host", .value = "acme.test"}};
+    const http::Response response = web.answer_to(request);
+    CHECK(response.status == 404);
+    return problem_of(response).detail;
+  };
+  const std::string url = TestWeb::url("/directory");
+  for (const char* target : {"/", "/directory/", "/Directory", "/acme", "/acme/default",
+                             "/acme/default/", "/acme/directory", "/acme/default/directory/",
+                             "/acme/none/directory", "/.well-known/acme"}) {
+    CAPTURE(target);
+    CHECK(detail_of(kAcmeListener, target).find(url + ".") != std::string::npos);
+  }
+  CHECK(
+      detail_of(kAcmeListener, "/acme/staging/none").find(TestWeb::url("/directory", "staging")) !=
+      std::string::npos);
+  for (const char* target : {"/directory", "/acme/default/directory", "/acme/default/new-nonce"}) {
+    CAPTURE(target);
+    CHECK(detail_of(kPublicListener, target).find(url + ".") != std::string::npos);
+    CHECK(detail_of(kOperationsListener, target).find(url + ".") != std::string::npos);
+  }
+  CHECK(detail_of(kPublicListener, "/none.crl").find("directory") == std::string::npos);
+}
+
 TEST_CASE("a request for another host is misdirected") {
   TestWeb web;
   const auto asked = [&](const char* host) {

@@ -1,9 +1,7 @@
 #include "acme-server/service/issuance/csr_checks.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <iterator>
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,12 +23,20 @@ namespace {
 constexpr std::size_t kNameSample = 80;
 constexpr std::size_t kNamesShown = 5;
 
-using Names = std::set<Identifier>;
+// Where each stands in the CSR, in words: the first place of several.
+using Names = std::map<Identifier, std::string>;
 
-Identifier name_of(Expected<Identifier, IdentifierError> parsed, std::string_view written) {
+constexpr const char* kCommonName = "the common name";
+
+std::string entry(const char* kind, std::size_t number) {
+  return std::string(kind) + " " + std::to_string(number) + " of the subjectAltName";
+}
+
+Identifier name_of(Expected<Identifier, IdentifierError> parsed, std::string_view written,
+                   const std::string& where) {
   if (!parsed) {
-    reject(ProblemType::badCSR, "The CSR asks for \"" + sanitize(written, kNameSample) +
-                                    "\", which is no name: " + parsed.error().detail);
+    reject(ProblemType::badCSR, "The CSR asks for \"" + sanitize(written, kNameSample) + "\" (" +
+                                    where + "), which is no name: " + parsed.error().detail);
   }
   return std::move(parsed).value();
 }
@@ -46,39 +52,41 @@ void fold_common_name(const crypto::Csr& csr, Names& names) {
   }
   for (const std::string& name : csr.common_names) {
     if (IpAddress::parse(name)) {
-      if (!names.contains(name_of(ip_identifier(name), name))) {
+      if (!names.contains(name_of(ip_identifier(name), name, kCommonName))) {
         reject(ProblemType::badCSR, "The CSR has the address " + sanitize(name, kNameSample) +
                                         " as its common name alone; put it in the subjectAltName.");
       }
     } else {
-      names.insert(name_of(dns_identifier(name), name));
+      names.emplace(name_of(dns_identifier(name), name, kCommonName), kCommonName);
     }
   }
 }
 
 Names names_of(const crypto::Csr& csr) {
   Names names;
-  for (const std::string& name : csr.dns_names) {
-    names.insert(name_of(dns_identifier(name), name));
+  for (std::size_t i = 0; i < csr.dns_names.size(); ++i) {
+    const std::string where = entry("DNS name", i + 1);
+    names.emplace(name_of(dns_identifier(csr.dns_names[i]), csr.dns_names[i], where), where);
   }
-  for (const std::string& address : csr.ip_addresses) {
-    names.insert(name_of(ip_identifier(address), address));
+  for (std::size_t i = 0; i < csr.ip_addresses.size(); ++i) {
+    const std::string where = entry("address", i + 1);
+    names.emplace(name_of(ip_identifier(csr.ip_addresses[i]), csr.ip_addresses[i], where), where);
   }
   fold_common_name(csr, names);
   return names;
 }
 
-// What is in `a` and not in `b`, shortened for a sentence; empty when nothing is.
+// What is in `a` and not in `b`, with where it stands, shortened for a sentence; empty when nothing
+// is.
 std::string difference(const Names& a, const Names& b) {
-  std::vector<Identifier> missing;
-  std::ranges::set_difference(a, b, std::back_inserter(missing));
   std::vector<std::string> shown;
-  for (const Identifier& identifier : missing) {
-    if (shown.size() == kNamesShown) {
-      shown.push_back("and " + std::to_string(missing.size() - kNamesShown) + " more");
-      break;
-    }
-    shown.push_back(identifier.value);
+  std::size_t missing = 0;
+  for (const auto& [identifier, where] : a) {
+    if (b.contains(identifier) || ++missing > kNamesShown) continue;
+    shown.push_back(identifier.value + (where.empty() ? "" : " (" + where + ")"));
+  }
+  if (missing > kNamesShown) {
+    shown.push_back("and " + std::to_string(missing - kNamesShown) + " more");
   }
   return join(shown, ", ");
 }
@@ -101,7 +109,8 @@ crypto::Csr check_csr(ByteView der, const Order& order) {
   // RFC 8555 section 7.4: "The CSR MUST indicate the exact same set of requested identifiers as the
   // initial newOrder request."
   const Names asked = names_of(*csr);
-  const Names ordered(order.identifiers.begin(), order.identifiers.end());
+  Names ordered;
+  for (const Identifier& identifier : order.identifiers) ordered.emplace(identifier, "");
   if (const std::string extra = difference(asked, ordered); !extra.empty()) {
     reject(ProblemType::badCSR,
            "The CSR asks for " + extra + ", which is not in order " + order.id.str() + ".");

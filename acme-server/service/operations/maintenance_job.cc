@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -74,7 +75,7 @@ void warn(Log& log, const std::vector<Expiring>& expiring,
     log.warning(thing.ends < now ? "maintenance.expired" : "maintenance.expiring",
                 {{"what", thing.what},
                  {"ends", to_rfc3339(thing.ends)},
-                 {"days_left", days},
+                 {"days_left", std::round(days * 10) / 10},
                  {"next_step", thing.next_step}});
   }
   for (const store::ParkedJob& job : parked) {

@@ -85,12 +85,13 @@ Answer change_key(Api& api, const SignedByAccount& proof) {
   const Claim claim = read_claim(inner.payload);
   if (claim.account != api.links.account(account.directory, account.id)) {
     reject(ProblemType::malformed,
-           "account is not the kid of the outer JWS; send the account's URL in both.");
+           "The inner payload's account is not the kid of the outer JWS; send the account's URL in "
+           "both.");
   }
   // All of the key is compared, not a hash of it and not a signature (duplicate-signature key
   // selection).
   if (crypto::canonical_json(claim.old_key) != account.key_jwk) {
-    reject(ProblemType::malformed, "oldKey is not the account's key.");
+    reject(ProblemType::malformed, "The inner payload's oldKey is not the account's key.");
   }
   const service::Accounts::KeyChange outcome =
       api.accounts.change_key(account, claim.old_key, inner.new_key, proof.client());

@@ -54,8 +54,8 @@ service::Orders::NewOrder read_new_order(const JsonObject& object) {
   if (identifiers == nullptr) {
     throw JsonError(R"(identifiers is missing; send an array of {"type", "value"})");
   }
-  for (const Json& entry : *identifiers) {
-    const JsonObject identifier(entry, "identifiers");
+  for (std::size_t i = 0; i < identifiers->size(); ++i) {
+    const JsonObject identifier((*identifiers)[i], "identifiers[" + std::to_string(i) + "]");
     order.identifiers.push_back({.type = identifier.string("type", kMaxIdentifierType),
                                  .value = identifier.string("value", kMaxIdentifierValue)});
   }

@@ -1,5 +1,3 @@
-#include "acme-server/web/acme/request_auth.h"
-
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -21,6 +19,7 @@
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/acme/key_cache.h"
+#include "acme-server/web/acme/request_auth.h"
 #include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/router.h"
@@ -127,7 +126,7 @@ Account RequestAuth::account_behind(const Call& call, const crypto::Jws& jws) {
   }
   const std::optional<AccountId> id = api_.links.account_of(call.directory->name, *jws.kid);
   if (!id) {
-    reject(ProblemType::malformed, "kid \"" + sanitize(*jws.kid, kSampleLength) +
+    reject(ProblemType::malformed, "The JWS header kid \"" + sanitize(*jws.kid, kSampleLength) +
                                        "\" is no account URL of this directory; send the Location "
                                        "of the newAccount response as it is.");
   }
@@ -173,7 +172,7 @@ void RequestAuth::check_freshness(const Call& call, const crypto::Jws& jws) {
   const std::string expected = api_.links.of_target(call.request.target);
   if (jws.url != expected) {
     reject(ProblemType::unauthorized,
-           "The protected header's url is \"" + sanitize(jws.url, kSampleLength) +
+           "The JWS header url is \"" + sanitize(jws.url, kSampleLength) +
                "\", and the request went to " + sanitize(expected, kSampleLength) + ".");
   }
 }
