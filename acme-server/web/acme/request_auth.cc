@@ -1,3 +1,5 @@
+#include "acme-server/web/acme/request_auth.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -19,7 +21,6 @@
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/http/http.h"
 #include "acme-server/web/acme/key_cache.h"
-#include "acme-server/web/acme/request_auth.h"
 #include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
 #include "acme-server/web/router.h"
@@ -110,6 +111,13 @@ void reject_jws(const crypto::JwsError& error, const crypto::KeyPolicy& policy) 
   throw std::logic_error("unreachable");
 }
 
+RequestAuth::RequestAuth(Api& api) : api_(api), misspelt_(api.context.log) {}
+
+void RequestAuth::look_at_members(const Call& call, const crypto::Jws& jws) {
+  const std::string* const agent = http::find_header(call.request.headers, "User-Agent");
+  misspelt_.look_at(jws.payload, agent == nullptr ? "" : std::string_view(*agent));
+}
+
 crypto::Jws RequestAuth::open_envelope(const Call& call) const {
   check_media_type(call.request);
   auto jws = crypto::parse_jws(call.request.body);
@@ -182,6 +190,7 @@ SignedByAccount RequestAuth::prove_account(const Call& call, crypto::Jws jws) {
   check_signature(jws, key_of(account));
   if (call.signer != nullptr) *call.signer = account.id;
   check_freshness(call, jws);
+  look_at_members(call, jws);
   return {call, std::move(jws), std::move(account)};
 }
 
@@ -197,6 +206,7 @@ SignedByKey RequestAuth::prove_key(const Call& call, crypto::Jws jws,
   }
   check_signature(jws, {.type = key.type, .key = crypto::make_public_key(key)});
   check_freshness(call, jws);
+  look_at_members(call, jws);
   return {call, std::move(jws), std::move(key)};
 }
 

@@ -16,6 +16,7 @@
 #include "acme-server/http/http.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/web/acme/key_cache.h"
+#include "acme-server/web/acme/misspelt_members.h"
 #include "acme-server/web/answer.h"
 #include "acme-server/web/router.h"
 
@@ -102,7 +103,7 @@ class PostAsGet : public Proof {
 // Safe from any thread; `api` outlives it, and so does it the endpoints it makes.
 class RequestAuth {
  public:
-  explicit RequestAuth(Api& api) : api_(api) {}
+  explicit RequestAuth(Api& api);
 
   // What an account changes may begin a job, and its answer wait for that.
   using ForAccount = Answer (*)(Api&, const SignedByAccount&);
@@ -125,9 +126,11 @@ class RequestAuth {
   Account account_behind(const Call& call, const crypto::Jws& jws);
   KeyCache::Key key_of(const Account& account);
   void check_freshness(const Call& call, const crypto::Jws& jws);
+  void look_at_members(const Call& call, const crypto::Jws& jws);
 
   Api& api_;
   KeyCache keys_;
+  MisspeltMembers misspelt_;
 };
 
 // Rejects with `error` as a problem: malformed, badPublicKey, or badSignatureAlgorithm with the
