@@ -150,6 +150,24 @@ void check_backends(const JsonObject& root, const JsonObject& rules,
   }
 }
 
+// A URL is an account of one directory. What the top level says of them, which every directory
+// takes over, is meant for the default one.
+void check_previous_urls(const JsonObject& objects,
+                         const std::map<DirectoryId, service::Directory>& directories) {
+  std::map<std::string, std::string> said_by;
+  for (const auto& [name, directory] : directories) {
+    const JsonObject object = objects.object(name.str());
+    if (!object.has("previous_account_urls")) continue;
+    for (const std::string& prefix : directory.previous_account_urls) {
+      const auto [other, first] = said_by.emplace(prefix, name.str());
+      if (first || other->second == name.str()) continue;
+      refuse(object, "previous_account_urls",
+             "\"" + sanitize(prefix, 120) + "\" is said of directory \"" + other->second +
+                 "\" too; each begins the URLs of one directory's accounts");
+    }
+  }
+}
+
 std::map<DirectoryId, service::Directory> read_directories(const JsonObject& root,
                                                            const service::Directory& top) {
   const JsonObject objects = root.object("directories");
@@ -166,6 +184,7 @@ std::map<DirectoryId, service::Directory> read_directories(const JsonObject& roo
     check_backends(root, object.has("profiles") ? object : root, directory.profiles);
     read.emplace(directory.name, std::move(directory));
   }
+  check_previous_urls(objects, read);
   return read;
 }
 

@@ -83,7 +83,8 @@ Answer change_key(Api& api, const SignedByAccount& proof) {
   const Account& account = proof.account();
   const Inner inner = open_inner(proof);
   const Claim claim = read_claim(inner.payload);
-  if (claim.account != api.links.account(account.directory, account.id)) {
+  // Any URL of the account: a client need not have learned the one that it has now.
+  if (account_at(api.links, proof.directory(), claim.account) != account.id) {
     reject(ProblemType::malformed,
            "The inner payload's account is not the kid of the outer JWS; send the account's URL in "
            "both.");

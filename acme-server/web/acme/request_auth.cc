@@ -13,6 +13,7 @@
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/base/url.h"
 #include "acme-server/core/account.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/problem.h"
@@ -20,9 +21,11 @@
 #include "acme-server/crypto/jws.h"
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/http/http.h"
+#include "acme-server/service/policy_options.h"
 #include "acme-server/web/acme/key_cache.h"
 #include "acme-server/web/answer.h"
 #include "acme-server/web/api.h"
+#include "acme-server/web/links.h"
 #include "acme-server/web/router.h"
 
 namespace gatehouse::web {
@@ -48,6 +51,21 @@ void check_media_type(const http::Request& request) {
                     (type == nullptr ? "missing" : "\"" + sanitize(*type, kSampleLength) + "\"") +
                     "; send " + std::string(kMediaType) + ".",
           .status = 415});
+}
+
+// The URL of the request under the earlier origin that its Host names; "" when it names none. Where
+// the Host is another, a request that was signed for the earlier name is refused: whoever has that
+// name now could have relayed it.
+std::string former_url(const Call& call) {
+  const std::string* const host = http::find_header(call.request.headers, "Host");
+  if (host == nullptr) return "";
+  for (const std::string& prefix : call.directory->previous_account_urls) {
+    const std::optional<Url> url = parse_url(prefix);
+    if (url && equals_ignoring_case(url->authority(), *host)) {
+      return url->origin() + call.request.target;
+    }
+  }
+  return "";
 }
 
 [[noreturn]] void reject_inactive(const Account& account) {
@@ -93,6 +111,17 @@ crypto::KeyPolicy widened(crypto::KeyPolicy policy) {
 
 }  // namespace
 
+std::optional<AccountId> account_at(const Links& links, const service::Directory& directory,
+                                    std::string_view url) {
+  if (auto id = links.account_of(directory.name, url)) return id;
+  for (const std::string& prefix : directory.previous_account_urls) {
+    if (url.starts_with(prefix) && is_url_id(url.substr(prefix.size()))) {
+      return AccountId(std::string(url.substr(prefix.size())));
+    }
+  }
+  return std::nullopt;
+}
+
 void reject_jws(const crypto::JwsError& error, const crypto::KeyPolicy& policy) {
   using Kind = crypto::JwsError::Kind;
   switch (error.kind) {
@@ -132,7 +161,7 @@ Account RequestAuth::account_behind(const Call& call, const crypto::Jws& jws) {
     reject(ProblemType::malformed,
            "The protected header has a jwk; name the account by its URL in kid instead.");
   }
-  const std::optional<AccountId> id = api_.links.account_of(call.directory->name, *jws.kid);
+  const std::optional<AccountId> id = account_at(api_.links, *call.directory, *jws.kid);
   if (!id) {
     reject(ProblemType::malformed, "The JWS header kid \"" + sanitize(*jws.kid, kSampleLength) +
                                        "\" is no account URL of this directory; send the Location "
@@ -176,9 +205,10 @@ void RequestAuth::check_freshness(const Call& call, const crypto::Jws& jws) {
            "this response.");
   }
   // RFC 8555 section 6.4: "the server MUST reject the request as unauthorized". Character for
-  // character, against the URL that we gave out: neither Host nor a forwarded header is looked at.
+  // character, against the URL that we gave out: no forwarded header is looked at, and Host only to
+  // tell a request that came under an earlier name of ours (ADR 0024).
   const std::string expected = api_.links.of_target(call.request.target);
-  if (jws.url != expected) {
+  if (jws.url != expected && jws.url != former_url(call)) {
     reject(ProblemType::unauthorized,
            "The JWS header url is \"" + sanitize(jws.url, kSampleLength) +
                "\", and the request went to " + sanitize(expected, kSampleLength) + ".");

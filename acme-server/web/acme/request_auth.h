@@ -5,6 +5,7 @@
 // an argument, so a handler that forgot to ask does not compile (tests/web/must_not_compile).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "acme-server/web/acme/key_cache.h"
 #include "acme-server/web/acme/misspelt_members.h"
 #include "acme-server/web/answer.h"
+#include "acme-server/web/links.h"
 #include "acme-server/web/router.h"
 
 namespace gatehouse::web {
@@ -132,6 +134,11 @@ class RequestAuth {
   KeyCache keys_;
   MisspeltMembers misspelt_;
 };
+
+// The account behind one of its URLs in that directory: what Links::account() gives, or what it
+// gave under an earlier base URL (Directory::previous_account_urls). Character for character.
+std::optional<AccountId> account_at(const Links& links, const service::Directory& directory,
+                                    std::string_view url);
 
 // Rejects with `error` as a problem: malformed, badPublicKey, or badSignatureAlgorithm with the
 // algorithms that `policy` leaves.

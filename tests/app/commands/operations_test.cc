@@ -132,7 +132,9 @@ class Machine final {
     CHECK_MESSAGE(server_->wait() == 0, server_->printed());
   }
 
-  AcmeClient client() const { return {SocketSender(listener(port_)), kBaseUrl}; }
+  AcmeClient client(const TestKey& key = TestKey::generate(TestKey::Kind::p256)) const {
+    return {SocketSender(listener(port_)), kBaseUrl, key};
+  }
 
   // The octets of the CRL in force, as `curl -O` would have them.
   std::string crl() const {
@@ -197,6 +199,20 @@ class Operator final {
     } else {
       CHECK(outcome.code == 0);
     }
+  }
+
+  // Who has an account from before the move signs what they always did.
+  void check_move() {
+    REQUIRE(stranger_.has_value());
+    AcmeClient client = own_.client(stranger_->key);
+    client.kid = stranger_->kid;
+    const std::string directory = std::string(kBaseUrl) + "/acme/default";
+    CHECK(client.call("HEAD", directory + "/new-nonce").status == 200);
+    const Reply order =
+        client.post(directory + "/new-order",
+                    {{"identifiers", AcmeClient::identifiers({"moved.corp.example"})}});
+    CHECK_MESSAGE(order.status == 201, order.body);
+    CHECK(order.header("Location").starts_with("https://pki.corp.example/"));
   }
 
   // What the document supposes and no command of it was for.
@@ -313,9 +329,34 @@ class Operator final {
          fs::copy_file(own_.at("/var/backups/gatehouse/monday.db"), here + "monday.db");
          write_file(here + "latest.crl", crl_, FileAccess::owner_only, ExistingFile::refuse);
        }},
-      {"gatehouse backup", [this](std::string&) { crl_ = own_.crl(); }},
+      {"gatehouse check-config -c",
+       [this](std::string&) {
+         const std::string file = own_.at("/etc/gatehouse/gatehouse.json");
+         Json config = parse_json(read_file(file), {.comments = true});
+         config["public_url"] = "http://acme.corp.example";
+         config["base_url"] = "https://pki.corp.example";
+         config["allowed_hosts"] = {"acme.corp.example"};
+         config["previous_account_urls"] = {"https://acme.corp.example/acme/default/account/"};
+         config["caa_identities"] = {"acme.corp.example", "pki.corp.example"};
+         write_file(file, print_json(config), FileAccess::owner_only, ExistingFile::replace);
+       }},
+      {"gatehouse backup",
+       [this](std::string&) {
+         crl_ = own_.crl();
+         AcmeClient client = own_.client();
+         CHECK(client.new_account().status == 201);
+         stranger_ = Stranger{.kid = client.kid, .key = client.key};
+       }},
   };
   std::string crl_;
+
+  // Somebody who has an account from before the move, and knows nothing of it.
+  struct Stranger {
+    std::string kid;
+    TestKey key;
+  };
+
+  std::optional<Stranger> stranger_;
 };
 
 TEST_CASE("every command of docs/operations.md does what it should") {
@@ -323,6 +364,7 @@ TEST_CASE("every command of docs/operations.md does what it should") {
   REQUIRE(document.commands.size() > 30);
   Operator reader;
   for (const Command& command : document.commands) reader.perform(command);
+  reader.check_move();
   for (const std::string& begin : reader.unused())
     FAIL_CHECK("the document has no `", begin, "` any more");
 }
