@@ -52,11 +52,13 @@ IssuerFiles issuer_in(const JsonObject& object, Key key) {
                     .key = key == Key::required || object.has("key") ? path_in(object, "key") : "",
                     .passphrase = object.optional_string("passphrase", kMaxPath).value_or("")};
   const std::string& secret = files.passphrase;
-  if (!secret.empty() && !secret.starts_with("env:") && !secret.starts_with("file:")) {
+  const bool reference = secret.starts_with("env:") || secret.starts_with("file:") ||
+                         secret.starts_with("credential:");
+  if (!secret.empty() && !reference) {
     // The text is not quoted: it may be the passphrase itself.
     throw JsonError(
         object.path_of("passphrase") +
-        R"(: must be "env:NAME" or "file:path"; a passphrase does not belong in this file)");
+        R"(: must be "env:NAME", "file:path" or "credential:NAME"; a passphrase does not belong in this file)");
   }
   return files;
 }

@@ -46,8 +46,8 @@ struct InitOptions {
   std::vector<std::string>
       permitted_dns;  // name constraints of the issuing CA: "corp.example" and all below
   std::vector<std::string> permitted_ip;  // CIDR
-  // Encrypts the issuing CA's key. The reference, "env:NAME" or "file:path", goes into the config
-  // for the server.
+  // Encrypts the issuing CA's key. The reference, "env:NAME", "file:path" or "credential:NAME",
+  // goes into the config for the server.
   Secret issuer_passphrase;
   std::string issuer_passphrase_reference;
   Secret root_passphrase;  // encrypts the root's key; empty: the issuing CA's passphrase, if any
