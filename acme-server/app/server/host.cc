@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "acme-server/app/server/descriptor_budget.h"
+#include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/environment.h"
 #include "acme-server/app/server/preflight.h"
 #include "acme-server/app/server/server.h"
@@ -187,6 +188,9 @@ void Host::Impl::add_server(config::Config config, std::size_t number, const Opt
                                        .housekeeping = *instance.housekeeper}};
   instance.environment =
       std::make_unique<Environment>(options.adjust ? options.adjust(number, base) : base);
+  // By the Server's own clock, and before it opens anything.
+  require_none(instance.config, dry_run(instance.config, instance.environment->clock,
+                                        instance.environment->entropy));
   for (const std::string& backend : spawned_signers(instance.config)) {
     make_private_folder(instance.config.data_directory);
     instance.signers.push_back(std::make_unique<SignerProcess>(instance.config, backend, log));
@@ -409,9 +413,8 @@ bool Host::Impl::stop(const Principal& by) {
 
 Host::Host(std::vector<config::Config> configs, Log& log, Options options) {
   ACME_CHECK(!configs.empty());
-  SystemClock clock;
-  OsEntropy entropy;
-  for (const config::Config& config : configs) preflight(config, clock, entropy);
+  const SystemClock clock;
+  for (const config::Config& config : configs) preflight(config, clock);
   impl_ = std::make_unique<Impl>(std::move(configs), log, options);
 }
 

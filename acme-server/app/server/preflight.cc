@@ -15,10 +15,8 @@
 #include <vector>
 
 #include "acme-server/app/server/config_checks.h"
-#include "acme-server/app/server/dry_run.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
-#include "acme-server/base/entropy.h"
 #include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/library_version.h"
@@ -166,14 +164,13 @@ http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant 
   return tls;
 }
 
-void preflight(const config::Config& config, Clock& clock, Entropy& entropy) {
+void preflight(const config::Config& config, const Clock& clock) {
   check_library(crypto::library_version(), kOpenSslFloor);
   check_library(sql::library_version(), kSqliteFloor);
   check_library(net::library_version(), kCaresFloor);
   check_clock(clock.now());
   check_parts(config);
   check_folders(config);
-  require_none(config, dry_run(config, clock, entropy));
   config::for_each_listener(config, [&](const config::ListenerConfig& listener, auto) {
     if (listener.certificate == config::CertificateSource::files) {
       read_tls_files(listener, clock.now());

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "acme-server/base/clock.h"
-#include "acme-server/base/entropy.h"
 #include "acme-server/base/library_version.h"
 #include "acme-server/http/http_options.h"
 #include "config/config.h"
@@ -19,9 +18,9 @@ std::vector<LibraryVersion> library_versions();
 // TransientFailure passes by itself), when `config`
 // could not be served: an option that no part understands, a library older than we support, a clock
 // that is plainly wrong, folders that cannot be written, keys that others can read, a listener's
-// key and certificate that do not fit or are out of date, certificates to be issued that no
-// verifier would accept (dry_run.h), a port in use. Opens nothing for longer than it takes to look.
-void preflight(const config::Config& config, Clock& clock, Entropy& entropy);
+// key and certificate that do not fit or are out of date, a port in use. Opens nothing for longer
+// than it takes to look.
+void preflight(const config::Config& config, const Clock& clock);
 
 // The certificate and key of a listener from its files, checked: the key is the first
 // certificate's, nobody else can read it, it is not encrypted, the chain is one and within its

@@ -249,7 +249,7 @@ TEST_CASE("what stands in the way is told before anything starts") {
     config::Config config = on_free_ports(world.folder.config());
     change(config);
     try {
-      app::preflight(config, world.clock, world.entropy);
+      app::preflight(config, world.clock);
     } catch (const std::runtime_error& error) {
       return error.what();
     }
