@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -22,8 +21,8 @@
 #include "acme-server/app/server/config_checks.h"
 #include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/environment.h"
+#include "acme-server/app/server/server_events.h"
 #include "acme-server/app/signer/signer_process.h"
-#include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
@@ -37,7 +36,6 @@
 #include "acme-server/core/principal.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/chain_checker.h"
-#include "acme-server/crypto/digest.h"
 #include "acme-server/http/http.h"
 #include "acme-server/net/egress.h"
 #include "acme-server/service/certificates/certificates.h"
@@ -59,7 +57,6 @@
 #include "acme-server/service/operations/retention_job.h"
 #include "acme-server/service/policy.h"
 #include "acme-server/service/validation/validation_job.h"
-#include "acme-server/store/audit.h"
 #include "acme-server/store/sql/database.h"
 #include "acme-server/store/sql/open.h"
 #include "acme-server/store/store.h"
@@ -115,24 +112,6 @@ validators::ValidatorSet make_validators(const config::Config& config, Environme
     set.add(environment.decorate.validator(std::move(validator)));
   }
   return set;
-}
-
-// A disk that does not keep what was written ends the process, and the log has its last line.
-store::StoreOptions with_last_words(store::StoreOptions options, Log& log) {
-  if (!options.on_fatal) {
-    options.on_fatal = [&log](std::string_view message) {
-      log.error("server.failed", {{"why", message}});
-      std::abort();
-    };
-  }
-  return options;
-}
-
-store::AuditEvent server_event(std::string_view kind, const Principal& by) {
-  store::AuditEvent event;
-  event.kind = kind;
-  event.actor = by;
-  return event;
 }
 
 }  // namespace
@@ -506,39 +485,24 @@ void Server::reload(const config::Config& config, const Principal& by) {
   }
   check_profiles(config.policy, impl_->validators, config.backends);
   require_usable_certificates(config, impl_->backends, impl_->environment.clock.now());
-  const std::vector<std::string> changes = impl_->loaded.with(
-      [&](const auto& held) { return config::changes_between(*held, config); });
-  store::AuditEvent event = server_event("server.reloaded", by);
-  event.details["config_sha256"] = crypto::sha256_hex(as_bytes(config.text));
-  event.details["changed"] = changes;
-  impl_->store.write([&](store::Tx& tx) { tx.audit().append(event); });
+  const std::vector<std::string> changes =
+      impl_->loaded.with([&](const auto& held) { return config::changes_between(*held, config); });
+  impl_->store.write(
+      [&](store::Tx& tx) { tx.audit().append(reloaded_event(config, changes, by)); });
   impl_->loaded.with([&](auto& held) { held = std::make_shared<const config::Config>(config); });
-  impl_->environment.log.info("server.reloaded",
-                              {{"by", to_string(by)},
-                               {"changed", join(changes, ", ")},
-                               {"config_sha256", crypto::sha256_hex(as_bytes(config.text))}});
+  impl_->environment.log.info("server.reloaded", {{"by", to_string(by)},
+                                                  {"changed", join(changes, ", ")},
+                                                  {"config_sha256", hash_of(config)}});
   impl_->policy.replace(config.policy);
   impl_->web.replace_hosts(config.web);
 }
 
 void Server::audit_started() {
-  const config::Config& config = impl_->config;
-  store::AuditEvent event = server_event("server.started", ServerPrincipal{});
-  event.details["version"] = GATEHOUSE_VERSION;
-  event.details["config"] = config.file;
-  event.details["config_sha256"] = crypto::sha256_hex(as_bytes(config.text));
-  // What --set has put over the file: the paths alone, a value may be a secret.
-  event.details["set"] = Json::array();
-  for (const std::string& setting : config.settings) {
-    event.details["set"].push_back(setting.substr(0, setting.find('=')));
-  }
-  impl_->store.write([&](store::Tx& tx) { tx.audit().append(event); });
+  impl_->store.write([&](store::Tx& tx) { tx.audit().append(started_event(impl_->config)); });
 }
 
 void Server::audit_stopped(const Principal& by, bool drained) {
-  store::AuditEvent event = server_event("server.stopped", by);
-  event.details["drained"] = drained;
-  impl_->store.write([&](store::Tx& tx) { tx.audit().append(event); });
+  impl_->store.write([&](store::Tx& tx) { tx.audit().append(stopped_event(by, drained)); });
 }
 
 void Server::show_listeners(std::vector<std::string> listeners) {

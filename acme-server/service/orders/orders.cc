@@ -252,8 +252,8 @@ OrderView Orders::create(const Account& account, const NewOrder& request) {
     check_open_orders(tx, account, *directory);
     return store_order(
         tx, order,
-        find_authorizations(tx, drafts, account, profile, *directory, context_.validators),
-        profile, request.client);
+        find_authorizations(tx, drafts, account, profile, *directory, context_.validators), profile,
+        request.client);
   });
   crash_point("order.created");
   context_.log.info("order.created", {{"order", view.order.id},
