@@ -62,7 +62,7 @@ void fold_common_name(const crypto::Csr& csr, Names& names) {
   }
 }
 
-Names names_of(const crypto::Csr& csr) {
+Names names_in(const crypto::Csr& csr) {
   Names names;
   for (std::size_t i = 0; i < csr.dns_names.size(); ++i) {
     const std::string where = entry("DNS name", i + 1);
@@ -108,7 +108,7 @@ crypto::Csr check_csr(ByteView der, const Order& order) {
   }
   // RFC 8555 section 7.4: "The CSR MUST indicate the exact same set of requested identifiers as the
   // initial newOrder request."
-  const Names asked = names_of(*csr);
+  const Names asked = names_in(*csr);
   Names ordered;
   for (const Identifier& identifier : order.identifiers) ordered.emplace(identifier, "");
   if (const std::string extra = difference(asked, ordered); !extra.empty()) {
