@@ -206,7 +206,7 @@ void RequestAuth::check_freshness(const Call& call, const crypto::Jws& jws) {
   }
   // RFC 8555 section 6.4: "the server MUST reject the request as unauthorized". Character for
   // character, against the URL that we gave out: no forwarded header is looked at, and Host only to
-  // tell a request that came under an earlier name of ours (ADR 0024).
+  // tell a request that came under an earlier name of ours (ADR 0025).
   const std::string expected = api_.links.of_target(call.request.target);
   if (jws.url != expected && jws.url != former_url(call)) {
     reject(ProblemType::unauthorized,
