@@ -19,16 +19,15 @@
 #include <vector>
 
 #include "acme-server/app/server/config_checks.h"
+#include "acme-server/app/server/decorated_parts.h"
 #include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/environment.h"
 #include "acme-server/app/server/server_events.h"
-#include "acme-server/app/signer/signer_process.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/files.h"
 #include "acme-server/base/guarded.h"
-#include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/text.h"
 #include "acme-server/base/transient_failure.h"
@@ -65,11 +64,9 @@
 #include "acme-server/web/links.h"
 #include "acme-server/web/listener_options.h"
 #include "ca-backends/backend.h"
-#include "ca-backends/registry.h"
 #include "config/compare.h"
 #include "config/config.h"
 #include "validators/caa.h"
-#include "validators/registry.h"
 #include "validators/validator.h"
 
 namespace gatehouse::app {
@@ -85,34 +82,6 @@ constexpr milliseconds kOwnCertificateWait = seconds(30);
 constexpr milliseconds kOwnCertificatePoll{50};
 // How long the outcome of a job waits for another write to share its COMMIT: no client notices.
 constexpr milliseconds kBatchDelay{10};
-
-backends::BackendSet make_backends(const config::Config& config, Environment& environment,
-                                   const std::shared_ptr<crypto::ChainChecker>& chains) {
-  backends::BackendContext context =
-      key_context(config, environment.clock, environment.entropy, environment.log);
-  context.decorate_signer = environment.decorate.signer;
-  context.chains = chains;
-  const JsonObject all(config.backends, "backends");
-  backends::BackendSet set;
-  for (const auto& item : config.backends.items()) {
-    const std::string& name = item.key();
-    backends::Backend backend = backends::make_backend(name, all.object(name), context);
-    backend.certificates = environment.decorate.backend(name, std::move(backend.certificates));
-    set.add(std::move(backend));
-  }
-  return set;
-}
-
-validators::ValidatorSet make_validators(const config::Config& config, Environment& environment,
-                                         net::Egress& egress) {
-  validators::ValidatorSet plain =
-      validators::make_validators(JsonObject(config.validators, "validators"), egress);
-  validators::ValidatorSet set;
-  for (auto& validator : std::move(plain).take()) {
-    set.add(environment.decorate.validator(std::move(validator)));
-  }
-  return set;
-}
 
 }  // namespace
 
