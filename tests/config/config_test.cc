@@ -226,7 +226,7 @@ TEST_CASE("what is wrong is refused with the file, the path and what is allowed"
        "profiles.a.backend: \"est\" is not among backends"},
       {R"("profiles": {"a": {"backend": "old"}}, "backends": {"old": {"retired": true}})",
        "profiles.a.backend: \"old\" is retired and issues nothing"},
-      {R"("backends": {"old": {"retired": "yes"}})", "backends.old.retired"},
+      {R"("backends": {"local": {}, "old": {"retired": "yes"}})", "backends.old.retired"},
       {R"("profiles": {"a": {"validty": "1d"}})", "validity"},
       {R"("account_keys": {"rsa_min_bits": 1024})", "account_keys.rsa_min_bits"},
       {R"("validation": {"attempts": 0})", "validation.attempts"},
