@@ -120,25 +120,35 @@ class DnsServer {
     if (!response.empty()) ::sendto(udp_.fd(), response.data(), response.size(), 0, generic, size);
   }
 
+  // Queries of one connection, until the client closes it or there is no answer: c-ares asks again
+  // on the same one after a FORMERR.
   void serve_tcp() {
     sockaddr_in6 from{};
     socklen_t size = sizeof from;
     const int fd = ::accept4(tcp_.fd(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC);
-    std::uint8_t prefix[2];
-    if (::recv(fd, prefix, 2, MSG_WAITALL) == 2) {
-      Bytes query(static_cast<std::size_t>(prefix[0] << 8 | prefix[1]));
-      if (::recv(fd, query.data(), query.size(), MSG_WAITALL) ==
-              static_cast<ssize_t>(query.size()) &&
-          query.size() > kHeader) {
-        const Bytes response =
-            respond(query, {.name = "", .tcp = true, .source_port = ntohs(from.sin6_port)});
-        std::string framed = {static_cast<char>(response.size() >> 8),
-                              static_cast<char>(response.size() & 0xff)};
-        framed += as_text(response);
-        if (!response.empty()) LoopbackServer::send_all(fd, framed);
-      }
+    while (answer_next(fd, ntohs(from.sin6_port))) {
+      pollfd polled[] = {{.fd = wake_, .events = POLLIN, .revents = 0},
+                         {.fd = fd, .events = POLLIN, .revents = 0}};
+      if (::poll(polled, 2, -1) < 0 || polled[0].revents != 0) break;
     }
     ::close(fd);
+  }
+
+  bool answer_next(int fd, std::uint16_t source_port) {
+    std::uint8_t prefix[2];
+    if (::recv(fd, prefix, 2, MSG_WAITALL) != 2) return false;
+    Bytes query(static_cast<std::size_t>(prefix[0] << 8 | prefix[1]));
+    if (::recv(fd, query.data(), query.size(), MSG_WAITALL) != static_cast<ssize_t>(query.size()) ||
+        query.size() <= kHeader) {
+      return false;
+    }
+    const Bytes response = respond(query, {.name = "", .tcp = true, .source_port = source_port});
+    if (response.empty()) return false;
+    std::string framed = {static_cast<char>(response.size() >> 8),
+                          static_cast<char>(response.size() & 0xff)};
+    framed += as_text(response);
+    LoopbackServer::send_all(fd, framed);
+    return true;
   }
 
   Bytes respond(const Bytes& query, DnsQuestion question) {

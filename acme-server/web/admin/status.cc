@@ -10,7 +10,6 @@
 #include "acme-server/service/operations/inventory.h"
 #include "acme-server/service/operations/maintenance_job.h"
 #include "acme-server/service/stop.h"
-#include "acme-server/store/jobs.h"
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/operator_auth.h"
 #include "acme-server/web/payload.h"

@@ -137,10 +137,10 @@ TEST_CASE("CAA questions that hang before issuance are cut short, and asked agai
 TEST_CASE("jobs of a database from before have the account of their challenge or order") {
   TestServices services;
   const Account account = services.new_account();
+  const service::OrderView finalized = services.prepared_order(account, {"b.test"});
   services.lane.set_places(0);
   respond_to_order(services, account, 1);
   services.lane.set_places(SteppedExecutor::kPlaces);
-  const service::OrderView finalized = services.prepared_order(account, {"b.test"});
   services.store->write([](store::Tx& tx) {
     tx.jobs().enqueue("crl", JobKind::publish_crl, "shard", tx.job_now());
     tx.jobs().enqueue("gone", JobKind::issue_certificate, "gone", tx.job_now());
