@@ -348,6 +348,9 @@ std::string why_closed(const std::string& path, int error) {
 
 }  // namespace
 
+ConfigError::ConfigError(const Config& config, const std::string& what)
+    : std::runtime_error(std::filesystem::path(config.file).filename().string() + ": " + what) {}
+
 Config load_config(const std::string& path, const std::vector<std::string>& settings) {
   if (std::error_code error; std::filesystem::is_directory(path, error)) {
     throw std::runtime_error(path + ": is a folder; name the file in it, such as " +

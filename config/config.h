@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,13 @@ struct Config {
   // Backends with "retired": true. They are not in `backends`: nothing is issued by them and
   // nothing published, and the operator knows that certificates of theirs are still out there.
   std::vector<std::string> retired_backends;
+};
+
+// Something in a config that a person must put right, behind the file's name: "gatehouse.json:
+// base_url: …".
+class ConfigError : public std::runtime_error {
+ public:
+  ConfigError(const Config& config, const std::string& what);
 };
 
 // A setting from the command line: "validators.http01.port=5002". The value is JSON if it reads as

@@ -177,9 +177,16 @@ int serve(const Arguments& arguments) {
   config::Config config = config::load_config(config_file(arguments.config), arguments.settings);
   take_sockets(config, manager);
   Log log({.format = config.log.format, .level = config.log.level, .sink = {}});
-  // From here on every line on standard error is the log's, the last one too.
-  return run_told([&] { return serve_until_stopped(std::move(config), log, signals, manager); },
-                  [&](const std::string& why) { log.error("server.failed", {{"why", why}}); });
+  // What is wrong in the config is told as by every command. All else on standard error is the
+  // log's, the last line too.
+  try {
+    return serve_until_stopped(std::move(config), log, signals, manager);
+  } catch (const config::ConfigError&) {
+    throw;
+  } catch (...) {
+    return run_told([]() -> int { throw; },
+                    [&](const std::string& why) { log.error("server.failed", {{"why", why}}); });
+  }
 }
 
 int check_config(const Arguments& arguments) {

@@ -88,12 +88,12 @@ void check_directories(const config::Config& config, store::Store& store) {
   const auto counts = store.read([](store::Tx& tx) { return tx.accounts().count_valid(); });
   for (const auto& [name, accounts] : counts) {
     if (config.policy.find(name) != nullptr) continue;
-    throw std::runtime_error(
-        std::filesystem::path(config.file).filename().string() + ": directories." + name.str() +
-        ": is missing, and the database has " + std::to_string(accounts) +
-        (accounts == 1 ? " valid account" : " valid accounts") +
-        " in it; put it back, or keep it until all are deactivated (gatehouse account list, "
-        "gatehouse account deactivate)");
+    throw config::ConfigError(
+        config,
+        "directories." + name.str() + ": is missing, and the database has " +
+            std::to_string(accounts) + (accounts == 1 ? " valid account" : " valid accounts") +
+            " in it; put it back, or keep it until all are deactivated (gatehouse account list, "
+            "gatehouse account deactivate)");
   }
 }
 
@@ -111,13 +111,14 @@ std::vector<std::string> check_crls(const config::Config& config,
   }
   if (!missing.empty()) {
     const auto& [name, end] = *missing.begin();
-    throw std::runtime_error(
-        std::filesystem::path(config.file).filename().string() + ": backends." + name +
-        ": is missing, and the database has certificates of it that are valid until " +
-        to_rfc3339(end) +
-        ": their revocations would reach nobody. Put it back, or add \"retired\": true to it to "
-        "say "
-        "that this is so");
+    throw config::ConfigError(
+        config, "backends." + name +
+                    ": is missing, and the database has certificates of it that are valid until " +
+                    to_rfc3339(end) +
+                    ": their revocations would reach nobody. Put it back, or add \"retired\": true "
+                    "to it to "
+                    "say "
+                    "that this is so");
   }
   std::vector<std::string> warnings;
   for (const store::CrlInUse& crl : unpublished.of_present_backends) {
@@ -126,10 +127,10 @@ std::vector<std::string> check_crls(const config::Config& config,
           return shard.issuer == crl.issuer && crl.url.ends_with(shard.file);
         });
     if (moved) {
-      throw std::runtime_error(std::filesystem::path(config.file).filename().string() +
-                               ": public_url: certificates that are valid until " +
-                               to_rfc3339(crl.last_end) + " point to the CRL " + crl.url +
-                               "; put it back, they are looked for there for good");
+      throw config::ConfigError(config, "public_url: certificates that are valid until " +
+                                            to_rfc3339(crl.last_end) + " point to the CRL " +
+                                            crl.url +
+                                            "; put it back, they are looked for there for good");
     }
     warnings.push_back(service::explain_unpublished(crl));
   }
@@ -176,8 +177,7 @@ void check_parts(const config::Config& config) {
         validators::make_validators(JsonObject(config.validators, "validators"), egress);
     check_profiles(config.policy, set, config.backends);
   } catch (const std::runtime_error& error) {
-    throw std::runtime_error(std::filesystem::path(config.file).filename().string() + ": " +
-                             error.what());
+    throw config::ConfigError(config, error.what());
   }
 }
 

@@ -1,9 +1,7 @@
 #include "acme-server/app/server/dry_run.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -171,8 +169,7 @@ void require_none(const config::Config& config, const std::vector<std::string>& 
   const std::string more = problems.size() == 1 ? ""
                                                 : " (and " + std::to_string(problems.size() - 1) +
                                                       " more: gatehouse check-config)";
-  throw std::runtime_error(std::filesystem::path(config.file).filename().string() + ": " +
-                           problems.front() + more);
+  throw config::ConfigError(config, problems.front() + more);
 }
 
 void require_usable_certificates(const config::Config& config, const backends::BackendSet& backends,

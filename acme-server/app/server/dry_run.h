@@ -16,7 +16,7 @@ namespace gatehouse::app {
 bool wants_own_certificate(const config::Config& config);
 
 // The names of that certificate: base_url's host and those of allowed_hosts, which are what Host is
-// checked against. Throws JsonError for one that no certificate can name.
+// checked against. Throws ConfigError for one that no certificate can name.
 std::vector<Identifier> own_identifiers(const config::Config& config);
 
 // Decides the own certificate and one of each profile of `backends`, as for an order, and has
@@ -30,12 +30,12 @@ std::vector<std::string> dry_run(const config::Config& config, const backends::B
 // making a backend throws.
 std::vector<std::string> dry_run(const config::Config& config, Clock& clock, Entropy& entropy);
 
-// Throws std::runtime_error when the dry run of `backends` says anything: its first sentence, and
+// Throws ConfigError when the dry run of `backends` says anything: its first sentence, and
 // how many more there are.
 void require_usable_certificates(const config::Config& config, const backends::BackendSet& backends,
                                  Instant now);
 
-// Throws std::runtime_error, as require_usable_certificates() does, for what a dry run has said.
+// Throws ConfigError, as require_usable_certificates() does, for what a dry run has said.
 void require_none(const config::Config& config, const std::vector<std::string>& problems);
 
 }  // namespace gatehouse::app

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -218,12 +217,12 @@ void Host::Impl::check_dnssec(Instance& instance) {
   };
   if (dnssec.mode == net::DnssecMode::required) {
     if (const auto found = why()) {
-      const std::string what =
-          std::filesystem::path(instance.config.file).filename().string() +
-          ": resolver.dnssec: is required, and " + found->why +
-          "; let it validate, name others in resolver.servers, or set resolver.dnssec to warn";
-      if (found->answered) throw std::runtime_error(what);
-      throw TransientFailure(what);
+      const config::ConfigError wrong(
+          instance.config,
+          "resolver.dnssec: is required, and " + found->why +
+              "; let it validate, name others in resolver.servers, or set resolver.dnssec to warn");
+      if (found->answered) throw wrong;
+      throw TransientFailure(wrong.what());
     }
     return;
   }
