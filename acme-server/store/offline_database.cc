@@ -15,7 +15,9 @@
 
 namespace gatehouse::store {
 
-OfflineDatabase::OfflineDatabase(const std::string& path) : connection_(sql::open_offline(path)) {}
+OfflineDatabase::OfflineDatabase(const std::string& path) : connection_(sql::look_at(path)) {
+  if (!connection_) throw sql::DatabaseError(path + ": there is no database");
+}
 
 int OfflineDatabase::schema() {
   const auto rows = connection_->query("SELECT MAX(number) FROM schema_migrations", {});

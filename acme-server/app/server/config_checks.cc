@@ -140,7 +140,7 @@ std::vector<std::string> check_crls(const config::Config& config,
 std::vector<std::string> check_database(const config::Config& config, Clock& clock) {
   std::vector<store::CrlInUse> in_use;
   try {
-    const std::unique_ptr<sql::Connection> database = sql::look_at(config.store);
+    const std::unique_ptr<sql::Connection> database = sql::look_at(config.store.database);
     if (database == nullptr) return {};
     in_use = store::Certificates(*database).crls_in_use(clock.now());
   } catch (const sql::DatabaseError& error) {

@@ -16,12 +16,8 @@ std::unique_ptr<Database> open(const store::StoreOptions& options) {
   return std::make_unique<SqliteDatabase>(options);
 }
 
-std::unique_ptr<Connection> open_offline(const std::string& path) {
-  return connect_offline(path);
-}
-
-std::unique_ptr<Connection> look_at(const store::StoreOptions& options) {
-  return look_at_sqlite(options.database);
+std::unique_ptr<Connection> look_at(const std::string& database) {
+  return look_at_sqlite(database);
 }
 
 void backup(const store::StoreOptions& options, const std::string& to,

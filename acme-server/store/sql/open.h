@@ -14,14 +14,10 @@ namespace gatehouse::sql {
 // that is not possible: it is in use by another process, its folder does not exist.
 std::unique_ptr<Database> open(const store::StoreOptions& options);
 
-// A connection that only reads, of a file that nobody writes; the file is neither locked nor
-// migrated. Throws DatabaseError.
-std::unique_ptr<Connection> open_offline(const std::string& path);
-
 // A connection that only reads, beside whoever has the database: no lock is taken, nothing made or
 // migrated, and nothing checkpointed (ADR 0012). The schema is whatever is there. Null when there
 // is no database yet. Throws DatabaseError.
-std::unique_ptr<Connection> look_at(const store::StoreOptions& options);
+std::unique_ptr<Connection> look_at(const std::string& database);
 
 // Copies the database of `options`, which may be in use by another connection of this process or by
 // another process, as it is at one moment, to the new file `to`: see copy_sqlite(). Room for

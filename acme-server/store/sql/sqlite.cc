@@ -451,21 +451,12 @@ std::unique_ptr<Connection> SqliteDatabase::connect_reader() {
       Role::reader);
 }
 
-std::unique_ptr<Connection> connect_offline(const std::string& path) {
-  const store::StoreOptions options;
-  return std::make_unique<SqliteConnection>(
-      Shared{path, options.synchronous, static_cast<int>(options.checkpoint_pages), {}},
-      Role::reader);
-}
-
 std::unique_ptr<Connection> look_at_sqlite(const std::string& database) {
   const std::string path = database_path(database);
   if (!std::filesystem::exists(path)) return nullptr;
+  const store::StoreOptions options;
   return std::make_unique<SqliteConnection>(
-      Shared{path,
-             store::Synchronous::full,
-             static_cast<int>(store::StoreOptions().checkpoint_pages),
-             {}},
+      Shared{path, options.synchronous, static_cast<int>(options.checkpoint_pages), {}},
       Role::reader);
 }
 

@@ -30,8 +30,6 @@ class SqliteDatabase final : public Database {
   LockFile lock_;
 };
 
-// See open_offline().
-std::unique_ptr<Connection> connect_offline(const std::string& path);
 // See look_at().
 std::unique_ptr<Connection> look_at_sqlite(const std::string& database);
 
