@@ -60,7 +60,7 @@ std::string Hosts::why_misdirected(const http::Request& request) const {
   return "The request came " + came + ", and this server answers under " + authorities_.front() +
          "; use the URLs of its directory as they are. If this is the right server, its operator "
          "can add the name to allowed_hosts, or have the proxy in front pass on the Host header "
-         "that clients send (nginx: proxy_set_header Host $host).";
+         "that clients send (nginx: proxy_set_header Host $http_host).";
 }
 
 bool Hosts::trusts(const std::string& address) const {
