@@ -53,19 +53,19 @@ void check_media_type(const http::Request& request) {
           .status = 415});
 }
 
-// The URL of the request under the earlier origin that its Host names; "" when it names none. Where
-// the Host is another, a request that was signed for the earlier name is refused: whoever has that
-// name now could have relayed it.
-std::string former_url(const Call& call) {
+// The URL of the request under the earlier origin that its Host names; nothing when it names none.
+// Where the Host is another, a request that was signed for the earlier name is refused: whoever has
+// that name now could have relayed it.
+std::optional<std::string> former_url(const Call& call) {
   const std::string* const host = http::find_header(call.request.headers, "Host");
-  if (host == nullptr) return "";
+  if (host == nullptr) return std::nullopt;
   for (const std::string& prefix : call.directory->previous_account_urls) {
     const std::optional<Url> url = parse_url(prefix);
     if (url && equals_ignoring_case(url->authority(), *host)) {
       return url->origin() + call.request.target;
     }
   }
-  return "";
+  return std::nullopt;
 }
 
 [[noreturn]] void reject_inactive(const Account& account) {
