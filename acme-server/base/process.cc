@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -95,7 +97,7 @@ struct Streams {
 
 // What failed between fork and exec.
 struct Failure {
-  enum class Step : int { streams, folder, limits, descriptors, exec };
+  enum class Step : int { streams, limits, user, folder, descriptors, exec };
   Step step;
   int error;
 };
@@ -108,6 +110,8 @@ std::string_view text_of(Failure::Step step) {
       return "its working directory cannot be entered";
     case Failure::Step::limits:
       return "its limits cannot be set";
+    case Failure::Step::user:
+      return "it cannot run as its user";
     case Failure::Step::descriptors:
       return "our descriptors cannot be kept from it";
     case Failure::Step::exec:
@@ -151,6 +155,13 @@ bool put(int fd, int target) {
   return fd < 0 || ::dup2(fd, target) == target;
 }
 
+// By the system calls: the C library's functions take locks to tell other threads.
+bool become_user(const RunAs& user) {
+  return ::syscall(SYS_setgroups, 0, nullptr) == 0 &&
+         ::syscall(SYS_setresgid, user.group, user.group, user.group) == 0 &&
+         ::syscall(SYS_setresuid, user.user, user.user, user.user) == 0;
+}
+
 // Gives what failed, with errno; returns from a failure alone.
 Failure::Step become(const Plan& plan) {
   ::setpgid(0, 0);
@@ -168,14 +179,15 @@ Failure::Step become(const Plan& plan) {
       !put(plan.streams.error, STDERR_FILENO)) {
     return Failure::Step::streams;
   }
+  if (!limit(RLIMIT_AS, plan.command.memory_limit) ||
+      !limit(RLIMIT_CPU, plan.command.cpu_seconds_limit)) {
+    return Failure::Step::limits;
+  }
+  if (plan.command.run_as && !become_user(*plan.command.run_as)) return Failure::Step::user;
   if (::chdir(plan.command.working_directory.c_str()) != 0) return Failure::Step::folder;
   // Not every descriptor of ours need have been opened with O_CLOEXEC, or by us.
   if (::close_range(kFirstOther, UINT_MAX, CLOSE_RANGE_CLOEXEC) != 0) {
     return Failure::Step::descriptors;
-  }
-  if (!limit(RLIMIT_AS, plan.command.memory_limit) ||
-      !limit(RLIMIT_CPU, plan.command.cpu_seconds_limit)) {
-    return Failure::Step::limits;
   }
   ::execve(plan.command.program.c_str(), plan.arguments.data(), plan.environment.data());
   return Failure::Step::exec;
@@ -311,6 +323,18 @@ RunEnd collect(int process, Collector& output, Collector& error, Deadline deadli
 
 }  // namespace
 
+std::optional<RunAs> find_user(const std::string& name) {
+  passwd entry{};
+  passwd* found = nullptr;
+  // More than any entry needs; one that is larger is not found.
+  std::vector<char> space(std::size_t{64} << 10U);
+  if (::getpwnam_r(name.c_str(), &entry, space.data(), space.size(), &found) != 0 ||
+      found == nullptr) {
+    return std::nullopt;
+  }
+  return RunAs{.user = entry.pw_uid, .group = entry.pw_gid};
+}
+
 std::vector<std::string> own_environment() {
   std::vector<std::string> all;
   for (char** each = environ; *each != nullptr; ++each) all.emplace_back(*each);
@@ -366,13 +390,16 @@ RunResult run_process(const Command& command, const RunOptions& options) {
     }
   };
 
-  {
+  try {
     const Reaper reaper{.child = child, .status = result.status};
     // The C library's header for it is no C++ (glibc 2.36).
     const Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)), "pidfd_open");
     Collector from_output = collector(output, result.output, options.max_output);
     Collector from_error = collector(error, result.error, options.max_error);
     result.end = collect(process.get(), from_output, from_error, options.deadline);
+  } catch (const ProcessError& failure) {
+    // No ProcessError to our caller: the program has run.
+    throw std::runtime_error(command.program + ": " + failure.what());
   }
   return result;
 }

@@ -28,6 +28,17 @@ class ProcessError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Whom a program runs as; it keeps no other group of ours.
+struct RunAs {
+  uid_t user = 0;
+  gid_t group = 0;
+
+  friend bool operator==(const RunAs&, const RunAs&) = default;
+};
+
+// The user of that name and its group; nothing when there is none.
+std::optional<RunAs> find_user(const std::string& name);
+
 struct Command {
   std::string program;                   // its path; PATH is not searched
   std::vector<std::string> arguments;    // argv, the program's own name first
@@ -35,6 +46,7 @@ struct Command {
   std::string working_directory = "/";
   std::optional<std::uint64_t> memory_limit = {};       // RLIMIT_AS, octets; nothing: ours
   std::optional<std::uint64_t> cpu_seconds_limit = {};  // RLIMIT_CPU; nothing: ours
+  std::optional<RunAs> run_as = {};                     // nothing: as we; else we must be root
 };
 
 // Our own environment, for a program that is to have it.
@@ -99,7 +111,8 @@ struct RunOptions {
 
 // Runs a program to its end and gives what it wrote. Its whole group is ended by SIGKILL at the
 // deadline, when it writes too much, and also after a good end: what it has left running does not
-// outlive the run. A program that does not read its input is no error. Blocks; throws ProcessError.
+// outlive the run. A program that does not read its input is no error. Blocks. Throws ProcessError
+// when the program has not run at all, and another std::runtime_error for what failed later.
 RunResult run_process(const Command& command, const RunOptions& options);
 
 }  // namespace gatehouse
