@@ -8,6 +8,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <variant>
@@ -40,6 +41,10 @@ struct IssueRequest {
   std::optional<Instant> not_before, not_after;  // what the client asked for
   Instant now;
   std::optional<Instant> ordered = {};  // when it asked; now where nobody did
+  // For a CA that keeps books of its own: whose order it is, none for the server's own, and the
+  // intent that the request becomes.
+  std::optional<AccountId> account = {};
+  IssuanceId issuance = {};
 };
 
 // What must be durable before anything irrevocable happens. Only its backend can read `request` and
@@ -64,7 +69,8 @@ struct Pending {
 };
 
 struct Refused {
-  Problem problem;  // the order's error
+  Problem problem;          // the order's error
+  std::string answer = {};  // what the CA said, for the operator
 };
 
 // The CA has certainly not received the request: no connection, no TLS, HTTP 401, 429 or 503. From
@@ -101,6 +107,10 @@ class CertificateBackend {
     return std::nullopt;
   }
 
+  // Whether the CA issues with the dates that an order asks for. Where it does not, newOrder
+  // refuses them.
+  virtual bool takes_dates() const { return true; }
+
   // What would keep verifiers from accepting the certificate that prepare(request) decides: it is
   // verified with its chain, for its usages, when it begins and up to its end. Without identifiers
   // in `request` one is taken that the CA may certify. A sentence with the next step; nothing when
@@ -119,6 +129,15 @@ class CertificateBackend {
 
   // Every later time. Repeatable: signs the stored TBS again.
   virtual IssueOutcome resume(const Intent& intent, Deadline deadline) = 0;
+
+  // What an operator's `file` holds of the certificate that `intent` asked for: its leaf and the
+  // chains that lead from it, as submit() would have given them. The leaf itself is not judged. The
+  // error is a sentence. For a CA that may be in doubt: only its backend knows how its chains are
+  // built.
+  virtual Expected<Issued, std::string> read_certificate(std::string_view /*file*/,
+                                                         const Intent& /*intent*/) {
+    return Unexpected{std::string("its backend is never in doubt")};
+  }
 
   // Why nothing can be issued just now, for readiness; nothing when it can. May ask its CA, for a
   // second or two.
@@ -175,13 +194,26 @@ class Revoker {
   virtual RevokeOutcome revoke(const RevokeRequest& request, Deadline deadline) = 0;
 };
 
+// For a CA that can be tried out: `gatehouse backend check`.
+class Probe {
+ public:
+  virtual ~Probe() = default;
+
+  // Asks the CA whether requests would be taken, and enrols nothing. What it says, in lines for the
+  // operator; the error is a sentence: what would fail, and the next step. May take up to the
+  // deadline.
+  virtual Expected<std::string, std::string> probe(Deadline deadline) = 0;
+};
+
 // A backend and its powers: what it can do besides issuing. Each power is an interface of its own,
 // null where the CA has no such thing, else part of `certificates`.
 struct Backend {
-  std::string name;  // from the config: "local"
+  std::string name;       // from the config: "local"
+  std::string type = {};  // its line in the registry: "exec"
   std::unique_ptr<CertificateBackend> certificates;
   CrlSigner* crls = nullptr;   // null: the CA makes its CRLs itself
   Revoker* revoker = nullptr;  // null: nobody must be told; our own CRL says so
+  Probe* probe = nullptr;      // null: there is nothing to ask
 };
 
 // Backends by name. Lookups of a name that is not there give nullptr. Backends are added at start;
@@ -201,6 +233,9 @@ class BackendSet {
   // Replaces what was kept.
   void keep(KeptIssuers kept);
 
+  // To be held by who stores the issuers and calls keep(): the newest of them must come last.
+  std::unique_lock<std::mutex> lock_keeping() { return std::unique_lock(*keeping_); }
+
   // Every issuer whose certificates may be out there: each backend's own, then those that are kept.
   // Snapshots of one moment, to be held while their issuers are used.
   std::vector<IssuersSnapshot> known_issuers() const;
@@ -209,6 +244,7 @@ class BackendSet {
 
  private:
   std::map<std::string, Backend, std::less<>> backends_;
+  std::unique_ptr<std::mutex> keeping_ = std::make_unique<std::mutex>();
   std::unique_ptr<Guarded<KeptIssuers>> kept_ = std::make_unique<Guarded<KeptIssuers>>();
 };
 

@@ -1,6 +1,7 @@
 #include "ca-backends/expectation.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -189,6 +190,9 @@ std::string print_expectation(const CertificateExpectation& expectation) {
   json["serial"] = json_of(expectation.serial);
   json["not_before"] = json_of(expectation.not_before);
   json["not_after"] = json_of(expectation.not_after);
+  if (expectation.longest_validity) {
+    json["longest_validity"] = expectation.longest_validity->count();
+  }
   json["crl_url"] = json_of(expectation.crl_url);
   json["issuer"] = json_of(expectation.issuer);
   return print_json(json);
@@ -198,7 +202,7 @@ CertificateExpectation read_expectation(std::string_view text) {
   const Json json = parse_json(text, kLimits);
   const JsonObject whole(json, "expectation");
   whole.only({"spki_sha256", "names", "subject", "key_usages", "extended_key_usages", "serial",
-              "not_before", "not_after", "crl_url", "issuer"});
+              "not_before", "not_after", "longest_validity", "crl_url", "issuer"});
   CertificateExpectation expectation;
   expectation.spki_sha256 = whole.string("spki_sha256");
   const auto names = whole.optional_strings("names", kMaxNames);
@@ -211,6 +215,10 @@ CertificateExpectation read_expectation(std::string_view text) {
   read_fact(whole, "serial", expectation.serial);
   read_fact(whole, "not_before", expectation.not_before);
   read_fact(whole, "not_after", expectation.not_after);
+  if (const auto longest =
+          whole.optional_integer("longest_validity", 0, std::numeric_limits<std::int64_t>::max())) {
+    expectation.longest_validity = std::chrono::seconds(*longest);
+  }
   read_fact(whole, "crl_url", expectation.crl_url);
   read_fact(whole, "issuer", expectation.issuer);
   return expectation;

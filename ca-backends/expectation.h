@@ -1,6 +1,7 @@
 // CertificateExpectation: what a certificate must be held against, fixed before its CA is asked.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -76,6 +77,8 @@ struct CertificateExpectation {
   std::optional<ExpectedUsages> extended_key_usages = ExpectedUsages();
   ExpectedSerial serial;
   ExpectedDate not_before, not_after;
+  // From notBefore to notAfter, both included; nothing: as long as the dates allow.
+  std::optional<std::chrono::seconds> longest_validity = {};
   ExpectedCrlUrl crl_url;
   ExpectedIssuer issuer;
 

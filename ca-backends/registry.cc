@@ -9,6 +9,8 @@
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/exec/exec_backend.h"
+#include "ca-backends/exec/exec_options.h"
 #include "ca-backends/local_ca/local_ca.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 
@@ -25,6 +27,7 @@ struct BackendType {
 
 constexpr std::array kBackends = {
     BackendType{"local", make_local_ca, check_local_ca_options, crls_of_local_ca},
+    BackendType{"exec", make_exec, check_exec_options, crls_of_exec},
 };
 
 const BackendType& type_of(const JsonObject& options) {
@@ -42,7 +45,10 @@ const BackendType& type_of(const JsonObject& options) {
 
 Backend make_backend(const std::string& name, const JsonObject& options,
                      const BackendContext& context) {
-  return type_of(options).make(name, options, context);
+  const BackendType& type = type_of(options);
+  Backend made = type.make(name, options, context);
+  made.type = type.name;
+  return made;
 }
 
 std::vector<CrlShard> crls_of_backend(const JsonObject& options, const BackendContext& context) {

@@ -17,6 +17,7 @@ install -m 0755 "$binary" "$stage/files/usr/bin/gatehouse"
 "$binary" man >"$stage/files/gatehouse.8"
 "$binary" completion bash >"$stage/files/usr/share/bash-completion/completions/gatehouse"
 cp README.md docs/operations.md docs/choices.md docs/metrics.md packaging/monitoring/* config/gatehouse.example.json config/gatehouse.schema.json "$stage/files/doc/"
+cp -r docs/backends packaging/examples "$stage/files/doc/"
 
 # One tree gives one package: dates come from the last commit.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CMakeLists.txt)

@@ -64,6 +64,7 @@ store::Issuance prepare_issuance(Context& context, const Order& order, const Pro
                              ", which is not configured; add it or change the profile");
   }
   const Instant now = context.clock.now();
+  const IssuanceId id(random_row_id(context.entropy, now));
   const backends::Intent intent =
       backend->certificates->prepare({.order = order.id,
                                       .identifiers = order.identifiers,
@@ -73,8 +74,10 @@ store::Issuance prepare_issuance(Context& context, const Order& order, const Pro
                                       .not_before = order.not_before,
                                       .not_after = order.not_after,
                                       .now = now,
-                                      .ordered = order.created});
-  return {.id = IssuanceId(random_row_id(context.entropy, now)),
+                                      .ordered = order.created,
+                                      .account = order.account,
+                                      .issuance = id});
+  return {.id = id,
           .order = order.id,
           .backend = backend->name,
           .issuer = issuer_of(intent.expected),

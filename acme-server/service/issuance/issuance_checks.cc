@@ -1,6 +1,7 @@
 #include "acme-server/service/issuance/issuance_checks.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <set>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "acme-server/base/clock.h"
+#include "acme-server/base/duration.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
@@ -113,11 +115,21 @@ Wrong why_wrong_fact(std::string_view name, const Fact& expected, const T& value
          text_of_fact(expected);
 }
 
-Wrong why_not_of(const crypto::Certificate& leaf, const crypto::Certificate& authority) {
+// Key identifiers that one of the two leaves out (RFC 5280 section 4.2.1.1 notwithstanding) say
+// nothing, where the intent does not fix the issuer; its signature does.
+bool key_ids_differ(const crypto::Certificate& leaf, const crypto::Certificate& authority,
+                    const backends::ExpectedIssuer& expected) {
+  const bool fixed = std::holds_alternative<backends::Exact<IssuerId>>(expected);
+  if (!fixed && (leaf.authority_key_id.empty() || authority.subject_key_id.empty())) return false;
+  return leaf.authority_key_id != authority.subject_key_id;
+}
+
+Wrong why_not_of(const crypto::Certificate& leaf, const crypto::Certificate& authority,
+                 const backends::ExpectedIssuer& expected) {
   if (leaf.issuer_name_der != authority.subject_name_der) {
     return "its issuer is " + leaf.issuer_name + ", not " + authority.subject_name;
   }
-  if (leaf.authority_key_id != authority.subject_key_id) {
+  if (key_ids_differ(leaf, authority, expected)) {
     return "its authority key identifier is not that of " + authority.subject_name;
   }
   return std::nullopt;
@@ -130,7 +142,7 @@ Expected<const backends::Issuer*, std::string> issuer_of_leaf(
   std::string why = "no issuer that the intent allows is known";
   for (const backends::Issuer* issuer : issuers) {
     if (!backends::is_allowed(issuer->id, expected)) continue;
-    if (Wrong differs = why_not_of(leaf, issuer->certificate)) {
+    if (Wrong differs = why_not_of(leaf, issuer->certificate, expected)) {
       why = *differs;
     } else if (!chains.is_signed_by(leaf, issuer->certificate)) {
       why = "its signature is not one of " + issuer->certificate.subject_name + "'s key";
@@ -157,6 +169,12 @@ Wrong why_wrong_facts(const crypto::Certificate& leaf,
   if (Wrong why = why_wrong_fact("serial", expected.serial, leaf.serial)) return why;
   if (Wrong why = why_wrong_fact("notBefore", expected.not_before, leaf.not_before)) return why;
   if (Wrong why = why_wrong_fact("notAfter", expected.not_after, leaf.not_after)) return why;
+  // RFC 5280 section 4.1.2.5: both ends are inclusive.
+  const auto validity = leaf.not_after - leaf.not_before + std::chrono::seconds(1);
+  if (expected.longest_validity && validity > *expected.longest_validity) {
+    return "it is valid for " + print_duration(validity) + ", the intent allows " +
+           print_duration(*expected.longest_validity);
+  }
   if (crypto::spki_sha256_of(leaf.spki) != expected.spki_sha256) {
     return "its key is not the CSR's";
   }

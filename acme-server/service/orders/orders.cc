@@ -70,6 +70,12 @@ void check_dates(const Orders::NewOrder& request, const Profile& profile,
                  const backends::Backend* backend, Instant now) {
   const backends::RequestedDates dates{
       .not_before = request.not_before, .not_after = request.not_after, .ordered = now};
+  const bool asked = request.not_before || request.not_after;
+  if (asked && backend != nullptr && !backend->certificates->takes_dates()) {
+    reject(ProblemType::malformed,
+           "The CA behind this server chooses the dates of its certificates; order without "
+           "notBefore and notAfter.");
+  }
   const auto issuers = backend == nullptr ? nullptr : backend->certificates->issuers();
   const backends::Issuer* in_use = issuers == nullptr ? nullptr : issuers->in_use();
   if (in_use == nullptr) {
