@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "acme-server/base/base64url.h"
@@ -105,6 +106,22 @@ class ScriptedBackend final : public backends::CertificateBackend, public backen
   // Leaves open in the next intents what a CA elsewhere decides; else everything is exact.
   void expect(Expect change) {
     state_.with([&](State& state) { state.expect = std::move(change); });
+  }
+
+  // Leaves open in all intents from now on what a CA elsewhere decides.
+  void decide_elsewhere() {
+    expect([](backends::CertificateExpectation& expected) {
+      const Instant begin = std::get<backends::Exact<Instant>>(expected.not_before).value;
+      const Instant end = std::get<backends::Exact<Instant>>(expected.not_after).value;
+      expected.serial = backends::CaChooses{};
+      expected.not_before =
+          backends::Range<Instant>{begin - std::chrono::hours(48), begin + std::chrono::hours(48)};
+      expected.not_after =
+          backends::Range<Instant>{begin + std::chrono::hours(2), end + std::chrono::hours(48)};
+      expected.longest_validity = end - begin + std::chrono::seconds(1);
+      expected.crl_url = backends::CaChooses{};
+      expected.issuer = backends::CaChooses{};
+    });
   }
 
   // Runs inside each submit() or resume(), before anything else; it may throw.

@@ -94,6 +94,8 @@ class TestServices final {
     service::Directory directory = default_directory();  // of both directories
     TestStore::Wrap wrap = [](std::unique_ptr<sql::Database> database) { return database; };
     Log::Sink log = {};
+    // The CA in place of the scripted one, under its name; then `ca` is null.
+    std::function<backends::Backend(Entropy& entropy, Clock& clock, Log& log)> backend = {};
   };
 
   // Both challenge types enabled, so that wildcards can be ordered.
@@ -118,10 +120,14 @@ class TestServices final {
     dns01 = dns.get();
     validators_.add(std::move(http));
     validators_.add(std::move(dns));
-    auto made = std::make_unique<ScriptedBackend>(
-        entropy, ScriptedBackend::Options{.repeatable = options.repeatable});
-    ca = made.get();
-    backends_.add({.name = "local", .certificates = std::move(made), .crls = ca});
+    if (options.backend) {
+      backends_.add(options.backend(entropy, store.clock, log_));
+    } else {
+      auto made = std::make_unique<ScriptedBackend>(
+          entropy, ScriptedBackend::Options{.repeatable = options.repeatable});
+      ca = made.get();
+      backends_.add({.name = "local", .certificates = std::move(made), .crls = ca});
+    }
     start();
   }
 

@@ -38,6 +38,7 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_account(program, chosen);
   add_order(program, chosen);
   add_audit(program, chosen);
+  add_backend(program, chosen);
   add_backup(program, chosen);
   add_issuance(program, chosen);
 }

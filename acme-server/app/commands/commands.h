@@ -30,6 +30,7 @@ void add_account(CLI::App& program, Command& chosen);      // commands_account.c
 void add_order(CLI::App& program, Command& chosen);        // commands_order.cc
 void add_audit(CLI::App& program, Command& chosen);        // commands_audit.cc
 void add_backup(CLI::App& program, Command& chosen);       // commands_backup.cc
+void add_backend(CLI::App& program, Command& chosen);      // commands_backend.cc
 void add_issuance(CLI::App& program, Command& chosen);     // commands_issuance.cc
 
 // For the commands' own files.

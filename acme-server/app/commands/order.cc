@@ -1,4 +1,4 @@
-// `gatehouse order list | show | resume`.
+// `gatehouse order list | show | resume | fail | adopt`.
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <cstdint>
@@ -13,8 +13,12 @@
 #include "acme-server/app/commands/control.h"
 #include "acme-server/app/commands/list_filter.h"
 #include "acme-server/app/commands/table.h"
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
+#include "acme-server/base/files.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
+#include "acme-server/crypto/certificate.h"
 
 namespace gatehouse::app {
 
@@ -52,10 +56,32 @@ constexpr const char* kResumeFooter =
     "  gatehouse status --json | jq -r '.parked[].subject'\n"
     "  gatehouse order resume ID";
 
+constexpr const char* kFailFooter =
+    "DESCRIPTION\n"
+    "  Ends the doubt about an order of which nobody can tell whether the CA has issued: you have "
+    "looked\n"
+    "  there, and it has not. The order fails, and its client makes a new one.\n"
+    "\n"
+    "EXAMPLE\n"
+    "  gatehouse order fail ID --why \"no certificate for these names at the CA\"";
+
+constexpr const char* kAdoptFooter =
+    "DESCRIPTION\n"
+    "  Ends the doubt about an order of which nobody can tell whether the CA has issued: it has, "
+    "and "
+    "FILE\n"
+    "  (PEM, DER or PKCS#7) holds the certificate. It is checked as the CA's answer would have "
+    "been, "
+    "and\n"
+    "  becomes the order's; one that is not what was asked for is refused.\n"
+    "\n"
+    "EXAMPLE\n"
+    "  gatehouse order adopt certificate.pem ID";
+
 struct Arguments {
   ControlOptions control;
   ListArguments filter;
-  std::string order, account, status;
+  std::string order, account, status, why, file;
   std::uint64_t limit = 0;
 };
 
@@ -120,18 +146,41 @@ void print_order(const Json& order) {
   std::cout << events.take_page();
 }
 
+// The body of a command about an order.
+using BodyOf = Json (*)(const Arguments&);
+
+Json order_alone(const Arguments& arguments) {
+  return {{"order", arguments.order}};
+}
+
+Json order_and_why(const Arguments& arguments) {
+  return {{"order", arguments.order}, {"why", arguments.why}};
+}
+
+Json order_and_file(const Arguments& arguments) {
+  const std::string content = read_file(arguments.file, crypto::kMaxCertificateBytes);
+  return {{"order", arguments.order}, {"certificate", base64_encode(as_bytes(content))}};
+}
+
 // `path` is a command that takes an order and answers with it.
 void add_verb(CLI::App& noun, Command& chosen, const std::string& verb, const char* what,
-              const char* footer, const char* path) {
+              const char* footer, const char* path, BodyOf body = order_alone) {
   CLI::App* command = noun.add_subcommand(verb, what);
   command->footer(footer);
   auto arguments = std::make_shared<Arguments>();
+  if (body == order_and_file) {
+    command->add_option("file", arguments->file, "The certificate")->required();
+  }
   command->add_option("order", arguments->order, "Its id")->required();
+  if (body == order_and_why) {
+    command->add_option("--why", arguments->why, "How you know, for the audit trail")->required();
+  }
   add_control_options(*command, arguments->control);
-  command->callback([&chosen, arguments, path] {
-    chosen = [arguments, path] {
+  command->callback([&chosen, arguments, path, body] {
+    chosen = [arguments, path, body] {
+      const Json question = body(*arguments);
       Control control(arguments->control);
-      const Json order = control.ask(path, {{"order", arguments->order}});
+      const Json order = control.ask(path, question);
       if (arguments->control.json) {
         print_line(order);
       } else {
@@ -145,7 +194,7 @@ void add_verb(CLI::App& noun, Command& chosen, const std::string& verb, const ch
 }  // namespace
 
 void add_order(CLI::App& program, Command& chosen) {
-  CLI::App* noun = program.add_subcommand("order", "List and show orders, resume a parked one");
+  CLI::App* noun = program.add_subcommand("order", "List and show orders, end the doubt about one");
   noun->require_subcommand(1);
   CLI::App* list = noun->add_subcommand("list", "List orders, the newest first");
   list->footer(kListFooter);
@@ -162,6 +211,10 @@ void add_order(CLI::App& program, Command& chosen) {
            "/order/show");
   add_verb(*noun, chosen, "resume", "Set a parked order going again", kResumeFooter,
            "/order/resume");
+  add_verb(*noun, chosen, "fail", "The CA has not issued: fail an order that is in doubt",
+           kFailFooter, "/order/fail", order_and_why);
+  add_verb(*noun, chosen, "adopt", "The CA has issued: give an order in doubt its certificate",
+           kAdoptFooter, "/order/adopt", order_and_file);
 }
 
 }  // namespace gatehouse::app

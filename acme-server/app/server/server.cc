@@ -42,6 +42,7 @@
 #include "acme-server/service/certificates/known_issuers.h"
 #include "acme-server/service/certificates/unpublished_crls.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance/backend_stop.h"
 #include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
 #include "acme-server/service/issuance_stops.h"
@@ -335,6 +336,9 @@ std::vector<std::string> Server::Impl::why_not_ready() {
   const Instant now = environment.clock.now();
   try {
     store.read([&](store::Tx& tx) {
+      for (const service::BackendStop& stop : service::backend_stops(tx, backends)) {
+        reasons.push_back("backend " + stop.backend + " is stopped");
+      }
       for (backends::Backend* backend : backends.all()) {
         const backends::IssuersSnapshot issuers = backend->certificates->issuers();
         for (const backends::CrlShard& shard : issuers->shards) {

@@ -111,6 +111,7 @@ std::vector<Change> sort_out_others(store::Tx& tx, const Current& current,
 }  // namespace
 
 void remember_issuers(Context& context) {
+  const auto one_at_a_time = context.backends.lock_keeping();
   Current current;
   for (const backends::Backend* backend : context.backends.all()) {
     current.emplace(backend->name, backend->certificates->issuers());

@@ -27,6 +27,7 @@
 #include "acme-server/crypto/csr.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance/backend_stop.h"
 #include "acme-server/service/issuance/csr_checks.h"
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/issuance/may_sign.h"
@@ -96,6 +97,12 @@ Ended postpone(store::Tx& tx, JobRun& run, const std::string& why) {
   return {};
 }
 
+// Nothing wakes the job when the backend goes on: it looks again.
+Ended wait_for_backend(store::Tx& tx, JobRun& run, const std::string& why) {
+  run.postpone(tx, tx.job_now() + kBackendStopPause, why);
+  return {};
+}
+
 // The first transaction: what to do with the order's intent. `now` is the clock's, see may_sign().
 Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, Instant now) {
   std::optional<Order> order = tx.orders().get(OrderId(run.job().subject));
@@ -109,6 +116,9 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
     if (const auto why = context.stops.why_stopped(tx)) {
       return postpone(tx, run, *why);
     }
+    if (const auto why = why_backend_stopped(tx, context, issuance->backend, order->id)) {
+      return wait_for_backend(tx, run, *why);
+    }
     run.renew(tx, issuance_lease(policy.server, policy.directory(order->directory)));
     return ClaimedIntent{
         .order = std::move(*order), .issuance = std::move(*issuance), .first = false};
@@ -117,6 +127,9 @@ Step decide(store::Tx& tx, Context& context, JobRun& run, const Policy& policy, 
       may_sign(tx, context, policy, *order, issuance ? &*issuance : nullptr, now);
   if (verdict.stopped) {
     return postpone(tx, run, *verdict.stopped);
+  }
+  if (verdict.backend_stopped && !verdict.refusal) {
+    return wait_for_backend(tx, run, *verdict.backend_stopped);
   }
   run.renew(tx, issuance_lease(policy.server, policy.directory(order->directory)));
   if (verdict.refusal) {

@@ -14,23 +14,21 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/crash_point.h"
 #include "acme-server/base/deadline.h"
-#include "acme-server/base/entropy.h"
 #include "acme-server/base/metrics.h"
-#include "acme-server/base/rfc3339.h"
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
 #include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/profile.h"
-#include "acme-server/crypto/certificate.h"
-#include "acme-server/crypto/chain_checker.h"
-#include "acme-server/crypto/digest.h"
+#include "acme-server/service/certificates/known_issuers.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
+#include "acme-server/service/issuance/backend_stop.h"
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/issuance/intent_claim.h"
 #include "acme-server/service/issuance/issuance_checks.h"
+#include "acme-server/service/issuance/issued_certificate.h"
 #include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/service/jobs/job_runner.h"
@@ -59,7 +57,6 @@ struct Inquiry {
   JobRun& run;
   const Policy& policy;
   const IssuanceJob::Counters& counters;
-  crypto::ChainChecker& chains;
   const ClaimedIntent& claimed;
   const backends::Backend& backend;
   const backends::Intent intent;  // of `claimed`
@@ -123,18 +120,8 @@ std::string account_of(const Order& order) {
   return order.account ? order.account->str() : "";
 }
 
-Counter certificates_of(Metrics& metrics, const std::string& profile, const std::string& backend) {
-  return metrics.counter("gatehouse_certificates_total",
-                         "Certificates issued, by profile and backend.",
-                         {{"profile", profile}, {"backend", backend}});
-}
-
 store::AuditEvent event_of_intent(std::string_view kind, const Inquiry& inquiry) {
-  store::AuditEvent event = event_of(kind, inquiry.order(), ServerPrincipal{});
-  event.details["issuance"] = inquiry.issuance().id.str();
-  event.details["backend"] = inquiry.issuance().backend;
-  event.details["serial"] = inquiry.issuance().serial;
-  return event;
+  return service::event_of_intent(kind, inquiry.order(), inquiry.issuance(), ServerPrincipal{});
 }
 
 // Each of the transactions below ends the run first: a worker that lost its lease is out before it
@@ -160,93 +147,87 @@ void park(const Inquiry& inquiry, std::string_view event, const std::string& why
                                     {"next", "the job is parked until an operator resumes it"}});
 }
 
-// What came back, checked, as it will be kept.
-CertificateRecord record_of(const Inquiry& inquiry, const backends::Issued& issued,
-                            const CheckedCertificate& checked) {
-  const crypto::Certificate& leaf = checked.leaf;
-  const Order& order = inquiry.order();
-  const store::Issuance& issuance = inquiry.issuance();
-  return {.id = CertificateId(random_row_id(inquiry.context.entropy, inquiry.context.clock.now())),
-          .directory = order.directory,
-          .account = order.account,
-          .order = order.id,
-          .issuance = issuance.id,
-          .backend = issuance.backend,
-          .issuer = checked.issuer,
-          .serial = leaf.serial,
-          .spki_sha256 = issuance.spki_sha256,
-          .identifiers = order.identifiers,
-          .not_before = leaf.not_before,
-          .not_after = leaf.not_after,
-          .crl_url = leaf.crl_urls.empty() ? "" : leaf.crl_urls.front(),
-          .chain_pem = issued.chain_pem,
-          .alternate_chains_pem = issued.alternate_chains_pem,
-          .issued_at = {},
-          .revocation = {}};
-}
-
-store::AuditEvent issued_event(const Inquiry& inquiry, const CertificateRecord& record,
-                               const crypto::Certificate& leaf) {
-  store::AuditEvent event = event_of_intent("certificate.issued", inquiry);
-  event.certificate = record.id;
-  event.details["serial"] = record.serial;
-  event.details["issuer"] = record.issuer.str();
-  event.details["der_sha256"] = crypto::sha256_hex(leaf.der);
-  event.details["not_before"] = to_rfc3339(record.not_before);
-  event.details["not_after"] = to_rfc3339(record.not_after);
-  event.details["identifiers"] = json_of(record.identifiers);
-  event.details["profile"] = inquiry.issuance().profile;
-  event.details["client"] = client_of(inquiry.order());
-  return event;
-}
-
-void record(const Inquiry& inquiry, const backends::Issued& issued,
-            const CheckedCertificate& checked) {
-  CertificateRecord certificate = record_of(inquiry, issued, checked);
-  crash_point("certificate.checked");
-  write_outcome(inquiry.context.store, inquiry.run, [&](store::Tx& tx) {
+// What a CA elsewhere has issued is not what it was asked for: the order fails, and the backend is
+// asked for nothing more until an operator has looked. Else one mistake in its config would have it
+// issue such certificates for ever. The certificate is in the audit trail, and nobody sees it.
+void fail_wrong(const Inquiry& inquiry, const backends::Issued& issued, const std::string& why) {
+  const Problem problem{
+      .type = ProblemType::serverInternal,
+      .detail =
+          "The CA behind this server has issued a certificate that is not what the order "
+          "asks for. It is withheld, and the operator of this server knows; make a new order "
+          "later."};
+  inquiry.context.store.write([&](store::Tx& tx) {
     inquiry.run.finish(tx);
-    certificate.issued_at = tx.now();
-    tx.certificates().insert(certificate);
-    move_on(tx, inquiry, store::IssuanceState::issued);
-    ACME_CHECK(tx.orders().complete(inquiry.order().id, certificate.id));
-    tx.audit().append(issued_event(inquiry, certificate, checked.leaf));
-    store::AuditEvent valid = event_of("order.valid", inquiry.order(), ServerPrincipal{});
-    valid.certificate = certificate.id;
-    tx.audit().append(valid);
-    crash_point("certificate.recording");
+    move_on(tx, inquiry, store::IssuanceState::refused);
+    ACME_CHECK(tx.orders().fail(inquiry.order().id, problem));
+    store::AuditEvent event = event_of_intent("certificate.wrong", inquiry);
+    event.details["why"] = why;
+    event.details["certificate_pem"] = issued.chain_pem;
+    tx.audit().append(event);
+    tx.audit().append(order_failed_event(inquiry.order(), problem));
+    stop_backend(tx, {.backend = inquiry.backend.name,
+                      .since = tx.now(),
+                      .order = inquiry.order().id,
+                      .why = why});
   });
+  inquiry.context.log.error(
+      "certificate.wrong",
+      {{"order", inquiry.order().id},
+       {"backend", inquiry.backend.name},
+       {"why", why},
+       {"next", "the backend is stopped until: gatehouse backend resume " + inquiry.backend.name}});
+}
+
+// A key of ours that signs something else is no CA that errs: the order waits for the operator.
+void conclude_wrong(const Inquiry& inquiry, const backends::Issued& issued,
+                    const std::string& what) {
+  inquiry.counters.wrong.add();
+  const std::string why = "The certificate is not what was asked for: " + what + ".";
+  if (inquiry.backend.certificates->repeatable()) {
+    park(inquiry, "certificate.wrong", why);
+  } else {
+    fail_wrong(inquiry, issued, why);
+  }
+}
+
+// False, and nothing is written, when a certificate with this issuer and serial is there already.
+bool record(const Inquiry& inquiry, const backends::Issued& issued,
+            const CheckedCertificate& checked) {
+  Context& context = inquiry.context;
+  CertificateRecord certificate =
+      record_of(context, inquiry.order(), inquiry.issuance(), issued, checked);
+  // A serial of ours is random, and in its intent; a CA elsewhere may hand out what it has issued
+  // before.
+  const bool chosen_elsewhere = inquiry.issuance().serial.empty();
+  crash_point("certificate.checked");
+  const bool recorded = write_outcome(context.store, inquiry.run, [&](store::Tx& tx) {
+    if (chosen_elsewhere && tx.certificates().by_serial(certificate.issuer, certificate.serial)) {
+      return false;
+    }
+    inquiry.run.finish(tx);
+    store_certificate(tx, inquiry.order(), inquiry.issuance(), certificate, checked,
+                      ServerPrincipal{});
+    if (chosen_elsewhere) resume_backend_after(tx, certificate.backend, inquiry.order().id);
+    crash_point("certificate.recording");
+    return true;
+  });
+  if (!recorded) return false;
   crash_point("certificate.recorded");
   inquiry.counters.issued.add();
-  certificates_of(inquiry.context.metrics, inquiry.issuance().profile, certificate.backend).add();
-  inquiry.context.log.info("certificate.issued",
-                           {{"certificate", certificate.id},
-                            {"order", inquiry.order().id},
-                            {"account", account_of(inquiry.order())},
-                            {"names", names_of(certificate.identifiers)},
-                            {"profile", inquiry.issuance().profile},
-                            {"backend", certificate.backend},
-                            {"client", client_of(inquiry.order())},
-                            {"serial", certificate.serial},
-                            {"not_after", to_rfc3339(certificate.not_after)}});
+  tell_issued(context, inquiry.order(), inquiry.issuance(), certificate);
+  return true;
 }
 
 void conclude(const Inquiry& inquiry, const backends::Issued& issued) {
-  const std::vector<backends::IssuersSnapshot> known =
-      inquiry.context.backends.known_issuers(inquiry.backend.name);
-  std::vector<const backends::Issuer*> issuers;
-  for (const backends::IssuersSnapshot& snapshot : known) {
-    for (const backends::Issuer& issuer : snapshot->all) issuers.push_back(&issuer);
-  }
-  const auto checked = check_issued(issued, inquiry.intent.expected, issuers,
-                                    inquiry.issuance().created, inquiry.chains);
+  const auto checked =
+      check_answer(inquiry.context, inquiry.backend, issued, inquiry.intent, inquiry.issuance());
   if (!checked) {
-    inquiry.counters.wrong.add();
-    park(inquiry, "certificate.wrong",
-         "The certificate is not what was asked for: " + checked.error() + ".");
-    return;
+    conclude_wrong(inquiry, issued, checked.error());
+  } else if (!record(inquiry, issued, *checked)) {
+    conclude_wrong(inquiry, issued,
+                   "the CA has given serial " + checked->leaf.serial + " to another order before");
   }
-  record(inquiry, issued, *checked);
 }
 
 void conclude(const Inquiry& inquiry, const backends::Pending& pending) {
@@ -268,6 +249,7 @@ void conclude(const Inquiry& inquiry, const backends::Refused& refused) {
     ACME_CHECK(tx.orders().fail(inquiry.order().id, refused.problem));
     store::AuditEvent event = event_of_intent("certificate.refused", inquiry);
     event.details["problem"] = to_json(refused.problem);
+    if (!refused.answer.empty()) event.details["answer"] = refused.answer;
     tx.audit().append(event);
     tx.audit().append(order_failed_event(inquiry.order(), refused.problem));
   });
@@ -278,7 +260,8 @@ void conclude(const Inquiry& inquiry, const backends::Refused& refused) {
                                                 {"profile", inquiry.issuance().profile},
                                                 {"client", client_of(inquiry.order())},
                                                 {"backend", inquiry.issuance().backend},
-                                                {"detail", refused.problem.detail}});
+                                                {"detail", refused.problem.detail},
+                                                {"answer", refused.answer}});
 }
 
 std::chrono::seconds pause_of(const Inquiry& inquiry, const backends::NotSent& not_sent) {
@@ -360,13 +343,18 @@ void IssuanceJob::run(JobRun& run) {
       .run = run,
       .policy = *policy,
       .counters = counters_,
-      .chains = *context_.chains,
       .claimed = *claimed,
       .backend = backend_of(context_, *claimed),
       .intent = intent_of(
           claimed->issuance, claimed->order,
           policy->directory(claimed->order.directory).profile(claimed->issuance.profile))};
-  std::visit([&](const auto& outcome) { conclude(inquiry, outcome); }, ask(inquiry));
+  const backends::IssuersSnapshot known = inquiry.backend.certificates->issuers();
+  const backends::IssueOutcome outcome = ask(inquiry);
+  // Before a certificate of an issuer that the answer has told of is recorded.
+  if (inquiry.backend.certificates->issuers() != known) {
+    remember_issuers(context_);
+  }
+  std::visit([&](const auto& each) { conclude(inquiry, each); }, outcome);
 }
 
 }  // namespace gatehouse::service

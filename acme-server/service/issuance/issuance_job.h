@@ -4,7 +4,6 @@
 
 #include <chrono>
 
-#include "acme-server/crypto/chain_checker.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/jobs/job.h"
 

@@ -14,6 +14,7 @@
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/key_policy.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance/backend_stop.h"
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/issuance/issuance_job.h"
 #include "acme-server/service/issuance_stops.h"
@@ -89,6 +90,7 @@ std::optional<std::string> why_stale(const Context& context, const Order& order,
 SigningVerdict may_sign(store::Tx& tx, Context& context, const Policy& policy, const Order& order,
                         const store::Issuance* issuance, Instant now) {
   SigningVerdict verdict{.stopped = context.stops.why_stopped(tx),
+                         .backend_stopped = std::nullopt,
                          .refusal = std::nullopt,
                          .caa_due = {},
                          .stale = std::nullopt};
@@ -100,6 +102,8 @@ SigningVerdict may_sign(store::Tx& tx, Context& context, const Policy& policy, c
                                                " does not exist any more; make a new order.");
     return verdict;
   }
+  verdict.backend_stopped = why_backend_stopped(
+      tx, context, issuance == nullptr ? profile->backend : issuance->backend, order.id);
   if (order.account) {
     const std::vector<Authorization> authorizations = tx.authorizations().of_order(order.id);
     verdict.refusal = why_unauthorized(tx, context, order, *profile, authorizations);

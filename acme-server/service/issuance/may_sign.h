@@ -32,12 +32,15 @@ struct SigningRefusal {
 
 // What stands between an intent and its signature. Callers look at the members in this order.
 struct SigningVerdict {
-  std::optional<std::string> stopped;     // why nothing is signed now; it passes
-  std::optional<SigningRefusal> refusal;  // the order has failed, whatever its intent says
-  std::vector<Authorization> caa_due;     // their CAA records must be asked for again first
-  std::optional<std::string> stale;       // why the intent is not what would be prepared now
+  std::optional<std::string> stopped;          // why nothing is signed now; it passes
+  std::optional<std::string> backend_stopped;  // why its backend is asked for nothing now
+  std::optional<SigningRefusal> refusal;       // the order has failed, whatever its intent says
+  std::vector<Authorization> caa_due;          // their CAA records must be asked for again first
+  std::optional<std::string> stale;            // why the intent is not what would be prepared now
 
-  bool permitted() const { return !stopped && !refusal && caa_due.empty() && !stale; }
+  bool permitted() const {
+    return !stopped && !backend_stopped && !refusal && caa_due.empty() && !stale;
+  }
 };
 
 // Both Orders::finalize, which marks the intent that it stores when its job begins at once, and the

@@ -95,6 +95,7 @@ InstallationState Inventory::state() {
     }
     state.jobs = tx.jobs().counts();
     state.parked = tx.jobs().parked();
+    state.stopped_backends = backend_stops(tx, context_.backends);
     state.audit = tx.audit().head();
   });
   return state;

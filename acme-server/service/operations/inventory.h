@@ -16,6 +16,7 @@
 #include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/service/context.h"
+#include "acme-server/service/issuance/backend_stop.h"
 #include "acme-server/service/operations/order_diagnosis.h"
 #include "acme-server/service/orders/orders.h"
 #include "acme-server/store/audit.h"
@@ -56,6 +57,7 @@ struct InstallationState {
   std::vector<IssuerState> issuers;
   std::vector<store::JobCount> jobs;
   std::vector<store::ParkedJob> parked;
+  std::vector<BackendStop> stopped_backends;
   store::AuditHead audit;
 };
 

@@ -129,6 +129,7 @@ std::vector<std::string> why_processing(const OrderDiagnosis& diagnosis) {
   }
   const store::JobState& job = *diagnosis.issuing;
   if (job.parked) {
+    const std::string& id = diagnosis.order.id.str();
     const bool doubt =
         std::ranges::any_of(diagnosis.issuances, [](const store::Issuance& issuance) {
           return issuance.state == store::IssuanceState::in_doubt;
@@ -136,8 +137,11 @@ std::vector<std::string> why_processing(const OrderDiagnosis& diagnosis) {
     return {std::string(doubt ? "It is in doubt whether the CA has issued"
                               : "Its issuance has stopped") +
                 ", and waits for an operator: " + job.note,
-            "Once that is settled, `gatehouse order resume " + diagnosis.order.id.str() +
-                "` has the CA asked again about the same certificate."};
+            doubt ? "Look at the CA. If it has issued: `gatehouse order adopt FILE " + id +
+                        "`; if not: `gatehouse order fail " + id + "`; `gatehouse order resume " +
+                        id + "` has it asked again about the same certificate."
+                  : "Once that is settled, `gatehouse order resume " + id +
+                        "` has the CA asked again about the same certificate."};
   }
   std::string text =
       job.leased ? "The CA is being asked, until " + to_rfc3339(job.run_at) + " at the latest"

@@ -33,6 +33,11 @@ Router admin_routes(OperatorAuth& auth) {
   router.post("/order/list",           auth.command(list_orders_for_operator));
   router.post("/order/show",           auth.command(show_order_to_operator));
   router.post("/order/resume",         auth.command(resume_order));
+  router.post("/order/fail",           auth.command(fail_order_by_operator));
+  router.post("/order/adopt",          auth.command(adopt_certificate_for_order));
+  router.post("/backend/list",         auth.command(list_backends));
+  router.post("/backend/check",        auth.command(check_backend));
+  router.post("/backend/resume",       auth.command(resume_stopped_backend));
   router.post("/audit/list",           auth.command(list_audit_events));
   router.post("/audit/verify",         auth.command(verify_audit_events));
   // clang-format on

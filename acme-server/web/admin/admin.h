@@ -81,6 +81,13 @@ Json deactivate_account_by_operator(Admin& admin, const OperatorRequest& request
 Json list_orders_for_operator(Admin& admin, const OperatorRequest& request);
 Json show_order_to_operator(Admin& admin, const OperatorRequest& request);
 Json resume_order(Admin& admin, const OperatorRequest& request);
+Json fail_order_by_operator(Admin& admin, const OperatorRequest& request);
+Json adopt_certificate_for_order(Admin& admin, const OperatorRequest& request);
+
+// admin_backends.cc
+Json list_backends(Admin& admin, const OperatorRequest& request);
+Json check_backend(Admin& admin, const OperatorRequest& request);
+Json resume_stopped_backend(Admin& admin, const OperatorRequest& request);
 
 // admin_audit.cc
 Json list_audit_events(Admin& admin, const OperatorRequest& request);

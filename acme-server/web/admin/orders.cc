@@ -1,4 +1,4 @@
-// `gatehouse order list | show | resume`.
+// `gatehouse order list | show | resume | fail | adopt`.
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -6,12 +6,16 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/text.h"
 #include "acme-server/core/authorization.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"
+#include "acme-server/crypto/certificate.h"
+#include "acme-server/service/issuance/doubt.h"
 #include "acme-server/service/operations/inventory.h"
 #include "acme-server/service/operations/order_diagnosis.h"
 #include "acme-server/web/admin/admin.h"
@@ -147,6 +151,38 @@ Json resume_order(Admin& admin, const OperatorRequest& request) {
             .status = 409});
   }
   return whole(admin, id);
+}
+
+Json fail_order_by_operator(Admin& admin, const OperatorRequest& request) {
+  struct Command {
+    OrderId order;
+    std::string why;
+  };
+
+  const auto command = read_payload(request.payload(), [](const JsonObject& object) {
+    object.only({"order", "why"});
+    return Command{.order = OrderId(object.string("order", 100)),
+                   .why = object.string("why", 1000)};
+  });
+  service::fail_order(admin.context, command.order, command.why, request.actor());
+  return whole(admin, command.order);
+}
+
+Json adopt_certificate_for_order(Admin& admin, const OperatorRequest& request) {
+  struct Command {
+    OrderId order;
+    std::string certificate;
+  };
+
+  const auto command = read_payload(request.payload(), [](const JsonObject& object) {
+    object.only({"order", "certificate"});
+    return Command{.order = OrderId(object.string("order", 100)),
+                   .certificate = object.string("certificate", crypto::kMaxCertificateBytes)};
+  });
+  const auto file = base64_decode(command.certificate);
+  if (!file) reject(ProblemType::malformed, "The certificate's octets are not base64.");
+  service::adopt_certificate(admin.context, command.order, as_text(*file), request.actor());
+  return whole(admin, command.order);
 }
 
 }  // namespace gatehouse::web

@@ -111,6 +111,9 @@ Json show_status(Admin& admin, const OperatorRequest& request) {
   for (const service::Expiring& thing : expiring) all_expiring.push_back(to_json(thing, now));
   std::vector<std::string> warnings = service::print_cut(
       service::chain_ends(admin.context.backends, *admin.context.policy.get(), now));
+  for (const service::BackendStop& stop : state.stopped_backends) {
+    warnings.push_back(service::explain(stop));
+  }
   for (std::string& warning : admin.process.warnings()) warnings.push_back(std::move(warning));
   return {{"version", admin.process.version},
           {"now", to_rfc3339(now)},
