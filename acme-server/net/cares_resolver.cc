@@ -19,7 +19,6 @@
 #include <new>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -37,13 +36,12 @@
 #include "acme-server/net/dns_message.h"
 #include "acme-server/net/net_options.h"
 #include "acme-server/net/resolver.h"
+#include "acme-server/net/system_resolvers.h"
 
 namespace gatehouse::net {
 
 namespace {
 
-constexpr std::uint16_t kDnsPort = 53;
-constexpr std::size_t kMaxServers = 16;  // glibc itself reads three
 // What fits an Ethernet frame over IPv6 with room for tunnels: larger answers could be fragmented,
 // and the second fragment forged (Brandt et al., CCS 2018; also DNS Flag Day 2020).
 constexpr int kEdnsSize = 1232;
@@ -109,44 +107,6 @@ void use_server(ares_channeldata* channel, const Endpoint& server) {
     throw std::runtime_error("cannot use the DNS server " + server.to_string() + ": " +
                              ares_strerror(status));
   }
-}
-
-constexpr std::size_t kMaxSystemConfig = 64 * 1024;  // of resolv.conf; what is beyond is not read
-
-struct CloseFile {
-  void operator()(std::FILE* file) const { (void)std::fclose(file); }
-};
-
-// The beginning of the file; empty when it cannot be read. Throws when that is for want of
-// descriptors or memory: such a file is not one that names no servers, and a C++ stream would not
-// tell.
-std::string system_config(const std::string& path) {
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "re"));
-  if (!file) {
-    throw_if_resource_exhaustion(errno, "open " + path);
-    return {};
-  }
-  std::string text(kMaxSystemConfig, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  return text;
-}
-
-// The servers that resolv.conf(5) names, read anew each time: a machine's change when it moves.
-// Without any, the one on this machine, as everybody has it. An address with a zone is passed over.
-std::vector<Endpoint> system_servers(const std::string& path) {
-  std::vector<Endpoint> servers;
-  std::istringstream lines(system_config(path));
-  std::string line;
-  while (servers.size() < kMaxServers && std::getline(lines, line)) {
-    std::istringstream words(line);
-    std::string keyword;
-    std::string value;
-    if (!(words >> keyword >> value) || keyword != "nameserver") continue;
-    if (const auto server = Endpoint::parse(value, kDnsPort)) servers.push_back(*server);
-  }
-  if (servers.empty())
-    servers.push_back({.address = IpAddress::v4(127, 0, 0, 1), .port = kDnsPort});
-  return servers;
 }
 
 bool is_loopback(const IpAddress& address) {
@@ -347,7 +307,7 @@ CaresResolver::~CaresResolver() {
 }
 
 std::vector<Endpoint> CaresResolver::servers() const {
-  return configured_.empty() ? system_servers(options_.system_config) : configured_;
+  return configured_.empty() ? system_resolvers(options_.system_config) : configured_;
 }
 
 namespace {
