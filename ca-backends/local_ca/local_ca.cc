@@ -38,6 +38,7 @@
 #include "ca-backends/issuers.h"
 #include "ca-backends/local_ca/local_ca_options.h"
 #include "ca-backends/local_ca/rehearsal.h"
+#include "ca-backends/local_ca/root_crl.h"
 #include "ca-backends/local_ca/signers.h"
 #include "ca-backends/registry.h"
 #include "ca-backends/signer/socket_signer.h"
@@ -50,7 +51,6 @@ using crypto::Certificate;
 using crypto::NameConstraints;
 
 constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 appendix A.1: ub-common-name
-constexpr std::string_view kRootCrlFile = "/crl/root.crl";
 
 // In any form that certificates are handed out in; what was put there by hand has to be whole.
 std::vector<Certificate> read_chain(const BackendContext& context, const std::string& path) {
@@ -223,7 +223,7 @@ LocalCa::LocalCa(std::string name, const LocalCaOptions& options, BackendContext
   }
   for (const std::string& path : options.alternates) load_alternate(path);
   if (!root_crl_path_.empty()) {
-    HeldRootCrl held = read_root_crl();
+    HeldRootCrl held = current_root_crl();
     if (held.crl.next_update < now) {
       context_.log.warning("root_crl.expired", {{"backend", name_}, {"file", root_crl_path_}});
     }
@@ -308,31 +308,9 @@ void LocalCa::load_alternate(const std::string& path) {
       std::move(alternate));
 }
 
-LocalCa::HeldRootCrl LocalCa::read_root_crl() const {
-  const std::string der = context_.read_file(root_crl_path_);
-  const auto crl = crypto::parse_crl(as_bytes(der));
-  if (!crl) throw std::runtime_error(root_crl_path_ + ": " + crl.error());
-  if (crl->head.issuer_name_der != root_.subject_name_der ||
-      !crypto::crl_is_signed_by(as_bytes(der), root_)) {
-    throw std::runtime_error(
-        root_crl_path_ + ": " +
-        crypto::why_crl_unverifiable(as_bytes(der))
-            .value_or("is not signed by the root \"" + root_.subject_name + "\""));
-  }
-  HeldRootCrl read{.crl = {.file = std::string(kRootCrlFile),
-                           .der = Bytes(as_bytes(der).begin(), as_bytes(der).end()),
-                           .this_update = crl->head.this_update,
-                           .next_update = crl->head.next_update},
-                   .number = crl->head.number};
-  // The CA certificate right below the root says where it will be looked for.
-  const Certificate& below =
-      issuers_->all.front().chain.empty() ? root_ : issuers_->all.front().chain.back();
-  for (const std::string& url : below.crl_urls) {
-    if (url.starts_with(context_.public_url + "/")) {
-      read.crl.file = url.substr(context_.public_url.size());
-    }
-  }
-  return read;
+HeldRootCrl LocalCa::current_root_crl() const {
+  const std::vector<Certificate>& chain = issuers_->all.front().chain;
+  return read_root_crl(context_, root_crl_path_, root_, chain.empty() ? root_ : chain.back());
 }
 
 std::size_t LocalCa::index_of(const IssuerId& issuer) const {
@@ -476,7 +454,7 @@ Bytes LocalCa::sign_crl(const CrlShard& shard, std::int64_t number, Instant this
 std::vector<OfflineCrl> LocalCa::offline_crls() {
   if (root_crl_path_.empty()) return {};
   try {
-    HeldRootCrl read = read_root_crl();
+    HeldRootCrl read = current_root_crl();
     root_crl_.with([&](HeldRootCrl& held) {
       if (read.number > held.number) held = std::move(read);
     });

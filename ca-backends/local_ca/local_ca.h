@@ -11,6 +11,7 @@
 #include "acme-server/crypto/name_constraints.h"
 #include "ca-backends/backend.h"
 #include "ca-backends/local_ca/local_ca_options.h"
+#include "ca-backends/local_ca/root_crl.h"
 #include "ca-backends/registry.h"
 
 namespace gatehouse::backends {
@@ -46,11 +47,6 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
   std::vector<OfflineCrl> offline_crls() override;
 
  private:
-  struct HeldRootCrl {
-    OfflineCrl crl;
-    std::int64_t number = 0;
-  };
-
   // The chain of an issuer under another root, and what its CAs constrain.
   struct Alternate {
     std::vector<crypto::Certificate> chain;  // without its root
@@ -70,7 +66,7 @@ class LocalCa final : public CertificateBackend, public CrlSigner {
                                             const crypto::Certificate& issuer) const;
   void load_issuer(const IssuerFiles& files, Instant chain_checked_at);
   void load_alternate(const std::string& path);
-  HeldRootCrl read_root_crl() const;
+  HeldRootCrl current_root_crl() const;
   std::size_t index_of(const IssuerId& issuer) const;
 
   std::string name_;
