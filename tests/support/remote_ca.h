@@ -58,6 +58,11 @@ class RemoteCa {
   virtual std::size_t issued() const = 0;
   // How often it was told to issue, by submit.
   virtual std::size_t submitted() const = 0;
+
+  // Whether it can revoke, and how many it has revoked.
+  virtual bool revokes() const { return false; }
+
+  virtual std::size_t revoked() const { return 0; }
 };
 
 class ScriptedRemoteCa final : public RemoteCa {
@@ -172,6 +177,17 @@ class ExecRemoteCa final : public RemoteCa {
   std::size_t issued() const override { return lines_of("ca/index.txt"); }
 
   std::size_t submitted() const override { return lines_of("submitted"); }
+
+  bool revokes() const override { return true; }
+
+  // `openssl ca` marks their lines with R.
+  std::size_t revoked() const override {
+    const std::string books = "\n" + read_file(path("ca/index.txt"));
+    std::size_t count = 0;
+    for (auto at = books.find("\nR"); at != std::string::npos; at = books.find("\nR", at + 1))
+      ++count;
+    return count;
+  }
 
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
 

@@ -29,6 +29,7 @@
 #include "acme-server/service/issuance/intent_claim.h"
 #include "acme-server/service/issuance/issuance_checks.h"
 #include "acme-server/service/issuance/issued_certificate.h"
+#include "acme-server/service/issuance/wrong_certificate.h"
 #include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/jobs/job.h"
 #include "acme-server/service/jobs/job_runner.h"
@@ -157,12 +158,22 @@ void fail_wrong(const Inquiry& inquiry, const backends::Issued& issued, const st
           "The CA behind this server has issued a certificate that is not what the order "
           "asks for. It is withheld, and the operator of this server knows; make a new order "
           "later."};
+  // Before anything is written: should we end meanwhile, the certificate is asked for, and revoked,
+  // once more, or in doubt. The CA has as long for it as for the certificate.
+  const std::chrono::seconds patience = inquiry.policy.server.issuance_timeout;
+  inquiry.context.store.write([&](store::Tx& tx) {
+    inquiry.run.renew(tx, issuance_lease(inquiry.policy.server,
+                                         inquiry.policy.directory(inquiry.order().directory)));
+  });
+  const std::string revocation = revoke_wrong_certificate(inquiry.context, inquiry.backend, issued,
+                                                          inquiry.intent, Deadline::in(patience));
   inquiry.context.store.write([&](store::Tx& tx) {
     inquiry.run.finish(tx);
     move_on(tx, inquiry, store::IssuanceState::refused);
     ACME_CHECK(tx.orders().fail(inquiry.order().id, problem));
     store::AuditEvent event = event_of_intent("certificate.wrong", inquiry);
     event.details["why"] = why;
+    event.details["revocation"] = revocation;
     event.details["certificate_pem"] = issued.chain_pem;
     tx.audit().append(event);
     tx.audit().append(order_failed_event(inquiry.order(), problem));
@@ -176,6 +187,7 @@ void fail_wrong(const Inquiry& inquiry, const backends::Issued& issued, const st
       {{"order", inquiry.order().id},
        {"backend", inquiry.backend.name},
        {"why", why},
+       {"revocation", revocation},
        {"next", "the backend is stopped until: gatehouse backend resume " + inquiry.backend.name}});
 }
 

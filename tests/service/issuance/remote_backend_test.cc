@@ -190,19 +190,21 @@ TEST_CASE("the first wrong certificate fails its order, is kept, and stops its b
   struct Row {
     Says says;
     std::string why;
+    // Of a CA that can revoke; nothing: it is revoked.
+    std::string why_not_revoked = {};
   };
 
   const Row rows[] = {
-      {Says::other_key, "key"},
+      {Says::other_key, "key", "a key that nobody sent"},
       {Says::name_dropped, "its names are not exactly those of the order"},
       {Says::name_added, "its names are not exactly those of the order"},
-      {Says::other_issuer, "issuer"},
+      {Says::other_issuer, "issuer", "no CA of this backend has signed it"},
       {Says::too_long, "it is valid for"},
       {Says::too_short, "notAfter"},
       {Says::begins_tomorrow, "more than five minutes from now"},
       {Says::extra_usage, "extended key usages"},
       {Says::missing_usage, "extended key usages"},
-      {Says::given_before, ""},
+      {Says::given_before, "", "a key that nobody sent"},
   };
   for (const Kind& kind : kinds()) {
     for (const Row& row : rows) {
@@ -225,6 +227,16 @@ TEST_CASE("the first wrong certificate fails its order, is kept, and stops its b
       REQUIRE(wrong != events.end());
       const Json kept = wrong->event.details["certificate_pem"];
       CHECK(kept.get<std::string>().starts_with("-----BEGIN CERTIFICATE-----"));
+      const std::string revocation = wrong->event.details["revocation"].get<std::string>();
+      if (world.ca->revokes()) {
+        CHECK(world.ca->revoked() == (row.why_not_revoked.empty() ? 1 : 0));
+        CHECK_MESSAGE(
+            revocation.find(row.why_not_revoked.empty() ? "It is revoked: serial "
+                                                        : row.why_not_revoked) != std::string::npos,
+            revocation);
+      } else {
+        CHECK_MESSAGE(revocation.starts_with("It is not revoked"), revocation);
+      }
 
       // No other order is sent, a restart forgets nothing, and an operator ends it.
       world.ca->says(Says::issue);
@@ -242,6 +254,35 @@ TEST_CASE("the first wrong certificate fails its order, is kept, and stops its b
       CHECK(world.show(next).status == OrderStatus::valid);
     }
   }
+}
+
+TEST_CASE("a wrong certificate that another order has is not revoked") {
+  World world(std::make_unique<ScriptedRemoteCa>(), false);
+  REQUIRE(world.ended().status == OrderStatus::valid);
+  world.ca->says(Says::given_before);
+  const auto events = world.events_of(world.ended());
+  const auto wrong = std::ranges::find(events, "certificate.wrong",
+                                       [](const auto& each) { return each.event.kind; });
+  REQUIRE(wrong != events.end());
+  CHECK(wrong->event.details["revocation"] ==
+        "It is not revoked, since it is the certificate of an earlier order.");
+}
+
+TEST_CASE("a wrong certificate stays on record when its CA does not take the revocation") {
+  auto ca = std::make_unique<ExecRemoteCa>();
+  ca->more = {{"revokes", false}};
+  World world(std::move(ca), false);
+  world.ca->says(Says::name_added);
+  const auto order = world.ended();
+  CHECK(order.status == OrderStatus::invalid);
+  CHECK(world.stop());
+  const auto events = world.events_of(order);
+  const auto wrong = std::ranges::find(events, "certificate.wrong",
+                                       [](const auto& each) { return each.event.kind; });
+  REQUIRE(wrong != events.end());
+  const std::string revocation = wrong->event.details["revocation"].get<std::string>();
+  CHECK_MESSAGE(revocation.starts_with("It is not revoked: backend local cannot revoke"),
+                revocation);
 }
 
 TEST_CASE("what was sent before its backend stopped is asked about when it goes on") {
