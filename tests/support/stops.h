@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/stops/issuance_stops.h"
 #include "tests/support/test_services.h"
 
 namespace gatehouse::testing {

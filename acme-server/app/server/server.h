@@ -15,8 +15,8 @@
 #include "acme-server/core/principal.h"
 #include "acme-server/http/http.h"
 #include "acme-server/service/issuance/own_certificate_job.h"
-#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/operations/recovery.h"
+#include "acme-server/service/stops/issuance_stops.h"
 #include "acme-server/store/store.h"
 #include "config/config.h"
 

@@ -19,7 +19,7 @@
 #include "acme-server/core/order.h"
 #include "acme-server/core/problem.h"
 #include "acme-server/core/wire_names.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"

@@ -12,7 +12,7 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/order.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"

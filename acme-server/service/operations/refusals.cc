@@ -11,7 +11,7 @@
 #include "acme-server/core/problem.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
-#include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/stops/issuance_stops.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/refusals.h"
 #include "acme-server/store/store.h"

@@ -5,11 +5,11 @@
 
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
-#include "acme-server/service/issuance_stops.h"
 #include "acme-server/service/operations/chain_ends.h"
 #include "acme-server/service/operations/inventory.h"
 #include "acme-server/service/operations/maintenance_job.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/issuance_stops.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/web/admin/admin.h"
 #include "acme-server/web/admin/operator_auth.h"
 #include "acme-server/web/payload.h"

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "acme-server/service/issuance/backend_stop.h"
-#include "acme-server/service/issuance/trial.h"
+#include "acme-server/service/backends/backend_stop.h"
+#include "acme-server/service/backends/trial.h"
 #include "tests/support/remote_ca.h"
 #include "tests/support/test_services.h"
 

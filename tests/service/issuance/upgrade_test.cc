@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "acme-server/service/issuance/backend_stop.h"
+#include "acme-server/service/backends/backend_stop.h"
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/store/store.h"
 #include "tests/support/landed_schema.h"

@@ -1,4 +1,4 @@
-#include "acme-server/service/operations/operator_stop.h"
+#include "acme-server/service/stops/operator_stop.h"
 
 #include <doctest/doctest.h>
 

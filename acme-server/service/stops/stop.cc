@@ -1,4 +1,4 @@
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 
 #include <cstddef>
 #include <optional>

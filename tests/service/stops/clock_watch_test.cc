@@ -1,4 +1,4 @@
-#include "acme-server/service/operations/clock_watch.h"
+#include "acme-server/service/stops/clock_watch.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/stops/issuance_stops.h"
 
 #include <doctest/doctest.h>
 

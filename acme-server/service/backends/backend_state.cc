@@ -1,4 +1,4 @@
-#include "acme-server/service/issuance/backend_state.h"
+#include "acme-server/service/backends/backend_state.h"
 
 #include <string>
 #include <utility>
@@ -7,8 +7,8 @@
 #include "acme-server/base/check.h"
 #include "acme-server/base/deadline.h"
 #include "acme-server/base/expected.h"
+#include "acme-server/service/backends/backend_stop.h"
 #include "acme-server/service/context.h"
-#include "acme-server/service/issuance/backend_stop.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"

@@ -1,4 +1,4 @@
-#include "acme-server/service/issuance/trial.h"
+#include "acme-server/service/backends/trial.h"
 
 #include <algorithm>
 #include <memory>
@@ -19,9 +19,9 @@
 #include "acme-server/core/profile.h"
 #include "acme-server/crypto/csr.h"
 #include "acme-server/crypto/signer.h"
+#include "acme-server/service/backends/backend_stop.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
-#include "acme-server/service/issuance/backend_stop.h"
 #include "acme-server/service/issuance/intent.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/issuances.h"

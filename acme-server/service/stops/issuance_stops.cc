@@ -1,4 +1,4 @@
-#include "acme-server/service/issuance_stops.h"
+#include "acme-server/service/stops/issuance_stops.h"
 
 #include <algorithm>
 #include <chrono>
@@ -14,10 +14,10 @@
 #include "acme-server/base/log.h"
 #include "acme-server/core/principal.h"
 #include "acme-server/core/problem.h"
-#include "acme-server/service/operations/clock_watch.h"
-#include "acme-server/service/operations/disk_watch.h"
-#include "acme-server/service/operations/operator_stop.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/clock_watch.h"
+#include "acme-server/service/stops/disk_watch.h"
+#include "acme-server/service/stops/operator_stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {

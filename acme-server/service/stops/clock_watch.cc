@@ -1,4 +1,4 @@
-#include "acme-server/service/operations/clock_watch.h"
+#include "acme-server/service/stops/clock_watch.h"
 
 #include <charconv>
 #include <chrono>
@@ -17,7 +17,7 @@
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/base/uptime.h"
 #include "acme-server/core/principal.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/state.h"
 #include "acme-server/store/store.h"
 

@@ -11,10 +11,10 @@
 
 #include "acme-server/base/log.h"
 #include "acme-server/core/principal.h"
-#include "acme-server/service/operations/clock_watch.h"
-#include "acme-server/service/operations/disk_watch.h"
-#include "acme-server/service/operations/operator_stop.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/clock_watch.h"
+#include "acme-server/service/stops/disk_watch.h"
+#include "acme-server/service/stops/operator_stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {

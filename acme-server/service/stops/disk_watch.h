@@ -10,7 +10,7 @@
 #include "acme-server/base/guarded.h"
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "acme-server/service/issuance/backend_stop.h"
+#include "acme-server/service/backends/backend_stop.h"
 #include "tests/support/remote_ca.h"
 #include "tests/support/test_services.h"
 

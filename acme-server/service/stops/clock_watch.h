@@ -11,7 +11,7 @@
 #include "acme-server/base/metrics.h"
 #include "acme-server/base/uptime.h"
 #include "acme-server/core/principal.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {

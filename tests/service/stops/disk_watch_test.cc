@@ -1,4 +1,4 @@
-#include "acme-server/service/operations/disk_watch.h"
+#include "acme-server/service/stops/disk_watch.h"
 
 #include <doctest/doctest.h>
 

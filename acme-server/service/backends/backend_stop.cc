@@ -1,4 +1,4 @@
-#include "acme-server/service/issuance/backend_stop.h"
+#include "acme-server/service/backends/backend_stop.h"
 
 #include <cstddef>
 #include <optional>

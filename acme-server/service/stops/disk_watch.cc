@@ -1,4 +1,4 @@
-#include "acme-server/service/operations/disk_watch.h"
+#include "acme-server/service/stops/disk_watch.h"
 
 #include <sys/statvfs.h>
 
@@ -14,7 +14,7 @@
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/base/rfc3339.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/state.h"
 #include "acme-server/store/store.h"
 

@@ -1,4 +1,4 @@
-#include "acme-server/service/operations/operator_stop.h"
+#include "acme-server/service/stops/operator_stop.h"
 
 #include <mutex>
 #include <optional>
@@ -11,7 +11,7 @@
 #include "acme-server/base/log.h"
 #include "acme-server/base/metrics.h"
 #include "acme-server/core/principal.h"
-#include "acme-server/service/stop.h"
+#include "acme-server/service/stops/stop.h"
 #include "acme-server/store/store.h"
 
 namespace gatehouse::service {

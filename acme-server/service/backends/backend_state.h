@@ -8,8 +8,8 @@
 #include "acme-server/base/clock.h"
 #include "acme-server/base/expected.h"
 #include "acme-server/core/ids.h"
+#include "acme-server/service/backends/backend_stop.h"
 #include "acme-server/service/context.h"
-#include "acme-server/service/issuance/backend_stop.h"
 
 namespace gatehouse::service {
 

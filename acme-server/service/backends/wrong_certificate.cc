@@ -1,4 +1,4 @@
-#include "acme-server/service/issuance/wrong_certificate.h"
+#include "acme-server/service/backends/wrong_certificate.h"
 
 #include <exception>
 #include <optional>
