@@ -37,6 +37,15 @@ TABLE = {
     "acme-server/service/issuance/issuance_checks.cc": ["service"],
     "acme-server/service/issuance/issuance_job.cc": ["service"],
     "acme-server/service/issuance/may_sign.cc": ["service"],
+    # What a CA elsewhere gives back, and what is made of it.
+    "ca-backends/exec/exec_backend.cc": ["ca-backends", "service"],
+    "ca-backends/exec/exec_program.cc": ["ca-backends", "service"],
+    "ca-backends/remote/remote_expectation.cc": ["ca-backends", "service"],
+    "ca-backends/remote/remote_issuers.cc": ["ca-backends", "service"],
+    "acme-server/service/backends/backend_stop.cc": ["service"],
+    "acme-server/service/backends/wrong_certificate.cc": ["service"],
+    "acme-server/service/issuance/doubt.cc": ["service"],
+    "acme-server/service/issuance/issued_certificate.cc": ["service"],
     # Who owns what, and what may happen to it.
     "acme-server/service/accounts/account_checks.cc": ["service"],
     "acme-server/service/accounts/accounts.cc": ["service"],
