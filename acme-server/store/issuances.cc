@@ -135,6 +135,12 @@ bool Issuances::move(const IssuanceId& id, IssuanceState from, IssuanceState to)
                              params(to_string(to), id, to_string(from))) == 1;
 }
 
+std::int64_t Issuances::move_all(std::string_view backend, IssuanceState from, IssuanceState to) {
+  ACME_CHECK(!is_final(from));
+  return connection_.execute("UPDATE issuances SET state = $1 WHERE backend = $2 AND state = $3",
+                             params(to_string(to), backend, to_string(from)));
+}
+
 bool Issuances::set_poll(const IssuanceId& id, std::string_view poll) {
   return connection_.execute("UPDATE issuances SET poll = $1 WHERE id = $2 AND state = 'submitted'",
                              params(poll, id)) == 1;

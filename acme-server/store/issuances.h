@@ -53,6 +53,8 @@ class Issuances {
 
   // Compare-and-set; false when it is not in `from` any more.
   bool move(const IssuanceId& id, IssuanceState from, IssuanceState to);
+  // The same for all of `backend` that are in `from`; how many there were.
+  std::int64_t move_all(std::string_view backend, IssuanceState from, IssuanceState to);
   // What Pending left for resume().
   bool set_poll(const IssuanceId& id, std::string_view poll);
 

@@ -152,8 +152,9 @@ std::vector<std::string> take_replaced(RestoreSources& sources, store::OfflineDa
         "the database before went its own way since an earlier restore: its CRLs were taken "
         "over, its events were not"};
   }
-  if (std::string log = export_events(replaced, ours.sequence); !log.empty()) {
-    sources.recovery.audit_logs.push_back({.name = path, .content = std::move(log)});
+  if (ours.sequence <= theirs.sequence) {  // without events since, it says that there were none
+    sources.recovery.audit_logs.push_back(
+        {.name = path, .content = export_events(replaced, ours.sequence)});
   }
   return {};
 }

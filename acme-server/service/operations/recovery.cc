@@ -20,11 +20,14 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/ids.h"
 #include "acme-server/core/principal.h"
+#include "acme-server/core/problem.h"
 #include "acme-server/crypto/certificate.h"
 #include "acme-server/crypto/crl.h"
+#include "acme-server/service/events.h"
 #include "acme-server/store/audit.h"
 #include "acme-server/store/certificates.h"
 #include "acme-server/store/crls.h"
+#include "acme-server/store/issuances.h"
 #include "acme-server/store/store.h"
 #include "ca-backends/backend.h"
 
@@ -61,7 +64,7 @@ std::vector<KnownShard> shards_of(backends::BackendSet& backends) {
 class Recovery final {
  public:
   Recovery(store::Tx& tx, backends::BackendSet& backends)
-      : tx_(tx), shards_(shards_of(backends)), head_(tx.audit().head()) {}
+      : tx_(tx), backends_(backends), shards_(shards_of(backends)), head_(tx.audit().head()) {}
 
   void check_issuers(const std::vector<IssuerId>& issuers) const;
   void take_crl(const RecoverySources::File& file);
@@ -76,16 +79,22 @@ class Recovery final {
   void revoke(const IssuerId& issuer, const std::string& serial, Instant at, int reason,
               const std::string& url);
   void act_on(const store::AuditRow& row);
+  bool signs_again(const std::string& backend) const;
+  std::int64_t doubt_what_the_log_tells();
+  std::int64_t doubt_what_may_have_been_sent();
 
   void saw_number(std::int64_t number) {
     done_.highest_number = std::max(done_.highest_number, number);
   }
 
   store::Tx& tx_;
+  backends::BackendSet& backends_;
   std::vector<KnownShard> shards_;
-  store::AuditHead head_;                // of the database as recovered so far
-  std::map<std::string, Instant> ends_;  // notAfter of what was issued since, by serial
-  std::size_t issued_ = 0, accounts_ = 0, keys_changed_ = 0, keys_unknown_ = 0, foreign_crls_ = 0;
+  store::AuditHead head_;                    // of the database as recovered so far
+  std::map<std::string, Instant> ends_;      // notAfter of what was issued since, by serial
+  std::map<IssuanceId, OrderId> submitted_;  // since the backup, and not taken back
+  std::size_t issued_ = 0, accounts_ = 0, orders_failed_ = 0, keys_changed_ = 0, keys_unknown_ = 0,
+              foreign_crls_ = 0;
   Recovered done_;
 };
 
@@ -244,6 +253,10 @@ void Recovery::act_on(const store::AuditRow& row) {
     } else {
       ++keys_unknown_;
     }
+  } else if (event.kind == "certificate.submitted" && event.order) {
+    submitted_[IssuanceId(details.string("issuance"))] = *event.order;
+  } else if (event.kind == "certificate.not_sent") {
+    submitted_.erase(IssuanceId(details.string("issuance")));
   } else if (event.kind == "account.deactivated" && event.account && event.directory) {
     if (tx_.accounts().deactivate(*event.directory, *event.account)) ++done_.accounts_deactivated;
   } else if (event.kind == "account.created") {
@@ -260,6 +273,51 @@ void Recovery::act_on(const store::AuditRow& row) {
   }
 }
 
+// Whether it gives the same certificate for an intent however often it is told to. A backend that
+// the config does not name is not asked anything.
+bool Recovery::signs_again(const std::string& backend) const {
+  const backends::Backend* found = backends_.find(backend);
+  return found != nullptr && found->certificates->repeatable();
+}
+
+// An intent that has been submitted is asked about, by resume(), and never submitted again. An
+// order whose intent the backup does not have may have its certificate already: it is not to get
+// another. Gives how many are asked about.
+std::int64_t Recovery::doubt_what_the_log_tells() {
+  std::int64_t count = 0;
+  for (const auto& [id, order_id] : submitted_) {
+    const auto intent = tx_.issuances().get(id);
+    if (intent) {
+      if (!signs_again(intent->backend) && tx_.issuances().move(id, store::IssuanceState::prepared,
+                                                                store::IssuanceState::submitted)) {
+        ++count;
+      }
+      continue;
+    }
+    const auto order = tx_.orders().get(order_id);
+    const Problem problem{.type = ProblemType::serverInternal,
+                          .detail =
+                              "This server was restored from a backup, which does not have "
+                              "the certificate of this order; make a new order."};
+    if (order && tx_.orders().fail(order_id, problem)) {
+      tx_.audit().append(order_failed_event(*order, problem));
+      ++orders_failed_;
+    }
+  }
+  return count;
+}
+
+// Nobody tells what was submitted since the backup.
+std::int64_t Recovery::doubt_what_may_have_been_sent() {
+  std::int64_t count = 0;
+  for (const backends::Backend* backend : backends_.all()) {
+    if (backend->certificates->repeatable()) continue;
+    count += tx_.issuances().move_all(backend->name, store::IssuanceState::prepared,
+                                      store::IssuanceState::submitted);
+  }
+  return count;
+}
+
 Recovered Recovery::finish(const RecoverySources& sources) {
   const std::int64_t in_force = tx_.crls().highest_number();
   saw_number(in_force);
@@ -271,6 +329,15 @@ Recovered Recovery::finish(const RecoverySources& sources) {
   say(issued_ > 0, std::to_string(issued_) +
                        " certificates were issued since the backup; they are valid, but cannot be "
                        "downloaded or listed, and only revoked by way of this log");
+  const std::int64_t asked_about =
+      sources.audit_logs.empty() ? doubt_what_may_have_been_sent() : doubt_what_the_log_tells();
+  say(asked_about > 0, std::to_string(asked_about) +
+                           " requests to a CA elsewhere were or may have been sent since the "
+                           "backup; none is sent again, each is asked about, and where the CA "
+                           "cannot tell its order is in doubt (gatehouse status)");
+  say(orders_failed_ > 0, std::to_string(orders_failed_) +
+                              " orders were sent to their CA since the backup, which has no trace "
+                              "of it; they have failed, and their clients make new ones");
   say(accounts_ > 0, std::to_string(accounts_) +
                          " accounts were made since; their clients have to register again");
   say(keys_unknown_ > 0, std::to_string(keys_unknown_) +

@@ -1,5 +1,6 @@
 // Recovery: brings a database that was restored from a backup up to what CRLs and audit logs tell
-// of the time since. As far as they go, a restore lowers no CRL number and loses no revocation.
+// of the time since. As far as they go, a restore lowers no CRL number, loses no revocation, and
+// has no CA issue a second time for one order.
 #pragma once
 
 #include <cstddef>

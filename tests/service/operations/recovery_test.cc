@@ -178,6 +178,108 @@ TEST_CASE("what is not given is said") {
   CHECK(copy.next_number() > done.highest_number);
 }
 
+// Three orders, and what became of them after a backup: one whose request was sent, one whose
+// request was not, and one that had no request yet.
+struct Requests {
+  explicit Requests(bool repeatable, ScriptedBackend::Step step = ScriptedBackend::Step::issue)
+      : services({.repeatable = repeatable}) {
+    services.ca->always(step);
+    sent = services.prepared_order(account, {"sent.test"});
+    later = services.ready_order(account, {"later.test"});
+    store::StoreOptions options;
+    options.database = services.store.folder() + "/test.db";
+    options.free_space_floor = 0;
+    sql::backup(options, copy());
+    services.run_jobs();
+    services.orders().finalize(account, later.order.id, TestKey().csr({"later.test"}));
+    services.run_jobs();
+    const bool issued = step == ScriptedBackend::Step::issue;
+    REQUIRE((services.show(account, sent).status == OrderStatus::valid) == issued);
+    REQUIRE((services.show(account, later).status == OrderStatus::valid) == issued);
+  }
+
+  // The backup, recovered with or without what was logged since.
+  void recover(bool with_log) {
+    RecoverySources sources;
+    if (with_log) {
+      std::string log;
+      for (const store::AuditRow& row :
+           services.store->read([](store::Tx& tx) { return tx.audit().list(0, 100'000); })) {
+        log += print_json(store::json_of(row)) + "\n";
+      }
+      sources.audit_logs = {{.name = "audit.jsonl", .content = log}};
+    }
+    store::StoreOptions options;
+    options.database = copy();
+    database = sql::open(options);
+    restored = std::make_unique<store::Store>(*database, writer, services.store.clock,
+                                              services.store.job_clock, log_, metrics,
+                                              store::Store::Options{});
+    done = restored->write(
+        [&](store::Tx& tx) { return service::recover(tx, services.context().backends, sources); });
+  }
+
+  std::string copy() const { return services.store.folder() + "/backup.db"; }
+
+  store::IssuanceState state_of(const service::OrderView& order) {
+    return restored
+        ->read([&](store::Tx& tx) { return tx.issuances().all_of(order.order.id).back(); })
+        .state;
+  }
+
+  bool failed(const service::OrderView& order) {
+    return restored->read([&](store::Tx& tx) { return tx.orders().get(order.order.id); })
+        ->error.has_value();
+  }
+
+  bool tells(const std::string& what) const {
+    return std::ranges::any_of(done.unknown, [&](const std::string& sentence) {
+      return sentence.find(what) != std::string::npos;
+    });
+  }
+
+  TestServices services;
+  Account account = services.new_account();
+  service::OrderView sent, later;
+  InlineExecutor writer;
+  Log log_;
+  Metrics metrics;
+  std::unique_ptr<sql::Database> database;
+  std::unique_ptr<store::Store> restored;
+  Recovered done;
+};
+
+TEST_CASE("what was sent to a CA elsewhere since the backup is asked about, and not sent again") {
+  for (const bool with_log : {true, false}) {
+    CAPTURE(with_log);
+    Requests requests(false);
+    requests.recover(with_log);
+    CHECK(requests.state_of(requests.sent) == store::IssuanceState::submitted);
+    CHECK(requests.tells("1 requests to a CA elsewhere"));
+    CHECK(requests.failed(requests.later) == with_log);
+    CHECK(requests.tells("they have failed") == with_log);
+  }
+}
+
+TEST_CASE("what a key of ours has signed since the backup is signed again, for the same order") {
+  for (const bool with_log : {true, false}) {
+    CAPTURE(with_log);
+    Requests requests(true);
+    requests.recover(with_log);
+    CHECK(requests.state_of(requests.sent) == store::IssuanceState::prepared);
+    CHECK_FALSE(requests.failed(requests.sent));
+    CHECK_FALSE(requests.tells("1 requests to a CA elsewhere"));
+    CHECK(requests.failed(requests.later) == with_log);
+  }
+}
+
+TEST_CASE("a request that the log takes back was not sent") {
+  Requests requests(false, ScriptedBackend::Step::not_sent);
+  requests.recover(true);
+  CHECK(requests.state_of(requests.sent) == store::IssuanceState::prepared);
+  CHECK_FALSE(requests.failed(requests.later));
+}
+
 TEST_CASE("a file that is not what it should be is refused, and nothing of it is taken over") {
   Story story;
   Story other;
