@@ -146,6 +146,19 @@ bool Issuances::set_poll(const IssuanceId& id, std::string_view poll) {
                              params(poll, id)) == 1;
 }
 
+std::vector<OrderId> Issuances::undecided(const std::optional<OrderId>& after, std::size_t limit) {
+  // Ids of rows ascend with the time.
+  static constexpr std::string_view kSql =
+      "SELECT order_id FROM issuances WHERE state = 'submitted' AND poll <> '' "
+      "AND ($1 = '' OR order_id < $1) ORDER BY order_id DESC LIMIT $2";
+  std::vector<OrderId> orders;
+  for (const sql::Row& row : connection_.query(
+           kSql, params(after ? after->str() : "", static_cast<std::int64_t>(limit)))) {
+    orders.emplace_back(row.text(0));
+  }
+  return orders;
+}
+
 std::int64_t Issuances::count(IssuanceState state) {
   return connection_
       .query("SELECT COUNT(*) FROM issuances WHERE state = $1", params(to_string(state)))

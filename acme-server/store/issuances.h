@@ -1,6 +1,7 @@
 // Issuances: intents and what became of them. An intent is durable before any signature.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -61,6 +62,9 @@ class Issuances {
   // Whether a certificate with this key was issued, is being issued or may have been issued: no
   // account may take such a key.
   bool any_has_key(std::string_view spki_sha256);
+
+  // The orders whose CA has said that it has not decided, the newest first, behind `after`.
+  std::vector<OrderId> undecided(const std::optional<OrderId>& after, std::size_t limit);
 
   // How many are in `state`: for metrics and readiness.
   std::int64_t count(IssuanceState state);

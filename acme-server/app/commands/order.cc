@@ -28,6 +28,7 @@ constexpr const char* kListFooter =
     "EXAMPLES\n"
     "  gatehouse order list --limit 20\n"
     "  gatehouse order list --status processing\n"
+    "  gatehouse order list --pending\n"
     "  gatehouse order list --suffix corp.example --since 2026-11-01\n"
     "  gatehouse order list --account ID --json";
 
@@ -83,6 +84,7 @@ struct Arguments {
   ListArguments filter;
   std::string order, account, status, why, file;
   std::uint64_t limit = 0;
+  bool pending = false;
 };
 
 int run_list(const Arguments& arguments) {
@@ -90,13 +92,19 @@ int run_list(const Arguments& arguments) {
   Json query = Json::object();
   if (!arguments.account.empty()) query["account"] = arguments.account;
   if (!arguments.status.empty()) query["status"] = arguments.status;
+  if (arguments.pending) query["undecided"] = true;
   Control control(arguments.control);
   Listing listing(
       arguments.control.json, arguments.limit,
-      {"ORDER", "STATUS", "CREATED", "DIRECTORY", "ACCOUNT", "NAMES"},
-      [](const Json& order) -> std::vector<std::string> {
-        return {text_of(order, "id"),        text_of(order, "status"),  time_of(order, "created"),
-                text_of(order, "directory"), text_of(order, "account"), names_of(order)};
+      {"ORDER", arguments.pending ? "ASKED AGAIN" : "STATUS", "CREATED", "DIRECTORY", "ACCOUNT",
+       "NAMES"},
+      [&](const Json& order) -> std::vector<std::string> {
+        return {text_of(order, "id"),
+                arguments.pending ? time_of(order, "asked_again") : text_of(order, "status"),
+                time_of(order, "created"),
+                text_of(order, "directory"),
+                text_of(order, "account"),
+                names_of(order)};
       },
       [&](const Json& order) { return filter.wants(order); });
   list_pages(control, "/order/list", query, "orders", listing);
@@ -203,6 +211,8 @@ void add_order(CLI::App& program, Command& chosen) {
   list->add_option("--status", arguments->status, "Those that are")
       ->check(CLI::IsMember(
           std::vector<std::string>{"pending", "ready", "processing", "valid", "invalid"}));
+  list->add_flag("--pending", arguments->pending,
+                 "Those that a CA elsewhere has not decided yet, and when it is asked again");
   add_filter_options(*list, arguments->filter, ListHas::names_and_times);
   list->add_option("--limit", arguments->limit, "At most so many; 0: all")->capture_default_str();
   add_control_options(*list, arguments->control);

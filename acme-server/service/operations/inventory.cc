@@ -168,6 +168,23 @@ Inventory::OrderPage Inventory::orders(const std::string& account, const std::st
   });
 }
 
+Inventory::OrderPage Inventory::undecided_orders(const std::string& after, std::size_t limit) {
+  return context_.store.read([&](store::Tx& tx) {
+    OrderPage page;
+    const auto behind = after.empty() ? std::nullopt : std::optional(OrderId(after));
+    const std::vector<OrderId> ids = tx.issuances().undecided(behind, limit);
+    if (ids.size() == limit) page.next = ids.back().str();
+    for (const OrderId& id : ids) {
+      const auto job = tx.jobs().find(store::JobKind::issue_certificate, id.str());
+      page.orders.push_back(
+          {.view = view_of(tx.orders().get(id).value(), tx.authorizations().of_order(id), tx.now()),
+           .failed_proofs = {},
+           .asked_again = job ? std::optional(job->run_at) : std::nullopt});
+    }
+    return page;
+  });
+}
+
 std::optional<OrderDiagnosis> Inventory::order(const OrderId& id) {
   auto found = context_.store.read([&](store::Tx& tx) -> std::optional<OrderDiagnosis> {
     auto order = tx.orders().get(id);

@@ -88,6 +88,7 @@ class Inventory {
   struct ListedOrder {
     OrderView view;
     std::vector<FailedProof> failed_proofs;
+    std::optional<Instant> asked_again = {};  // when the CA is, of an order that it has not decided
   };
 
   struct OrderPage {
@@ -97,6 +98,8 @@ class Inventory {
 
   // Newest first; of one account where `account` is given.
   OrderPage orders(const std::string& account, const std::string& after, std::size_t limit);
+  // Newest first: those that a CA elsewhere has not decided yet.
+  OrderPage undecided_orders(const std::string& after, std::size_t limit);
   std::optional<OrderDiagnosis> order(const OrderId& id);
   // Has the CA asked again about an order whose issuance is parked. False when it is not parked.
   bool resume_order(const OrderId& id, const Principal& actor);

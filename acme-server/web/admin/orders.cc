@@ -112,25 +112,32 @@ Json list_orders_for_operator(Admin& admin, const OperatorRequest& request) {
   struct Query {
     std::string account, after, status;
     std::size_t limit = 0;
+    bool undecided = false;
   };
 
   const Query query = read_payload(request.payload(), [](const JsonObject& object) {
-    object.only({"account", "status", "after", "limit"});
+    object.only({"account", "status", "after", "limit", "undecided"});
     Query read{.account = text_or_empty(object, "account"),
                .after = text_or_empty(object, "after"),
                .status = text_or_empty(object, "status"),
-               .limit = page_limit(object)};
+               .limit = page_limit(object),
+               .undecided = object.optional_bool("undecided").value_or(false)};
     const auto known = {"", "pending", "ready", "processing", "valid", "invalid"};
     if (std::ranges::find(known, read.status) == known.end()) {
       throw JsonError("status is none of: pending, ready, processing, valid, invalid");
     }
     return read;
   });
-  const auto page = admin.inventory.orders(query.account, query.after, query.limit);
+  const auto page = query.undecided
+                        ? admin.inventory.undecided_orders(query.after, query.limit)
+                        : admin.inventory.orders(query.account, query.after, query.limit);
   Json list = Json::array();
   for (const auto& listed : page.orders) {
     if (!query.status.empty() && to_string(listed.view.status) != query.status) continue;
+    const auto& account = listed.view.order.account;
+    if (!query.account.empty() && (!account || account->str() != query.account)) continue;
     Json json = admin_json(listed.view);
+    if (listed.asked_again) json["asked_again"] = to_rfc3339(*listed.asked_again);
     json["failed_proofs"] = json_of(listed.failed_proofs);
     list.push_back(std::move(json));
   }

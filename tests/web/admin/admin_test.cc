@@ -365,6 +365,36 @@ TEST_CASE("a list of orders says what failed, also where the order itself has no
   CHECK(order["failed_proofs"][0]["problem"]["detail"] == "No DNS server answered for a.test");
 }
 
+TEST_CASE("orders that a CA elsewhere has not decided are listed, the newest first") {
+  TestWeb web;
+  const Account account = web.services.new_account();
+  issue(web, account, "issued.test");
+  web.services.ca->always(testing::ScriptedBackend::Step::pend);
+  std::vector<std::string> asked;
+  for (const char* name : {"a.test", "b.test", "c.test"}) {
+    web.services.advance(std::chrono::seconds(1));
+    asked.push_back(web.services.processing_order(account, {name}).order.id.str());
+    web.services.run_jobs(1);
+  }
+  const Json first = json_of(web.command("/order/list", {{"undecided", true}, {"limit", 2}}));
+  REQUIRE(first["orders"].size() == 2);
+  CHECK(first["orders"][0]["id"] == asked.at(2));
+  CHECK(first["orders"][0]["status"] == "processing");
+  CHECK(first["orders"][0]["asked_again"].is_string());
+  CHECK(first["orders"][1]["id"] == asked.at(1));
+  const Json rest =
+      json_of(web.command("/order/list", {{"undecided", true}, {"after", first["next"]}}));
+  REQUIRE(rest["orders"].size() == 1);
+  CHECK(rest["orders"][0]["id"] == asked.at(0));
+  CHECK(json_of(web.command("/order/list", {{"undecided", true}, {"account", "none"}}))["orders"]
+            .empty());
+
+  web.services.ca->always(testing::ScriptedBackend::Step::issue);
+  web.services.advance(std::chrono::hours(1));
+  web.services.run_jobs();
+  CHECK(json_of(web.command("/order/list", {{"undecided", true}}))["orders"].empty());
+}
+
 TEST_CASE("the audit trail is exported and verified in slices") {
   TestWeb web;
   issue(web, web.services.new_account(), "a.test");
