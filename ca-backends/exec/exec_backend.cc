@@ -1,8 +1,6 @@
 #include "ca-backends/exec/exec_backend.h"
 
-#include <chrono>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -32,37 +30,10 @@
 #include "ca-backends/registry.h"
 #include "ca-backends/remote/remote_expectation.h"
 #include "ca-backends/remote/remote_issuers.h"
+#include "ca-backends/remote/remote_outcomes.h"
 
 namespace gatehouse::backends {
 namespace {
-
-// Between two questions about a pending order when the program does not say: a tenth of what it has
-// waited by then, within these.
-constexpr std::chrono::seconds kShortestPoll{30};
-constexpr std::chrono::seconds kLongestPoll{3600};
-constexpr int kShareOfWaiting = 10;
-
-// What an intent's `poll` says: the program's token, and since when it is pending.
-struct PollState {
-  std::string token;
-  Instant since;
-};
-
-std::string print_poll(const PollState& state) {
-  return print_json({{"token", state.token}, {"since", to_unix(state.since)}});
-}
-
-// Nothing before the first Pending.
-std::optional<PollState> read_poll(const std::string& poll) {
-  if (poll.empty()) return std::nullopt;
-  const Json json = parse_json(poll);
-  const JsonObject object(json, "poll");
-  return PollState{
-      .token = object.string("token", ExecProgram::kMaxToken),
-      .since = from_unix(
-          object.optional_integer("since", 0, std::numeric_limits<std::int32_t>::max() * 4LL)
-              .value_or(0))};
-}
 
 // What an intent's `request` says: the facts, by their names in the environment, and the CSR.
 std::string print_request(const IssueRequest& request) {
@@ -209,9 +180,7 @@ IssueOutcome ExecBackend::ask(const std::string& action, const Intent& intent, D
 }
 
 IssueOutcome ExecBackend::lost(const std::string& why) const {
-  return InDoubt{"The CA behind backend " + name_ + " may have issued: " + why +
-                 ". Look for the order's names or its key at the CA. If it has issued: gatehouse "
-                 "order adopt FILE ORDER; if it has not: gatehouse order fail ORDER"};
+  return answer_lost(name_, why);
 }
 
 IssueOutcome ExecBackend::read(const ExecDone& done, const Intent& intent) {
@@ -222,30 +191,17 @@ IssueOutcome ExecBackend::read(const ExecDone& done, const Intent& intent) {
 }
 
 IssueOutcome ExecBackend::read(const ExecRefused& refused) {
-  const bool told = options_.remote.forward_ca_errors && !refused.reason.empty();
-  return Refused{
-      .problem = {.type = ProblemType::unauthorized,
-                  .detail = told ? "The CA refused the order: " + refused.reason
-                                 : "The CA refused the order; its operator can tell why.",
-                  .status = 403},
-      .answer = refused.reason + (refused.reason.empty() || refused.said.empty() ? "" : "; ") +
-                refused.said};
+  return refused_by_ca(
+      options_.remote, refused.reason,
+      refused.reason + (refused.reason.empty() || refused.said.empty() ? "" : "; ") + refused.said);
 }
 
 IssueOutcome ExecBackend::read(const ExecPending& pending, const Intent& intent) {
-  const Instant now = context_.clock.now();
-  const auto before = read_poll(intent.poll);
-  PollState state = before.value_or(PollState{.token = {}, .since = now});
-  if (!pending.token.empty()) state.token = pending.token;
-  const auto waited = std::chrono::duration_cast<std::chrono::seconds>(now - state.since);
-  if (waited >= options_.remote.pending_limit) {
-    return InDoubt{"The CA behind backend " + name_ + " has not decided since " +
-                   to_rfc3339(state.since) +
-                   ". Have it decide; then: gatehouse order resume ORDER"};
-  }
-  return Pending{.poll = print_poll(state),
-                 .ask_again_after = pending.retry_after.value_or(
-                     std::clamp(waited / kShareOfWaiting, kShortestPoll, kLongestPoll))};
+  return still_pending(name_, options_.remote,
+                       {.poll = intent.poll,
+                        .token = pending.token,
+                        .retry_after = pending.retry_after,
+                        .now = context_.clock.now()});
 }
 
 RevokeOutcome ExecBackend::revoke(const RevokeRequest& request, Deadline deadline) {

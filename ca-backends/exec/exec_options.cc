@@ -32,11 +32,6 @@ bool is_variable(std::string_view name) {
                               "abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
 }
 
-bool is_reference(std::string_view value) {
-  return value.starts_with("env:") || value.starts_with("file:") ||
-         value.starts_with("credential:");
-}
-
 std::map<std::string, std::string> variables_in(const JsonObject& options, std::string_view name) {
   const auto object = options.optional_object(name);
   if (!object) return {};
@@ -90,7 +85,7 @@ ExecOptions read_exec_options(const JsonObject& options) {
   read.secrets = variables_in(options, "secrets");
   for (const auto& [name, reference] : read.secrets) {
     // The text is not quoted: it may be the secret itself.
-    if (!is_reference(reference)) {
+    if (!is_secret_reference(reference)) {
       throw JsonError(
           options.path_of("secrets") + "." + name +
           R"(: must be "env:NAME", "file:path" or "credential:NAME"; a secret does not belong in this file)");

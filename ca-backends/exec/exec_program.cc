@@ -9,7 +9,6 @@
 #include <exception>
 #include <map>
 #include <optional>
-#include <semaphore>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -35,9 +34,6 @@ constexpr int kPending = 11;
 constexpr int kNotSent = 12;
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
-// What a run is left for a place among at_once: the rest of its time is the program's.
-constexpr int kShareOfWaiting = 4;
-constexpr std::chrono::seconds kNoPlacePause{2};
 
 // The end of it: a program says last why it fails.
 std::string said_by(std::string_view error) {
@@ -115,20 +111,6 @@ ExecReply reply_of(RunResult result, std::chrono::milliseconds timeout) {
   return ExecLost{with_said("the program ended by " + to_text(result.status), said)};
 }
 
-// A place is given back however the run ends.
-class Place final {
- public:
-  explicit Place(std::counting_semaphore<>& places) : places_(places) {}
-
-  ~Place() { places_.release(); }
-
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
-
- private:
-  std::counting_semaphore<>& places_;
-};
-
 }  // namespace
 
 ExecProgram::ExecProgram(const std::string& backend, const ExecOptions& options,
@@ -181,12 +163,12 @@ Command ExecProgram::command_with(const Facts& facts) const {
 }
 
 ExecReply ExecProgram::run(const Facts& facts, std::string_view input, Deadline deadline) {
-  if (!places_.try_acquire_for(deadline.remaining() / kShareOfWaiting)) {
+  const auto place = places_.take(deadline);
+  if (!place) {
     return ExecNotSent{.why = "the program runs " + std::to_string(options_.at_once) +
                               " times already (backends." + backend_ + ".at_once)",
-                       .retry_after = kNoPlacePause};
+                       .retry_after = Places::kPause};
   }
-  const Place place(places_);
   std::optional<Command> command;
   try {
     command = command_with(facts);

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
-#include <semaphore>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "acme-server/base/secret.h"
 #include "ca-backends/exec/exec_options.h"
 #include "ca-backends/registry.h"
+#include "ca-backends/remote/places.h"
 
 namespace gatehouse::backends {
 
@@ -79,7 +79,7 @@ class ExecProgram final {
   const ExecOptions options_;
   const BackendContext context_;
   std::optional<RunAs> run_as_;
-  std::counting_semaphore<> places_;
+  Places places_;
 };
 
 }  // namespace gatehouse::backends

@@ -59,6 +59,11 @@ std::optional<std::chrono::milliseconds> optional_span(const JsonObject& options
   return span;
 }
 
+bool is_secret_reference(std::string_view value) {
+  return value.starts_with("env:") || value.starts_with("file:") ||
+         value.starts_with("credential:");
+}
+
 RemoteCaOptions read_remote_ca_options(const JsonObject& options) {
   using std::chrono::duration_cast;
   using std::chrono::seconds;

@@ -41,4 +41,7 @@ std::optional<std::chrono::milliseconds> optional_span(const JsonObject& options
                                                        std::chrono::milliseconds min,
                                                        std::chrono::milliseconds max);
 
+// Whether `value` says where a secret is ("file:…", "env:…", "credential:…"), and is none itself.
+bool is_secret_reference(std::string_view value);
+
 }  // namespace gatehouse::backends
