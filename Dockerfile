@@ -10,7 +10,7 @@ RUN make test
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      libssl3 libsqlite3-0 libc-ares2 libspdlog1.10 libpsl5 libidn2-0 libprometheus-cpp-core1.0 libsystemd0 \
+      libssl3 libsqlite3-0 libc-ares2 libspdlog1.10 libpsl5 libidn2-0 libprometheus-cpp-core1.0 libsystemd0 libcurl4 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/gatehouse --create-home gatehouse
 COPY --from=build /src/build/release/gatehouse /usr/bin/gatehouse

@@ -6,7 +6,7 @@ set -euo pipefail
 
 build="g++ cmake ninja-build pkg-config ccache
   libboost-dev libssl-dev libsqlite3-dev libc-ares-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libpsl-dev
-  libidn2-dev prometheus-cpp-dev libsystemd-dev"
+  libidn2-dev prometheus-cpp-dev libsystemd-dev libcurl4-openssl-dev"
 demo="$build certbot python3-dnslib openssl curl"
 kind=${1:-}
 [ "$kind" != list ] || kind=${2:-}

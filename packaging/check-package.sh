@@ -8,7 +8,7 @@ need_root
 base=$PWD/build/chroot/bookworm
 work=$PWD/build/chroot/package
 chroot_make bookworm "$base" adduser ca-certificates curl openssl man-db libspdlog1.10 libpsl5 libidn2-0 libc-ares2 libsqlite3-0 \
-  libprometheus-cpp-core1.0
+  libprometheus-cpp-core1.0 libcurl4
 rm -rf --one-file-system "$work"
 cp -a "$base" "$work"
 deb=$(echo build/package/gatehouse_*.deb)

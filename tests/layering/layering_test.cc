@@ -78,6 +78,7 @@ const std::vector<Ownership> kOwnership = {
     {"openssl/", {"acme-server/crypto/"}},
     {"boost/", {"acme-server/http/beast_engine.cc"}},
     {"ares.h", {"acme-server/net/"}},
+    {"curl/", {"ca-backends/https/https_client.cc"}},
     {"sqlite3.h", {"acme-server/store/"}},
     {"libpq-fe.h", {"acme-server/store/"}},
     {"spdlog/", {"acme-server/base/"}},

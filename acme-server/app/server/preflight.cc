@@ -29,6 +29,7 @@
 #include "acme-server/http/socket.h"
 #include "acme-server/net/version.h"
 #include "acme-server/store/sql/version.h"
+#include "ca-backends/https/https_client.h"
 #include "config/config.h"
 
 namespace gatehouse::app {
@@ -39,6 +40,7 @@ namespace {
 constexpr std::array<int, 3> kOpenSslFloor = {3, 0, 0};
 constexpr std::array<int, 3> kSqliteFloor = {3, 40, 0};
 constexpr std::array<int, 3> kCaresFloor = {1, 18, 0};
+constexpr std::array<int, 3> kCurlFloor = {7, 88, 0};
 
 // No server of this version ran before; a machine without a battery-backed clock starts in 1970.
 constexpr Instant kMadeAfter = std::chrono::sys_days(std::chrono::year(2026) / 1 / 1);
@@ -115,7 +117,8 @@ std::optional<std::string> listener_key_problem(const config::ListenerConfig& li
 }  // namespace
 
 std::vector<LibraryVersion> library_versions() {
-  return {crypto::library_version(), sql::library_version(), net::library_version()};
+  return {crypto::library_version(), sql::library_version(), net::library_version(),
+          backends::curl_version_loaded()};
 }
 
 http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant now) {
@@ -168,6 +171,7 @@ void preflight(const config::Config& config, const Clock& clock) {
   check_library(crypto::library_version(), kOpenSslFloor);
   check_library(sql::library_version(), kSqliteFloor);
   check_library(net::library_version(), kCaresFloor);
+  check_library(backends::curl_version_loaded(), kCurlFloor);
   check_clock(clock.now());
   check_parts(config);
   check_folders(config);
