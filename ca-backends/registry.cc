@@ -9,6 +9,8 @@
 #include "acme-server/base/json.h"
 #include "acme-server/base/text.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/est/est_backend.h"
+#include "ca-backends/est/est_options.h"
 #include "ca-backends/exec/exec_backend.h"
 #include "ca-backends/exec/exec_options.h"
 #include "ca-backends/local_ca/local_ca.h"
@@ -27,6 +29,7 @@ struct BackendType {
 
 constexpr std::array kBackends = {
     BackendType{"local", make_local_ca, check_local_ca_options, crls_of_local_ca},
+    BackendType{"est", make_est, check_est_options, crls_of_est},
     BackendType{"exec", make_exec, check_exec_options, crls_of_exec},
 };
 

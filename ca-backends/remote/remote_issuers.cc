@@ -181,4 +181,17 @@ Expected<Issued, std::string> RemoteIssuers::read_answer(std::string_view answer
   return issued;
 }
 
+bool RemoteIssuers::leads_to_anchor(const Certificate& ca,
+                                    const std::vector<Certificate>& others) const {
+  std::vector<Certificate> pool = pool_;
+  std::ranges::copy_if(others, std::back_inserter(pool), &Certificate::is_ca);
+  drop_self_issued(pool);
+  const Instant now = context_.clock.now();
+  return std::ranges::any_of(anchors_, [&](const Certificate& anchor) {
+    if (anchor.der == ca.der) return true;
+    const auto path = crypto::build_path(ca, pool, anchor, now);
+    return path && !why_not_below(path->chain, {&anchor, 1}, now);
+  });
+}
+
 }  // namespace gatehouse::backends

@@ -36,6 +36,10 @@ class RemoteIssuers final {
   Expected<Issued, std::string> read_answer(std::string_view answer,
                                             std::string_view spki_sha256) const;
 
+  // Whether `ca` is an anchor or leads to one, by way of `others` and the CAs of the config.
+  bool leads_to_anchor(const crypto::Certificate& ca,
+                       const std::vector<crypto::Certificate>& others) const;
+
  private:
   void learn(const Issuer& issuer) const;
 

@@ -12,14 +12,24 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "acme-server/base/base64url.h"
+#include "acme-server/base/bytes.h"
 #include "acme-server/base/files.h"
+#include "acme-server/base/guarded.h"
 #include "acme-server/base/json.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/crypto/csr.h"
+#include "acme-server/crypto/issue.h"
 #include "ca-backends/exec/exec_backend.h"
 #include "ca-backends/registry.h"
+#include "tests/support/est_server.h"
+#include "tests/support/local_ca_files.h"
+#include "tests/support/manual_clock.h"
 #include "tests/support/paths.h"
 #include "tests/support/scripted_backend.h"
 #include "tests/support/temporary_folder.h"
@@ -222,6 +232,111 @@ class ExecRemoteCa final : public RemoteCa {
   }
 
   TemporaryFolder folder_;
+};
+
+// A CA that speaks EST, in this process: it signs what its CSRs say, or lies.
+class EstRemoteCa final : public RemoteCa {
+ public:
+  EstRemoteCa() : server_([this](const http::Request& request) { return answer(request); }) {}
+
+  void says(Says answer) override {
+    books_.with([&](Books& books) { books.says = answer; });
+  }
+
+  backends::Backend backend(Entropy& entropy, Clock& clock, Log& log, bool /*resumes*/) override {
+    auto& manual = dynamic_cast<ManualClock&>(clock);
+    books_.with([&](Books& books) {
+      books.ca = std::make_unique<LocalCaFiles>(manual);
+      books.other = std::make_unique<LocalCaFiles>(manual);
+      books.ca->files["tls.pem"] = EstServer::tls_ca().certificate_pem;
+    });
+    const Json options = {
+        {"type", "est"},     {"url", server_.url()},        {"tls", {{"ca", {"tls.pem"}}}},
+        {"user", "gateway"}, {"password", "file:password"}, {"anchors", {"root.pem"}}};
+    backends::BackendContext context =
+        books_.with([](Books& books) { return books.ca->context(); });
+    return backends::make_backend("local", JsonObject(options, "backends.local"),
+                                  {.clock = clock,
+                                   .entropy = entropy,
+                                   .log = log,
+                                   .public_url = context.public_url,
+                                   .read_file = context.read_file,
+                                   .read_key_file = context.read_key_file,
+                                   .resolve_secret = context.resolve_secret,
+                                   .decorate_signer = context.decorate_signer});
+  }
+
+  std::size_t issued() const override {
+    return books_.with([](const Books& books) { return books.issued; });
+  }
+
+  std::size_t submitted() const override {
+    return books_.with([](const Books& books) { return books.submitted; });
+  }
+
+ private:
+  struct Books {
+    Says says = Says::issue;
+    std::unique_ptr<LocalCaFiles> ca, other;
+    std::set<std::string> pending;  // bodies of requests: a repeat is the same request
+    std::size_t issued = 0, submitted = 0;
+    Bytes last;
+  };
+
+  http::Response answer(const http::Request& request) {
+    return books_.with([&](Books& books) {
+      if (request.target == "/.well-known/est/cacerts") {
+        return est_answer(200, base64_encode(certs_only({books.ca->issuer.certificate.der,
+                                                         books.ca->root.certificate.der})));
+      }
+      if (request.target != "/.well-known/est/simpleenroll") return est_answer(404, "");
+      return enrol(books, request.body);
+    });
+  }
+
+  static http::Response enrol(Books& books, const std::string& body) {
+    if (books.says == Says::not_sent) return est_answer(503, "down for an hour");
+    if (books.pending.erase(body) == 0) ++books.submitted;
+    if (books.says == Says::pend) {
+      books.pending.insert(body);
+      return est_answer(202, "");
+    }
+    if (books.says == Says::refuse) return est_answer(403, "not in our zone; policy 17 says no");
+    const auto csr = crypto::parse_csr(base64_decode(body).value()).value();
+    if (books.says != Says::given_before) books.last = certificate_for(books, csr);
+    ++books.issued;
+    if (books.says == Says::lose_answer) return est_answer(504, "");
+    return est_answer(200, base64_encode(certs_only({books.last})));
+  }
+
+  static Bytes certificate_for(Books& books, const crypto::Csr& csr) {
+    constexpr std::chrono::hours kDayLong{24};
+    LocalCaFiles& ca = books.says == Says::other_issuer ? *books.other : *books.ca;
+    const Instant now = books.ca->clock.now();
+    crypto::CertificateTemplate leaf;
+    leaf.serial = crypto::random_serial(books.ca->entropy);
+    leaf.issuer_name_der = ca.issuer.certificate.subject_name_der;
+    leaf.authority_key_id = ca.issuer.certificate.subject_key_id;
+    leaf.not_before = now - std::chrono::minutes(1);
+    leaf.not_after = leaf.not_before + Profile().validity - std::chrono::seconds(1);
+    leaf.spki = csr.spki;
+    leaf.dns_names = csr.dns_names;
+    leaf.key_usages = {"digitalSignature"};
+    leaf.extended_key_usages = {"serverAuth"};
+    if (books.says == Says::other_key) leaf.spki = ca.root.key->public_key();
+    if (books.says == Says::name_dropped) leaf.dns_names.pop_back();
+    if (books.says == Says::name_added) leaf.dns_names.emplace_back("evil.test");
+    if (books.says == Says::too_long) leaf.not_after += kDayLong;
+    if (books.says == Says::too_short) leaf.not_after = now + std::chrono::minutes(11);
+    if (books.says == Says::begins_tomorrow) leaf.not_before = now + kDayLong;
+    if (books.says == Says::extra_usage) leaf.extended_key_usages.emplace_back("clientAuth");
+    if (books.says == Says::missing_usage) leaf.extended_key_usages = {"clientAuth"};
+    return crypto::sign_certificate(crypto::make_tbs(leaf, ca.issuer.key->algorithm()),
+                                    *ca.issuer.key);
+  }
+
+  mutable Guarded<Books> books_;
+  EstServer server_;  // ends first: it answers from the books
 };
 
 }  // namespace gatehouse::testing
