@@ -64,6 +64,10 @@ proxies: build ## certbot through nginx, HAProxy and Caddy in front of the relea
 	@cmake/setup.sh proxies
 	@conformance/proxies/run.sh
 
+backends: build ## Gatehouse before CAs that others wrote: an EST server, built from the Go module proxy
+	@cmake/setup.sh backends
+	@conformance/backends/run.py
+
 bench: bench-build ## certificates/s, CPU and latency of Gatehouse alone, beside the raw arithmetic; CLIENTS="8 16 256"
 	@bench/run.py alone --clients $(or $(CLIENTS),8 16 64 256) --rounds $(or $(ROUNDS),3)
 
@@ -132,4 +136,4 @@ check-next: ## compile and test against Debian 13's libraries, in a chroot (root
 clean: ## remove build folders and what the demo made
 	@rm -rf build demo
 
-.PHONY: help setup build demo test test-threads mutants kill-test attacks clients proxies bench bench-peers bench-obtain bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean
+.PHONY: help setup build demo test test-threads mutants kill-test attacks clients proxies backends bench bench-peers bench-obtain bench-size bench-floor bench-micro bench-build soak format tidy coverage fuzz package check-package check-next clean

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a step needs and that are missing. Safe to repeat; quiet when nothing is missing.
-# Usage: cmake/setup.sh build|demo|test|proxies|clients|bench|bench-peers|bench-obtain|lint|package
+# Usage: cmake/setup.sh build|demo|test|proxies|backends|clients|bench|bench-peers|bench-obtain|lint|package
 #        cmake/setup.sh list KIND    prints the packages of that kind and installs nothing
 set -euo pipefail
 
@@ -16,13 +16,14 @@ case "$kind" in
     man-db bsdextrautils" ;;
   demo) wanted="$demo" ;;
   proxies) wanted="$demo nginx-light haproxy caddy" ;;
+  backends) wanted="$demo golang-go" ;;
   clients) wanted="$demo lego uacme dehydrated acme-tiny caddy apache2-bin ruby-acme-client nodejs npm golang-go cargo-web" ;;
   bench) wanted="$build libbenchmark-dev python3 openssl" ;;
   bench-peers) wanted="$build libpcsclite-dev python3 openssl" ;;
   bench-obtain) wanted="$build libpcsclite-dev python3 python3-dnslib openssl lego certbot socat" ;;
   lint) wanted="$build doctest-dev libpq-dev clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev gcovr" ;;
   package) wanted="debhelper dpkg-dev lintian debootstrap iproute2 util-linux" ;;
-  *) echo "usage: cmake/setup.sh [list] build|demo|test|proxies|clients|bench|bench-peers|bench-obtain|lint|package" >&2; exit 2 ;;
+  *) echo "usage: cmake/setup.sh [list] build|demo|test|proxies|backends|clients|bench|bench-peers|bench-obtain|lint|package" >&2; exit 2 ;;
 esac
 if [ "$1" = list ]; then
   printf '%s\n' $wanted

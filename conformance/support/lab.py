@@ -99,6 +99,7 @@ class Lab:
         self.log = self.home / "server.log"
         self.tokens = self.home / "tokens"
         self.alpn_certificates = self.home / "alpn"
+        self.settings = {}  # of the server, beside those of every lab
         self._processes = []
         self._responders = []
         self._folders = [self.home]
@@ -225,10 +226,15 @@ class Lab:
             "log.format": "json",
         }
         command = [self.binary, "serve", "--config", self.home / "gatehouse.json"]
-        for path, value in settings.items():
+        for path, value in {**settings, **self.settings}.items():
             command += ["--set", f"{path}={value}"]
-        process = self.spawn(command, self.log)
-        self.until(lambda: self._ready(process), START_SECONDS, "the server to become ready")
+        self._server = self.spawn(command, self.log)
+        self.until(lambda: self._ready(self._server), START_SECONDS, "the server to become ready")
+
+    def restart_server(self):
+        """Ends the server and starts it again, with `settings` as they are now."""
+        self.end(self._server)
+        self._start_server()
 
     def _ready(self, process):
         if process.poll() is not None:
