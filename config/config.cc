@@ -29,6 +29,8 @@
 #include "config/directories.h"
 #include "config/fields.h"
 #include "config/listeners.h"
+#include "config/positions.h"
+#include "config/read_config.h"
 
 namespace gatehouse::config {
 
@@ -228,6 +230,8 @@ void read_backends(const JsonObject& root, Config& config) {
   }
 }
 
+}  // namespace
+
 Config read_config(const Json& document, const std::string& path) {
   const JsonObject root(document);
   root.only({"$schema",
@@ -281,8 +285,6 @@ Config read_config(const Json& document, const std::string& path) {
   return config;
 }
 
-}  // namespace
-
 void apply_setting(Json& document, std::string_view setting) {
   const std::size_t equals = setting.find('=');
   if (equals == std::string_view::npos || equals == 0) {
@@ -313,20 +315,24 @@ void apply_setting(Json& document, std::string_view setting) {
   *place = std::move(parsed);
 }
 
+Json read_document(std::string_view text, const std::vector<std::string>& settings) {
+  Json document = parse_json(text, kFileLimits);
+  if (!document.is_object()) throw JsonError("is not a JSON object");
+  for (const std::string& setting : settings) apply_setting(document, setting);
+  return document;
+}
+
 Config parse_config(std::string_view text, const std::string& path,
                     const std::vector<std::string>& settings) {
-  const std::string name = std::filesystem::path(path).filename().string();
   try {
-    Json document = parse_json(text, kFileLimits);
-    if (!document.is_object()) throw JsonError("is not a JSON object");
-    for (const std::string& setting : settings) apply_setting(document, setting);
+    Json document = read_document(text, settings);
     Config config = read_config(document, path);
     config.settings = settings;
     config.text = text;
     config.document = std::move(document);
     return config;
   } catch (const JsonError& error) {
-    throw JsonError(name + ": " + error.what());
+    throw JsonError(prefix(path, Positions(text).line_of(error.what(), settings)) + error.what());
   }
 }
 
@@ -349,9 +355,10 @@ std::string why_closed(const std::string& path, int error) {
 }  // namespace
 
 ConfigError::ConfigError(const Config& config, const std::string& what)
-    : std::runtime_error(std::filesystem::path(config.file).filename().string() + ": " + what) {}
+    : std::runtime_error(
+          prefix(config.file, Positions(config.text).line_of(what, config.settings)) + what) {}
 
-Config load_config(const std::string& path, const std::vector<std::string>& settings) {
+std::string read_text(const std::string& path) {
   if (std::error_code error; std::filesystem::is_directory(path, error)) {
     throw std::runtime_error(path + ": is a folder; name the file in it, such as " +
                              (std::filesystem::path(path) / "gatehouse.json").string());
@@ -359,9 +366,13 @@ Config load_config(const std::string& path, const std::vector<std::string>& sett
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error(why_closed(path, errno));
-  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::string text(std::istreambuf_iterator<char>(file), {});
   if (text.size() > kMaxFileBytes) throw std::runtime_error(path + ": is larger than 1 MiB");
-  return parse_config(text, path, settings);
+  return text;
+}
+
+Config load_config(const std::string& path, const std::vector<std::string>& settings) {
+  return parse_config(read_text(path), path, settings);
 }
 
 }  // namespace gatehouse::config

@@ -31,6 +31,7 @@
 #include "acme-server/base/log.h"
 #include "acme-server/core/principal.h"
 #include "config/config.h"
+#include "config/faults.h"
 
 namespace gatehouse::app {
 
@@ -65,9 +66,11 @@ constexpr const char* kServeFooter =
 
 constexpr const char* kCheckFooter =
     "DESCRIPTION\n"
-    "  Reads the config as serve would, and says what is wrong with it, by its path and the range "
-    "that\n"
-    "  is allowed. Tries out what would be issued: the server's own certificate and one of each "
+    "  Reads the config as serve would, and says all that is wrong with it at once: each mistake "
+    "with\n"
+    "  its line, the option's path and what is allowed. Warns of durations without a unit, which "
+    "are\n"
+    "  seconds. Tries out what would be issued: the server's own certificate and one of each "
     "profile\n"
     "  must be such that verifiers accept them under the CA. Looks into the database for "
     "certificates\n"
@@ -189,14 +192,26 @@ int serve(const Arguments& arguments) {
   }
 }
 
+// Prints what is wrong, a line for each, as serve says the first of them.
+int refuse(const std::vector<std::string>& faults) {
+  for (const std::string& fault : faults) std::cerr << "gatehouse: " << fault << '\n';
+  return kRefused;
+}
+
 int check_config(const Arguments& arguments) {
-  const config::Config config =
-      config::load_config(config_file(arguments.config), arguments.settings);
-  check_parts(config);
+  const std::string file = config_file(arguments.config);
+  const std::vector<std::string> faults =
+      config::faults_of_file(file, arguments.settings, faults_of_parts);
+  if (!faults.empty()) return refuse(faults);
+  const config::Config config = config::load_config(file, arguments.settings);
   SystemClock clock;
   OsEntropy entropy;
-  const std::vector<std::string> problems = dry_run(config, clock, entropy);
-  require_none(config, problems);
+  std::vector<std::string> problems = dry_run(config, clock, entropy);
+  for (std::string& problem : problems) problem = config::ConfigError(config, problem).what();
+  if (!problems.empty()) return refuse(problems);
+  for (const std::string& line : config::warnings_of(config)) {
+    std::cout << "warning: " << line << '\n';
+  }
   for (const std::string& line : check_database(config, clock)) {
     std::cout << "warning: " << line << '\n';
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/signer/signer_process.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
@@ -29,6 +31,7 @@
 #include "acme-server/store/store.h"
 #include "ca-backends/registry.h"
 #include "config/config.h"
+#include "config/faults.h"
 #include "validators/registry.h"
 #include "validators/validator.h"
 
@@ -70,18 +73,25 @@ void check_profile(const Profile& profile, const std::string& path,
   }
 }
 
-}  // namespace
-
-void check_profiles(const service::Policy& policy, const validators::ValidatorSet& validators,
-                    const Json& backends) {
+// Calls `visit(profile, path)` for each.
+template <class Visit>
+void for_each_profile(const service::Policy& policy, Visit visit) {
   for (const auto& [directory_name, directory] : policy.directories) {
     // One directory may have its profiles from the top level; the name says enough there.
     const std::string path =
         policy.directories.size() == 1 ? "" : "directories." + directory_name.str() + ".";
-    for (const auto& [name, profile] : directory.profiles) {
-      check_profile(profile, path + "profiles." + name, validators, backends);
-    }
+    for (const auto& [name, profile] : directory.profiles)
+      visit(profile, path + "profiles." + name);
   }
+}
+
+}  // namespace
+
+void check_profiles(const service::Policy& policy, const validators::ValidatorSet& validators,
+                    const Json& backends) {
+  for_each_profile(policy, [&](const Profile& profile, const std::string& path) {
+    check_profile(profile, path, validators, backends);
+  });
 }
 
 void check_directories(const config::Config& config, store::Store& store) {
@@ -160,25 +170,57 @@ std::vector<std::string> check_database(const config::Config& config, Clock& clo
   return check_crls(config, in_use, published);
 }
 
-void check_parts(const config::Config& config) {
-  try {
-    const JsonObject backends(config.backends, "backends");
-    for (const auto& item : config.backends.items()) {
-      const JsonObject backend = backends.object(item.key());
-      backends::check_backend_options(backend);
-      check_is_issued(config, backend);
-    }
-    // Made for what their constructors say; nothing is asked of them.
-    OsEntropy entropy;
-    net::CaresResolver resolver(config.resolver, entropy);
-    net::SocketDialer dialer;
-    net::Egress egress(resolver, dialer);
-    const auto set =
-        validators::make_validators(JsonObject(config.validators, "validators"), egress);
-    check_profiles(config.policy, set, config.backends);
-  } catch (const std::runtime_error& error) {
-    throw config::ConfigError(config, error.what());
+namespace {
+
+// Puts what `faults` tells behind `all`.
+void append(std::vector<std::string>& all, std::vector<std::string> faults) {
+  std::ranges::move(faults, std::back_inserter(all));
+}
+
+std::vector<std::string> faults_of_backend(const config::Config& config, const std::string& name,
+                                           const Json& options) {
+  const Json document = {{"backends", {{name, options}}}};
+  return config::collect_faults(document,
+                                [&](const Json& rest) {
+                                  const JsonObject backend =
+                                      JsonObject(rest).object("backends").object(name);
+                                  backends::check_backend_options(backend);
+                                  check_is_issued(config, backend);
+                                })
+      .messages;
+}
+
+}  // namespace
+
+std::vector<std::string> faults_of_parts(const config::Config& config) {
+  std::vector<std::string> faults;
+  for (const auto& item : config.backends.items()) {
+    append(faults, faults_of_backend(config, item.key(), item.value()));
   }
+  // Made for what their constructors say; nothing is asked of them.
+  OsEntropy entropy;
+  net::CaresResolver resolver(config.resolver, entropy);
+  net::SocketDialer dialer;
+  net::Egress egress(resolver, dialer);
+  validators::ValidatorSet set;
+  const Json document = {{"validators", config.validators}};
+  const config::CollectedFaults options = config::collect_faults(document, [&](const Json& rest) {
+    set = validators::make_validators(JsonObject(rest).object("validators"), egress);
+  });
+  append(faults, options.messages);
+  if (!options.readable) return faults;  // which validators there are is not known
+  for_each_profile(config.policy, [&](const Profile& profile, const std::string& path) {
+    try {
+      check_profile(profile, path, set, config.backends);
+    } catch (const JsonError& error) {
+      faults.emplace_back(error.what());
+    }
+  });
+  return faults;
+}
+
+void check_parts(const config::Config& config) {
+  require_none(config, faults_of_parts(config));
 }
 
 }  // namespace gatehouse::app

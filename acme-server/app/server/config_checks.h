@@ -36,9 +36,12 @@ std::vector<std::string> check_crls(const config::Config& config,
 // key opened. Returns what check_crls() does, or a sentence on why the database was not looked at.
 std::vector<std::string> check_database(const config::Config& config, Clock& clock);
 
-// What check_profiles() does, and the options of every validator, backend and the resolver; an
-// issuing CA that still waits for its certificate (`gatehouse init --csr`) is told with the next
-// step. Opens nothing. Throws JsonError or std::runtime_error beginning with the file's name.
+// All that is wrong with the options of every validator and backend and with the profiles that name
+// them; an issuing CA that still waits for its certificate (`gatehouse init --csr`) is told with
+// the next step. Opens nothing. Each begins with the option's path.
+std::vector<std::string> faults_of_parts(const config::Config& config);
+
+// Throws ConfigError for the first of them.
 void check_parts(const config::Config& config);
 
 }  // namespace gatehouse::app

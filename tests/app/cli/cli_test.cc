@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -216,6 +218,57 @@ TEST_CASE("a wrong config is told with file, path and range, by check-config and
   const Outcome missing = run({"serve", "--config", made.home() + "/other.json"});
   CHECK(missing.code == 2);
   CHECK(missing.printed.find("other.json") != std::string::npos);
+}
+
+TEST_CASE("check-config tells every mistake with its line, and serve the first") {
+  const Installation made;
+  const std::string file = made.home() + "/faulty.json";
+  const std::string text = R"({
+  "base_url": "https://localhost",
+  "log": {"level": "loud"},
+  "validators": {
+    "http01": {"port": 70000}
+  },
+  "profiles": {"default": {
+    "validity": 90,
+    "challenge_types": ["carrier-pigeon-01"]
+  }},
+  "backends": {
+    "local": {"type": "abacus"}
+  },
+  "no_such": 1
+})";
+  write_file(file, text, FileAccess::owner_only, ExistingFile::refuse);
+  const Outcome checked = run({"check-config", "--config", file});
+  CAPTURE(checked.printed);
+  CHECK(checked.code == 2);
+  const char* const beginnings[] = {
+      "gatehouse: faulty.json:3: log.level: \"loud\" is none of",
+      "gatehouse: faulty.json:5: validators.http01.port: 70000 is not a port (1..65535)",
+      "gatehouse: faulty.json:9: profiles.default.challenge_types: there is no validator for",
+      "gatehouse: faulty.json:12: backends.local.type: \"abacus\" is no type of backend",
+      "gatehouse: faulty.json:14: no_such is not a known option"};
+  CHECK(std::ranges::count(checked.printed, '\n') == std::ssize(beginnings));
+  std::string_view rest = checked.printed;
+  for (const std::string_view beginning : beginnings) {
+    CHECK(rest.substr(0, beginning.size()) == beginning);
+    rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
+  }
+  const Outcome served = run({"serve", "--config", file});
+  CHECK(served.code == 2);
+  CHECK(served.printed.starts_with("gatehouse: faulty.json:14: no_such is not a known option"));
+  CHECK(std::ranges::count(served.printed, '\n') == 1);
+}
+
+TEST_CASE("check-config warns of a duration without a unit, and takes it") {
+  const Installation made;
+  const Outcome checked =
+      run({"check-config", "--config", made.config(), "--set", "profiles.default.validity=7200"});
+  CAPTURE(checked.printed);
+  CHECK(checked.code == 0);
+  CHECK(checked.printed.starts_with(
+      "warning: gatehouse.json: profiles.default.validity: 7200 is taken as seconds (2h); write "
+      "\"7200s\" to say so\n"));
 }
 
 TEST_CASE("serve refuses a key that others can read") {

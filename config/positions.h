@@ -1,0 +1,37 @@
+// Where in the text of the config file an option stands.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::config {
+
+// Whether `message` is about the option at `path` or one below it: "a.b: is empty" is about "a.b"
+// and "a". An empty path is about nothing.
+bool is_about(std::string_view message, std::string_view path);
+
+// The lines of a config's members and elements, by their paths as messages spell them:
+// "listeners.acme[0].port". Of text that is not valid JSON, those before the mistake.
+class Positions final {
+ public:
+  explicit Positions(std::string_view text);
+
+  // The line, from 1, of what `message` is about. Where that is missing, of the innermost object
+  // that should have it. Nothing for a message about no option, and for one about a value that
+  // `settings` (as in Config::settings) have put over the file's.
+  std::optional<std::size_t> line_of(std::string_view message,
+                                     const std::vector<std::string>& settings) const;
+
+ private:
+  std::map<std::string, std::size_t> lines_;
+};
+
+// What every message about a config begins with: "gatehouse.json:12: ", or "gatehouse.json: " where
+// no line is known.
+std::string prefix(const std::string& file, std::optional<std::size_t> line);
+
+}  // namespace gatehouse::config
