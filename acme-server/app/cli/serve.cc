@@ -212,6 +212,9 @@ int check_config(const Arguments& arguments) {
   for (const std::string& line : config::warnings_of(config)) {
     std::cout << "warning: " << line << '\n';
   }
+  for (const std::string& line : validity_warnings(config, clock, entropy)) {
+    std::cout << "warning: " << config::ConfigError(config, line).what() << '\n';
+  }
   for (const std::string& line : check_database(config, clock)) {
     std::cout << "warning: " << line << '\n';
   }

@@ -1,6 +1,7 @@
 #include "acme-server/app/server/dry_run.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,10 +10,12 @@
 #include "acme-server/app/signer/signer_process.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
+#include "acme-server/base/duration.h"
 #include "acme-server/base/entropy.h"
 #include "acme-server/base/ip_address.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/log.h"
+#include "acme-server/base/rfc3339.h"
 #include "acme-server/base/secret.h"
 #include "acme-server/base/url.h"
 #include "acme-server/core/identifier.h"
@@ -22,7 +25,9 @@
 #include "acme-server/crypto/signer.h"
 #include "acme-server/service/policy_options.h"
 #include "ca-backends/backend.h"
+#include "ca-backends/issuers.h"
 #include "ca-backends/registry.h"
+#include "ca-backends/validity.h"
 #include "config/config.h"
 
 namespace gatehouse::app {
@@ -111,6 +116,50 @@ Json without_keys(const Json& options) {
   return changed;
 }
 
+// Calls `visit` with the config's backends, made without their keys.
+template <class Visit>
+std::vector<std::string> with_backends(const config::Config& config, Clock& clock, Entropy& entropy,
+                                       Visit visit) {
+  Log log;
+  const backends::BackendContext context = key_context(config, clock, entropy, log);
+  backends::BackendSet set;
+  for (const auto& item : config.backends.items()) {
+    const Json options = without_keys(item.value());
+    set.add(
+        backends::make_backend(item.key(), JsonObject(options, "backends." + item.key()), context));
+  }
+  return visit(set);
+}
+
+// In whole days, or in smaller units where it is less than one.
+std::string print_left(std::chrono::seconds left) {
+  using std::chrono::days;
+  using std::chrono::minutes;
+  if (left >= days(1)) return print_duration(std::chrono::floor<days>(left));
+  return print_duration(left >= minutes(1) ? std::chrono::floor<minutes>(left) : left);
+}
+
+// Why certificates of `profile` are shorter than it says, or not issued.
+std::optional<std::string> why_shortened(const backends::BackendSet& backends,
+                                         const Profile& profile, Instant now) {
+  const backends::Backend* backend = backends.find(profile.backend);
+  if (backend == nullptr) return std::nullopt;
+  const backends::IssuersSnapshot issuers = backend->certificates->issuers();
+  if (issuers->in_use() == nullptr) return std::nullopt;
+  const backends::ChainLifetime chain = backends::lifetime_of(*issuers->in_use());
+  const auto left = std::chrono::floor<std::chrono::seconds>(chain.not_after - now);
+  if (left >= profile.validity) return std::nullopt;
+  const std::string end = backends::describe(chain) + " ends at " + to_rfc3339(chain.not_after);
+  const std::string remedy = backends::remedy_for(chain.ends_first);
+  if (left < backends::minimum_validity_of(profile)) {
+    return end + ": nothing is issued any more; renew it (" + remedy + ")";
+  }
+  const std::string limit = print_left(left);
+  return print_duration(profile.validity) + " is longer than what is left of the CA: " + end +
+         ", " + limit + " from now, and certificates are cut to that; set validity to at most " +
+         limit + ", or renew the CA (" + remedy + ")";
+}
+
 }  // namespace
 
 bool wants_own_certificate(const config::Config& config) {
@@ -153,15 +202,25 @@ std::vector<std::string> dry_run(const config::Config& config, const backends::B
 }
 
 std::vector<std::string> dry_run(const config::Config& config, Clock& clock, Entropy& entropy) {
-  Log log;
-  const backends::BackendContext context = key_context(config, clock, entropy, log);
-  backends::BackendSet set;
-  for (const auto& item : config.backends.items()) {
-    const Json options = without_keys(item.value());
-    set.add(
-        backends::make_backend(item.key(), JsonObject(options, "backends." + item.key()), context));
-  }
-  return dry_run(config, set, clock.now());
+  return with_backends(config, clock, entropy, [&](const backends::BackendSet& backends) {
+    return dry_run(config, backends, clock.now());
+  });
+}
+
+std::vector<std::string> validity_warnings(const config::Config& config, Clock& clock,
+                                           Entropy& entropy) {
+  return with_backends(config, clock, entropy, [&](const backends::BackendSet& backends) {
+    std::vector<std::string> warnings;
+    for (const auto& [directory_name, directory] : config.policy.directories) {
+      for (const auto& [name, profile] : directory.profiles) {
+        const std::string option = path_of(config.policy, directory_name, name) + ".validity";
+        if (const auto why = why_shortened(backends, profile, clock.now())) {
+          warnings.push_back(option + ": " + *why);
+        }
+      }
+    }
+    return warnings;
+  });
 }
 
 void require_none(const config::Config& config, const std::vector<std::string>& problems) {

@@ -30,6 +30,13 @@ std::vector<std::string> dry_run(const config::Config& config, const backends::B
 // making a backend throws.
 std::vector<std::string> dry_run(const config::Config& config, Clock& clock, Entropy& entropy);
 
+// Of profiles whose certificates cannot last as long as they say, since a CA of the config's
+// backends ends before: a sentence for each, beginning with the option's path, with the limit and
+// what to do. A warning, no refusal: every CA comes to that point, and the server goes on issuing
+// up to its end and publishing its CRLs. Throws what making a backend throws.
+std::vector<std::string> validity_warnings(const config::Config& config, Clock& clock,
+                                           Entropy& entropy);
+
 // Throws ConfigError when the dry run of `backends` says anything: its first sentence, and
 // how many more there are.
 void require_usable_certificates(const config::Config& config, const backends::BackendSet& backends,

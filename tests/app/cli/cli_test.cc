@@ -271,6 +271,25 @@ TEST_CASE("check-config warns of a duration without a unit, and takes it") {
       "\"7200s\" to say so\n"));
 }
 
+TEST_CASE("check-config warns of a validity beyond the CA's end, with the limit") {
+  const Installation made;
+  const auto checked = [&](const std::string& option, const std::string& value) {
+    const Outcome outcome = run({"check-config", "--config", made.config(), "--set",
+                                 "profiles.default." + option + "=" + value});
+    CAPTURE(outcome.printed);
+    CHECK(outcome.code == 0);  // what runs today starts tomorrow
+    return outcome.printed;
+  };
+  const std::string long_lived = checked("validity", "3650d");
+  CAPTURE(long_lived);
+  CHECK(
+      long_lived.starts_with("warning: gatehouse.json: profiles.default.validity: 3650d is longer "
+                             "than what is left of the CA: the issuing CA \""));
+  CHECK(long_lived.find("; set validity to at most ") != std::string::npos);
+  CHECK(long_lived.find("gatehouse rotate-issuer") != std::string::npos);
+  CHECK(checked("validity", "30d").find("warning: ") == std::string::npos);
+}
+
 TEST_CASE("serve refuses a key that others can read") {
   const Installation made;
   REQUIRE(::chmod((made.home() + "/ca/issuer.key").c_str(), 0644) == 0);
