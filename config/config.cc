@@ -332,7 +332,7 @@ Config parse_config(std::string_view text, const std::string& path,
     config.document = std::move(document);
     return config;
   } catch (const JsonError& error) {
-    throw JsonError(prefix(path, Positions(text).line_of(error.what(), settings)) + error.what());
+    throw JsonError(tell(path, error.what(), Positions(text).line_of(error.what(), settings)));
   }
 }
 
@@ -356,7 +356,7 @@ std::string why_closed(const std::string& path, int error) {
 
 ConfigError::ConfigError(const Config& config, const std::string& what)
     : std::runtime_error(
-          prefix(config.file, Positions(config.text).line_of(what, config.settings)) + what) {}
+          tell(config.file, what, Positions(config.text).line_of(what, config.settings))) {}
 
 std::string read_text(const std::string& path) {
   if (std::error_code error; std::filesystem::is_directory(path, error)) {

@@ -92,7 +92,7 @@ std::vector<std::string> in_order(const std::vector<std::string>& messages,
   for (const std::string& message : messages) {
     const auto line = positions.line_of(message, settings);
     faults.push_back({.line = line.value_or(std::numeric_limits<std::size_t>::max()),
-                      .text = prefix(file, line) + message});
+                      .text = tell(file, message, line)});
   }
   std::ranges::stable_sort(faults, {}, &Fault::line);
   std::vector<std::string> texts;
@@ -192,7 +192,7 @@ std::vector<std::string> faults_of_file(const std::string& path,
     }
     return in_order(faults.messages, positions, path, settings);
   } catch (const JsonError& error) {
-    throw JsonError(prefix(path, positions.line_of(error.what(), {})) + error.what());
+    throw JsonError(tell(path, error.what(), positions.line_of(error.what(), {})));
   }
 }
 

@@ -29,8 +29,9 @@ CollectedFaults collect_faults(Json document, const ReadDocument& read);
 using CheckParts = std::function<std::vector<std::string>(const Config& config)>;
 
 // All that is wrong in the file at `path` with `settings` over it, in the order of the file, what
-// `settings` say last: "gatehouse.json:12: validators.http01.port: 70000 is not a port (1..65535)".
-// Throws std::runtime_error when the file cannot be read, and JsonError for text that is not JSON.
+// `settings` say last: "gatehouse.json: validators.http01.port: 70000 is not a port (1..65535)
+// (line 12)". Throws std::runtime_error when the file cannot be read, and JsonError for text that
+// is not JSON.
 std::vector<std::string> faults_of_file(const std::string& path,
                                         const std::vector<std::string>& settings,
                                         const CheckParts& check);

@@ -174,9 +174,10 @@ std::optional<std::size_t> Positions::line_of(std::string_view message,
   return found == nullptr || over ? std::nullopt : std::optional(found->second);
 }
 
-std::string prefix(const std::string& file, std::optional<std::size_t> line) {
-  const std::string name = std::filesystem::path(file).filename().string();
-  return name + (line ? ":" + std::to_string(*line) : "") + ": ";
+std::string tell(const std::string& file, const std::string& message,
+                 std::optional<std::size_t> line) {
+  return std::filesystem::path(file).filename().string() + ": " + message +
+         (line ? " (line " + std::to_string(*line) + ")" : "");
 }
 
 }  // namespace gatehouse::config

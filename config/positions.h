@@ -30,8 +30,9 @@ class Positions final {
   std::map<std::string, std::size_t> lines_;
 };
 
-// What every message about a config begins with: "gatehouse.json:12: ", or "gatehouse.json: " where
-// no line is known.
-std::string prefix(const std::string& file, std::optional<std::size_t> line);
+// Every message about a config: "gatehouse.json: threads.http: 0 is not an integer in 1..64 (line
+// 12)", without the end where no line is known.
+std::string tell(const std::string& file, const std::string& message,
+                 std::optional<std::size_t> line);
 
 }  // namespace gatehouse::config

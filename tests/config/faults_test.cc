@@ -55,35 +55,37 @@ TEST_CASE("every mistake is told at once, with its line, in the order of the fil
     ]
   }
 })",
-       {"gatehouse.json:2: base_url: must be https: ACME runs over HTTPS, behind a proxy too (RFC "
-        "8555 section 6.1)",
-        "gatehouse.json:5: profiles.default.validity: \"90 days\" is not a duration: write a "
-        "number and d, h, m, s or ms, such as \"90d\"",
-        "gatehouse.json:6: profiles.default.validty is not a known option; did you mean validity?",
-        "gatehouse.json:7: profiles.default.max_identifiers: 0 is not an integer in 1..100",
-        "gatehouse.json:9: profiles.short.validity: \"1s\" is out of range (1m..3650d)",
-        "gatehouse.json:11: log.level: \"loud\" is none of: debug, info, warning, error",
-        "gatehouse.json:12: log.format: \"xml\" is none of: json, console",
-        "gatehouse.json:16: listeners.acme[0].port: 70000 is not a port (1..65535)",
-        "gatehouse.json:17: listeners.acme[1].prot is not a known option; did you mean port?"}},
+       {"gatehouse.json: base_url: must be https: ACME runs over HTTPS, behind a proxy too (RFC "
+        "8555 section 6.1) (line 2)",
+        "gatehouse.json: profiles.default.validity: \"90 days\" is not a duration: write a "
+        "number and d, h, m, s or ms, such as \"90d\" (line 5)",
+        "gatehouse.json: profiles.default.validty is not a known option; did you mean validity? "
+        "(line 6)",
+        "gatehouse.json: profiles.default.max_identifiers: 0 is not an integer in 1..100 (line 7)",
+        "gatehouse.json: profiles.short.validity: \"1s\" is out of range (1m..3650d) (line 9)",
+        "gatehouse.json: log.level: \"loud\" is none of: debug, info, warning, error (line 11)",
+        "gatehouse.json: log.format: \"xml\" is none of: json, console (line 12)",
+        "gatehouse.json: listeners.acme[0].port: 70000 is not a port (1..65535) (line 16)",
+        "gatehouse.json: listeners.acme[1].prot is not a known option; did you mean port? (line "
+        "17)"}},
       {"{\"base_url\": \"https://acme.test\", \"allowed_hosts\": [\n1\n]}",
-       {"gatehouse.json:2: allowed_hosts[0]: must be a string, but is a number"}},
+       {"gatehouse.json: allowed_hosts[0]: must be a string, but is a number (line 2)"}},
       // What is missing is told at the object that lacks it.
       {"{\n\"listeners\": {\"acme\": [\n{\"address\": \"::\",\n\"tls\": {}}]}}",
-       {"gatehouse.json:4: listeners.acme[0].tls.certificate: is required",
+       {"gatehouse.json: listeners.acme[0].tls.certificate: is required (line 4)",
         "gatehouse.json: base_url: is required"}},
       // A mistake in one option is not one in those that were to be compared with it.
       {"{\"base_url\": \"https://acme.test\",\n\"crl\": {\"lifetime\": \"30 d\",\n\"interval\": "
        "\"20d\"}}",
-       {"gatehouse.json:2: crl.lifetime: \"30 d\" is not a duration: write a number and d, h, m, s "
-        "or ms, such as \"90d\""}},
+       {"gatehouse.json: crl.lifetime: \"30 d\" is not a duration: write a number and d, h, m, s "
+        "or ms, such as \"90d\" (line 2)"}},
       {"{\"base_url\": \"https://acme.test\",\n\"listeners\": {\"acme\": [{\"address\": "
        "\"everywhere\"}]}}",
-       {"gatehouse.json:2: listeners.acme[0].address: \"everywhere\" is not an IP address; \"::\" "
-        "listens on every one"}},
+       {"gatehouse.json: listeners.acme[0].address: \"everywhere\" is not an IP address; \"::\" "
+        "listens on every one (line 2)"}},
       {"{\"base_url\": \"https://acme.test\",\n\"backends\": [],\n\"profiles\": {\"p\": "
        "{\"backend\": \"est\"}}}",
-       {"gatehouse.json:2: backends: must be an object, but is an array"}},
+       {"gatehouse.json: backends: must be an object, but is an array (line 2)"}},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
@@ -95,7 +97,7 @@ TEST_CASE("what the command line has set stands in no line, and is told last") {
   CHECK(faults("{\"base_url\": \"https://acme.test\",\n\"threads\": {\"http\": 1,\n\"issuance\": "
                "0}}",
                {"threads.http=0"}) ==
-        Lines{"gatehouse.json:3: threads.issuance: 0 is not an integer in 1..256",
+        Lines{"gatehouse.json: threads.issuance: 0 is not an integer in 1..256 (line 3)",
               "gatehouse.json: threads.http: 0 is not an integer in 1..64"});
 }
 
@@ -105,8 +107,9 @@ TEST_CASE("what the parts say of the rest is told with what the file's reader sa
   };
   CHECK(faults("{\"base_url\": \"https://acme.test\",\n\"backends\": {\"local\": {\n\"key\": "
                "\"x\"}},\n\"log\": 1}",
-               {}, check) == Lines{"gatehouse.json:3: backends.local.key: of https://acme.test",
-                                   "gatehouse.json:4: log: must be an object, but is a number"});
+               {},
+               check) == Lines{"gatehouse.json: backends.local.key: of https://acme.test (line 3)",
+                               "gatehouse.json: log: must be an object, but is a number (line 4)"});
 }
 
 TEST_CASE("text that is no JSON is told with its line and column") {
@@ -123,7 +126,7 @@ TEST_CASE("text that is no JSON is told with its line and column") {
   CHECK(told("{\n  # no\n}") ==
         "gatehouse.json: not valid JSON at line 2, column 3: comments begin with //, not with #");
   CHECK(told("{\n\"path\": \"/a\",\n\"path\": \"/b\"\n}") ==
-        "gatehouse.json:3: path: is given twice");
+        "gatehouse.json: path: is given twice (line 3)");
 }
 
 TEST_CASE("a duration without a unit is warned of, any other number is not") {
@@ -140,10 +143,10 @@ TEST_CASE("a duration without a unit is warned of, any other number is not") {
 })",
                                      "/etc/gatehouse/gatehouse.json", {"answer_wait.finalize=5"});
   CHECK(warnings_of(config) ==
-        Lines{"gatehouse.json:4: profiles.default.validity: 90 is taken as seconds (1m 30s); write "
-              "\"90d\" if days are meant",
-              "gatehouse.json:9: limits.read: 90 is taken as seconds (1m 30s); write \"90s\" to "
-              "say so",
+        Lines{"gatehouse.json: profiles.default.validity: 90 is taken as seconds (1m 30s); write "
+              "\"90d\" if days are meant (line 4)",
+              "gatehouse.json: limits.read: 90 is taken as seconds (1m 30s); write \"90s\" to "
+              "say so (line 9)",
               "gatehouse.json: answer_wait.finalize: 5 is taken as seconds (5s); write \"5s\" to "
               "say so"});
 }

@@ -207,7 +207,7 @@ TEST_CASE("a directory with valid accounts cannot be dropped, and no reload drop
   AcmeClient device = device_of(server);
   REQUIRE(device.new_account().status == 201);
   const char* const refusal =
-      "gatehouse.json:19: directories.devices: is missing, and the database has 1 valid account in "
+      "gatehouse.json: directories.devices: is missing, and the database has 1 valid account in "
       "it; put it back";
   CHECK_THROWS_WITH(server->reload(without_devices()), doctest::Contains(refusal));
   CHECK(device.read(device.kid).status == 200);
