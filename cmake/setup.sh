@@ -13,7 +13,7 @@ kind=${1:-}
 case "$kind" in
   build) wanted="$build" ;;
   test) wanted="$build doctest-dev libpq-dev postgresql python3 python3-cryptography python3-dnslib openssl iproute2 unbound ldnsutils
-    man-db bsdextrautils" ;;
+    man-db bsdextrautils zsh fish" ;;
   demo) wanted="$demo" ;;
   proxies) wanted="$demo nginx-light haproxy caddy" ;;
   backends) wanted="$demo golang-go" ;;

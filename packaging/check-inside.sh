@@ -17,7 +17,11 @@ man -w gatehouse >/dev/null || fail "no man page"
 for document in operations.md gatehouse.schema.json; do
   test -s "/usr/share/doc/gatehouse/$document" || fail "no /usr/share/doc/gatehouse/$document, which units and configs name"
 done
+man --warnings=all -E UTF-8 -Tutf8 -Z gatehouse 2>&1 >/dev/null | { ! grep . || fail "the man page has warnings"; }
 bash -n /usr/share/bash-completion/completions/gatehouse
+for completion in zsh/vendor-completions/_gatehouse fish/vendor_completions.d/gatehouse.fish; do
+  test -s "/usr/share/$completion" || fail "no /usr/share/$completion"
+done
 for unit in gatehouse.service gatehouse.socket gatehouse-public.socket gatehouse-signer.service; do
   [ -e "/lib/systemd/system/$unit" ] || fail "$unit is not installed"
 done

@@ -7,7 +7,8 @@ version=$(sed -n 's/^project(gatehouse VERSION \([0-9.]*\).*/\1/p' CMakeLists.tx
 out=build/package
 stage="$out/gatehouse-$version"
 rm -rf "$out"
-mkdir -p "$stage/files/usr/bin" "$stage/files/usr/share/bash-completion/completions" "$stage/files/doc"
+completions=(bash-completion/completions/gatehouse zsh/vendor-completions/_gatehouse fish/vendor_completions.d/gatehouse.fish)
+mkdir -p "$stage/files/usr/bin" "$stage/files/doc"
 
 cp -r packaging/debian "$stage/debian"
 cp packaging/systemd/gatehouse.service packaging/systemd/gatehouse.socket "$stage/debian/"
@@ -15,8 +16,12 @@ cp packaging/systemd/gatehouse-public.socket "$stage/debian/gatehouse.gatehouse-
 cp packaging/systemd/gatehouse-signer.service "$stage/debian/gatehouse.gatehouse-signer.service"
 install -m 0755 "$binary" "$stage/files/usr/bin/gatehouse"
 "$binary" man >"$stage/files/gatehouse.8"
-"$binary" completion bash >"$stage/files/usr/share/bash-completion/completions/gatehouse"
-cp README.md docs/operations.md docs/choices.md docs/metrics.md packaging/monitoring/* config/gatehouse.example.json config/gatehouse.schema.json "$stage/files/doc/"
+for completion in "${completions[@]}"; do
+  mkdir -p "$stage/files/usr/share/$(dirname "$completion")"
+  shell=${completion%%/*}
+  "$binary" completion "${shell%-completion}" >"$stage/files/usr/share/$completion"
+done
+cp README.md docs/*.md packaging/monitoring/* config/gatehouse.example.json config/gatehouse.schema.json "$stage/files/doc/"
 cp -r docs/backends packaging/examples "$stage/files/doc/"
 
 # One tree gives one package: dates come from the last commit.

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <string>
 
+#include "acme-server/app/cli/completion.h"
 #include "acme-server/app/cli/exit_code.h"
 #include "acme-server/app/cli/reference.h"
 #include "acme-server/app/cli/wrong_arguments.h"
@@ -28,7 +29,7 @@ constexpr const char* kDescription =
     "clients control the names they ask for, and issues, renews and revokes their certificates.";
 
 constexpr const char* kFooter =
-    "FIRST STEPS\n"
+    "EXAMPLES\n"
     "  gatehouse init --directory /etc/gatehouse --base-url https://acme.corp.example\n"
     "  gatehouse serve --config /etc/gatehouse/gatehouse.json\n"
     "  certbot certonly --server https://acme.corp.example/directory …\n"
@@ -63,14 +64,12 @@ void add_version(CLI::App& program, Command& chosen) {
   });
 }
 
-int run_command_line(int argc, char** argv) {
-  ::umask(077);  // keys, the database, sockets: for their owner alone
-  CLI::App program(kDescription, "gatehouse");
-  program.footer(kFooter);
+void describe(CLI::App& program, Command& chosen) {
+  program.name("gatehouse");
+  program.description(kDescription);
   program.require_subcommand(1);
   program.set_help_flag("-h,--help", "Print this help");
   program.set_version_flag("--version", "gatehouse " GATEHOUSE_VERSION, "Print the version");
-  Command chosen;
   add_serve(program, chosen);
   add_check_config(program, chosen);
   add_init(program, chosen);
@@ -78,8 +77,17 @@ int run_command_line(int argc, char** argv) {
   add_rotate_issuer(program, chosen);
   add_commands(program, chosen);
   add_signer(program, chosen);
+  add_completion(program, chosen);
   add_reference(program, chosen);
   add_version(program, chosen);
+  program.footer(kFooter);  // last: a command takes its parent's for its own
+}
+
+int run_command_line(int argc, char** argv) {
+  ::umask(077);  // keys, the database, sockets: for their owner alone
+  CLI::App program;
+  Command chosen;
+  describe(program, chosen);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& help) {

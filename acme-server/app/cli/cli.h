@@ -25,6 +25,9 @@ void add_rotate_issuer(CLI::App& program, Command& chosen);
 void add_signer(CLI::App& program, Command& chosen);
 void add_version(CLI::App& program, Command& chosen);
 
+// The whole command line: every command, with its options and their help. Both outlive the parsing.
+void describe(CLI::App& program, Command& chosen);
+
 // Runs `command`. What it throws is one line for `say`, and becomes an exit code.
 int run_told(const Command& command, const std::function<void(const std::string&)>& say);
 

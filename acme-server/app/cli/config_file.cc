@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "acme-server/app/cli/values.h"
+
 namespace gatehouse::app {
 
 namespace {
@@ -26,10 +28,12 @@ bool is_ours(const char* path) {
 }  // namespace
 
 void add_config_option(CLI::App& command, std::string& file) {
-  command.add_option("-c,--config", file,
-                     "The config file; default: $GATEHOUSE_CONFIG, else ./gatehouse.json where "
-                     "only its owner can write it and its folder, else "
-                     "/etc/gatehouse/gatehouse.json");
+  command
+      .add_option("-c,--config", file,
+                  "The config file; default: $GATEHOUSE_CONFIG, else ./gatehouse.json where "
+                  "only its owner can write it and its folder, else "
+                  "/etc/gatehouse/gatehouse.json")
+      ->type_name(kFile);
 }
 
 std::string config_file(const std::string& given) {

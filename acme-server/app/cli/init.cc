@@ -12,6 +12,7 @@
 #include "acme-server/app/ca_setup/take_over.h"
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/cli/secret_arguments.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 
@@ -128,17 +129,21 @@ void add_take_over(CLI::App& command, InitArguments& arguments) {
       command
           .add_option("--import", arguments.import.offered.files,
                       "What your CA gave back: PEM, DER or PKCS#7; one or more files")
+          ->type_name(kFile)
           ->excludes(csr);
   command
       .add_option("--root", arguments.root_file,
                   "With --import: the file of the root that is meant")
+      ->type_name(kFile)
       ->needs(import);
   command
       .add_flag("--alternate", arguments.import.alternate,
                 "With --import: a chain to another root, served besides")
       ->needs(import);
-  command.add_option("--backend", arguments.import.backend,
-                     "With --import or --csr: the backend's name, if there is more than one");
+  command
+      .add_option("--backend", arguments.import.backend,
+                  "With --import or --csr: the backend's name, if there is more than one")
+      ->type_name(kBackend);
 }
 
 }  // namespace
@@ -148,10 +153,13 @@ void add_init(CLI::App& program, Command& chosen) {
   command->footer(kInitFooter);
   auto arguments = std::make_shared<InitArguments>();
   InitOptions& options = arguments->options;
-  command->add_option("--directory", options.directory, "Where everything goes")->required();
-  command->add_option(
-      "--data", options.data,
-      "Where the database and what else the server writes goes; default: DIRECTORY");
+  command->add_option("--directory", options.directory, "Where everything goes")
+      ->type_name(kFolder)
+      ->required();
+  command
+      ->add_option("--data", options.data,
+                   "Where the database and what else the server writes goes; default: DIRECTORY")
+      ->type_name(kFolder);
   command->add_flag("--systemd", options.systemd,
                     "Listen on the sockets of gatehouse.socket and gatehouse-public.socket");
   command->add_option("--base-url", options.base_url,
@@ -162,17 +170,21 @@ void add_init(CLI::App& program, Command& chosen) {
       "default: http and the base URL's host");
   command->add_option("--name", options.organization, "Organization, in the names of both CAs")
       ->capture_default_str();
-  command->add_option("--key", arguments->key, "Key of the issuing CA: " + crypto::new_key_words())
+  offers(command->add_option("--key", arguments->key, "Key of the issuing CA"), new_keys())
       ->capture_default_str();
-  command->add_option("--root-key", arguments->root_key, "Key of the root, likewise")
+  offers(command->add_option("--root-key", arguments->root_key, "Key of the root"), new_keys())
       ->capture_default_str();
-  command->add_option(
-      "--passphrase", arguments->passphrase,
-      "Encrypts the issuing CA's key: file:PATH, credential:NAME or env:NAME, for the server too");
+  command
+      ->add_option("--passphrase", arguments->passphrase,
+                   "Encrypts the issuing CA's key: file:PATH, credential:NAME or env:NAME, for the "
+                   "server too")
+      ->type_name(kSecret);
   add_take_over(*command, *arguments);
-  command->add_option(
-      "--root-passphrase", arguments->root_passphrase,
-      "Encrypts the root's key: file:PATH, credential:NAME or env:NAME; default: --passphrase");
+  command
+      ->add_option("--root-passphrase", arguments->root_passphrase,
+                   "Encrypts the root's key: file:PATH, credential:NAME or env:NAME; default: "
+                   "--passphrase")
+      ->type_name(kSecret);
   command
       ->add_option("--permit-dns", options.permitted_dns,
                    "Name constraint: a DNS name, and all below it; may be repeated")
@@ -194,10 +206,15 @@ void add_root(CLI::App& program, Command& chosen) {
   command->footer(kCrlFooter);
   auto arguments = std::make_shared<CrlArguments>();
   RootCrlOptions& options = arguments->options;
-  command->add_option("--directory", options.directory, "The folder with ca/ in it")->required();
-  command->add_option("--key", options.root_key, "The root's key; default: ca/root.key");
-  command->add_option("--passphrase", arguments->passphrase,
-                      "Of the root's key: file:PATH, credential:NAME or env:NAME");
+  command->add_option("--directory", options.directory, "The folder with ca/ in it")
+      ->type_name(kFolder)
+      ->required();
+  command->add_option("--key", options.root_key, "The root's key; default: ca/root.key")
+      ->type_name(kFile);
+  command
+      ->add_option("--passphrase", arguments->passphrase,
+                   "Of the root's key: file:PATH, credential:NAME or env:NAME")
+      ->type_name(kSecret);
   command->add_option("--revoke", options.revoke, "Serial of a CA in hex; may be repeated")
       ->take_all()
       ->allow_extra_args(false);

@@ -2,55 +2,55 @@
 
 #include <CLI/App.hpp>
 #include <CLI/Option.hpp>
+#include <algorithm>
 #include <cstddef>
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/base/text.h"
 
 namespace gatehouse::app {
 
 namespace {
 
-constexpr const char* kCompletionFooter =
-    "DESCRIPTION\n"
-    "  Prints a script that completes commands and options. zsh takes the same one after\n"
-    "  `autoload -U +X bashcompinit && bashcompinit`.\n"
-    "\n"
-    "EXAMPLES\n"
-    "  source <(gatehouse completion bash)\n"
-    "  gatehouse completion bash > /usr/share/bash-completion/completions/gatehouse";
-
 constexpr const char* kManFooter =
     "EXAMPLES\n"
     "  gatehouse man | man -l -\n"
     "  gatehouse man > /usr/share/man/man8/gatehouse.8";
 
+// What no command's help says: of the program on a machine.
+constexpr const char* kSections =
+    "CONFIGURATION\n"
+    "  One JSON file, in which // and /* */ are comments. base_url is what it must have; every\n"
+    "  option with its default is in gatehouse.example.json, and gatehouse.schema.json describes\n"
+    "  them for editors. Paths in it are relative to its folder. --set PATH=VALUE wins over the\n"
+    "  file. gatehouse check-config says what is wrong, and SIGHUP has a running server read it\n"
+    "  again.\n"
+    "\n"
+    "ENVIRONMENT\n"
+    "  GATEHOUSE_CONFIG       the config file, where --config is not given\n"
+    "  CREDENTIALS_DIRECTORY  where secrets written as credential:NAME are, set by systemd\n"
+    "  NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES\n"
+    "                         how systemd is told of the state, and hands over its sockets\n"
+    "  Any other that a secret names as env:NAME.\n"
+    "\n"
+    "FILES\n"
+    "  /etc/gatehouse/gatehouse.json   the config, as gatehouse init makes it\n"
+    "  /etc/gatehouse/ca/              the CA's certificates and keys\n"
+    "  /var/lib/gatehouse/             the database and what the server keeps besides, with\n"
+    "                                  gatehouse init --data /var/lib/gatehouse\n"
+    "  /etc/gatehouse-signer/          the config and key of gatehouse-signer.service\n"
+    "  /usr/share/doc/gatehouse/       this manual's longer parts, gatehouse.example.json and\n"
+    "                                  gatehouse.schema.json, alert rules, a dashboard\n"
+    "\n";
+
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
-}
-
-std::vector<std::string> words_of(const CLI::App& app) {
-  std::vector<std::string> words;
-  for (const CLI::App* command : commands_of(app)) words.push_back(command->get_name());
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
-  }
-  return words;
-}
-
-// One case of the script for each command and all below it: `path` is what was typed so far.
-void add_cases(const CLI::App& app, const std::string& path, std::string& steps,
-               std::string& words) {
-  words += "    '" + path + "') words='" + join(words_of(app), " ") + "' ;;\n";
-  for (const CLI::App* command : commands_of(app)) {
-    const std::string below = path + " " + command->get_name();
-    steps += "      '" + below + "') path=\"$path $word\" ;;\n";
-    add_cases(*command, below, steps, words);
-  }
 }
 
 // Text in roff: nothing in it is a request or an escape, and hyphens can be copied.
@@ -81,6 +81,13 @@ std::string roff(std::string_view text) {
   return out;
 }
 
+// What stands for a value behind an option.
+std::string value_name(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const bool plain = std::ranges::all_of(type, [](char c) { return c >= 'A' && c <= 'Z'; });
+  return plain && type != "TEXT" && type != "UINT" && type != "INT" ? type : "VALUE";
+}
+
 void add_options(const CLI::App& app, std::string& page) {
   for (const CLI::Option* option : app.get_options()) {
     std::vector<std::string> names;
@@ -90,9 +97,12 @@ void add_options(const CLI::App& app, std::string& page) {
     if (names.empty()) {
       title = "\\fI" + roff(option->get_name(true)) + "\\fR";
     } else if (option->get_items_expected_max() > 0) {
-      title += " \\fIVALUE\\fR";
+      title += " \\fI" + roff(value_name(*option)) + "\\fR";
     }
     page += ".TP\n" + title + "\n" + roff(option->get_description());
+    if (const auto words = words_of(*option); !words.empty()) {
+      page += ": " + roff(join(words, ", "));
+    }
     if (!option->get_default_str().empty()) {
       page += " [" + roff(option->get_default_str()) + "]";
     }
@@ -100,19 +110,37 @@ void add_options(const CLI::App& app, std::string& page) {
   }
 }
 
-// A footer's parts, as they stand: "TITLE" lines begin at the margin, text is indented.
-void add_footer(const CLI::App& app, std::string& page) {
-  const std::string footer = app.get_footer();
-  if (footer.empty()) return;
-  for (const std::string_view line : split(footer, '\n')) {
-    if (!line.empty() && line.front() != ' ') {
-      page += ".PP\n\\fB" + roff(line) + "\\fR\n.br\n";
-    } else if (line.empty()) {
-      page += ".PP\n";
+bool is_title(std::string_view line) {
+  return !line.empty() && line.front() != ' ' &&
+         std::ranges::none_of(line, [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+enum class Titles { bold, sections };
+
+// A footer's parts, as they stand: lines in capitals at the margin are titles, indented lines are
+// set line by line.
+void add_parts(std::string_view text, Titles titles, std::string& page) {
+  bool set_by_line = false;
+  const auto by_line = [&](bool wanted) {
+    if (std::exchange(set_by_line, wanted) != wanted) page += wanted ? ".nf\n" : ".fi\n";
+  };
+  for (const std::string_view line : split(text, '\n')) {
+    if (line.starts_with(' ')) {
+      by_line(true);
+      page += roff(line) + "\n";
+      continue;
+    }
+    by_line(false);
+    if (line.empty()) continue;
+    if (!is_title(line)) {
+      page += ".PP\n" + roff(line) + "\n";
+    } else if (titles == Titles::sections) {
+      page += ".SH " + roff(line) + "\n";
     } else {
-      page += ".nf\n" + roff(line) + "\n.fi\n";
+      page += ".PP\n\\fB" + roff(line) + "\\fR\n.br\n";
     }
   }
+  by_line(false);
 }
 
 void add_command(const CLI::App& app, const std::string& path, std::string& page) {
@@ -120,37 +148,13 @@ void add_command(const CLI::App& app, const std::string& path, std::string& page
   if (below.empty()) {
     page += ".SS " + roff(path) + "\n" + roff(app.get_description()) + ".\n";
     add_options(app, page);
-    add_footer(app, page);
+    add_parts(app.get_footer(), Titles::bold, page);
   }
   for (const CLI::App* command : below)
     add_command(*command, path + " " + command->get_name(), page);
 }
 
 }  // namespace
-
-std::string bash_completion(const CLI::App& program) {
-  std::string steps;
-  std::string words;
-  add_cases(program, "", steps, words);
-  return "# bash completion for gatehouse; made by `gatehouse completion bash`.\n"
-         "_gatehouse() {\n"
-         "  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-         "  local path='' word words=''\n"
-         "  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-         "    case \"$path $word\" in\n" +
-         steps +
-         "    esac\n"
-         "  done\n"
-         "  case $before in\n"
-         "    -c|--config|--directory|--key) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
-         "  esac\n"
-         "  case $path in\n" +
-         words +
-         "  esac\n"
-         "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-         "}\n"
-         "complete -o filenames -F _gatehouse gatehouse\n";
-}
 
 std::string man_page(const CLI::App& program, const std::string& version) {
   std::string page = R"(.TH GATEHOUSE 8 "" "Gatehouse )" + roff(version) +
@@ -162,22 +166,13 @@ std::string man_page(const CLI::App& program, const std::string& version) {
   for (const CLI::App* command : commands_of(program)) {
     add_command(*command, "gatehouse " + command->get_name(), page);
   }
-  page += ".SH NOTES\n";
-  add_footer(program, page);
+  add_parts(kSections, Titles::sections, page);
+  add_parts(program.get_footer(), Titles::sections, page);
+  page += ".SH SEE ALSO\n.BR systemctl (1),\n.BR openssl (1)\n";
   return page;
 }
 
 void add_reference(CLI::App& program, Command& chosen) {
-  CLI::App* completion = program.add_subcommand("completion", "Print a shell completion script");
-  completion->require_subcommand(1);
-  CLI::App* bash = completion->add_subcommand("bash", "For bash, and zsh with bashcompinit");
-  bash->footer(kCompletionFooter);
-  bash->callback([&program, &chosen] {
-    chosen = [&program] {
-      std::cout << bash_completion(program);
-      return kDone;
-    };
-  });
   CLI::App* man = program.add_subcommand("man", "Print the manual page, gatehouse(8)");
   man->footer(kManFooter);
   man->callback([&program, &chosen] {

@@ -1,5 +1,5 @@
-// The command line described by itself: shell completion and the man page, made of the same tree
-// that parses it, so that neither can tell of anything else.
+// The manual page, made of the tree that parses the command line, so that it can tell of nothing
+// else.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,12 +9,10 @@
 
 namespace gatehouse::app {
 
-// A script for `source` in bash; zsh takes it after `bashcompinit`.
-std::string bash_completion(const CLI::App& program);
 // gatehouse(8), roff.
 std::string man_page(const CLI::App& program, const std::string& version);
 
-// `gatehouse completion bash` and `gatehouse man`; `program` is asked when they run, whole by then.
+// `gatehouse man`; `program` is asked when it runs, whole by then.
 void add_reference(CLI::App& program, Command& chosen);
 
 }  // namespace gatehouse::app

@@ -10,6 +10,7 @@
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/cli/config_file.h"
 #include "acme-server/app/cli/secret_arguments.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/entropy.h"
 
@@ -75,12 +76,15 @@ void add_rotate_issuer(CLI::App& program, Command& chosen) {
   auto arguments = std::make_shared<Arguments>();
   RotateOptions& options = arguments->options;
   add_config_option(*command, options.config_file);
-  command->add_option("--backend", options.backend, "The backend, if there is more than one");
+  command->add_option("--backend", options.backend, "The backend, if there is more than one")
+      ->type_name(kBackend);
   CLI::Option* root_key =
-      command->add_option("--root-key", options.root_key, "The file of our own root's key");
+      command->add_option("--root-key", options.root_key, "The file of our own root's key")
+          ->type_name(kFile);
   command
       ->add_option("--root-passphrase", arguments->root_passphrase,
                    "Of the root's key: file:PATH or env:NAME")
+      ->type_name(kSecret)
       ->needs(root_key);
   CLI::Option* csr =
       command->add_flag("--csr", arguments->csr, "Make a request for a company's root")
@@ -88,20 +92,22 @@ void add_rotate_issuer(CLI::App& program, Command& chosen) {
   CLI::Option* import = command
                             ->add_option("--import", options.offered.files,
                                          "What the company's CA gave back: PEM, DER or PKCS#7")
+                            ->type_name(kFile)
                             ->excludes(root_key)
                             ->excludes(csr);
   command
       ->add_option("--root", arguments->root_file,
                    "With --import: the file of the root that is meant")
+      ->type_name(kFile)
       ->needs(import);
-  command
-      ->add_option("--key", arguments->key,
-                   "Key of the next issuing CA: " + crypto::new_key_words())
+  offers(command->add_option("--key", arguments->key, "Key of the next issuing CA"), new_keys())
       ->capture_default_str();
   command->add_option("--name", options.name,
                       "Its common name; default: the old one's with the next number");
-  command->add_option("--passphrase", arguments->passphrase,
-                      "Encrypts its key: file:PATH or env:NAME; default: as the old one's");
+  command
+      ->add_option("--passphrase", arguments->passphrase,
+                   "Encrypts its key: file:PATH or env:NAME; default: as the old one's")
+      ->type_name(kSecret);
   command->add_flag("--again", options.again, "Although the issuer in use is not a day old");
   command->callback([&chosen, arguments] { chosen = [arguments] { return run(*arguments); }; });
 }

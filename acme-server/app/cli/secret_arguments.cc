@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "acme-server/app/server/secret_source.h"
 #include "acme-server/base/secret.h"
@@ -11,6 +12,12 @@
 #include "acme-server/crypto/signer.h"
 
 namespace gatehouse::app {
+
+std::vector<std::string> new_keys() {
+  std::vector<std::string> words;
+  for (const crypto::NewKeyName& name : crypto::kNewKeys) words.emplace_back(name.word);
+  return words;
+}
 
 crypto::NewKey read_key_kind(const std::string& option, const std::string& text) {
   const auto kind = crypto::new_key_from(text);

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "acme-server/base/secret.h"
 #include "acme-server/crypto/signer.h"
 
 namespace gatehouse::app {
 
-// Throws std::runtime_error naming `option`.
+// The words for kinds of keys.
+std::vector<std::string> new_keys();
+// The kind of such a word. Throws std::runtime_error naming `option`.
 crypto::NewKey read_key_kind(const std::string& option, const std::string& text);
 
 // "file:PATH" or "env:NAME"; nothing for an empty reference.

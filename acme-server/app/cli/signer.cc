@@ -19,6 +19,7 @@
 
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/cli/config_file.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/app/server/environment.h"
 #include "acme-server/app/signer/signer_process.h"
 #include "acme-server/app/signer/signer_sandbox.h"
@@ -139,6 +140,7 @@ void add_signer(CLI::App& program, Command& chosen) {
       ->take_all()
       ->allow_extra_args(false);
   command->add_option("--backend", arguments->backend, "Whose keys: a local backend's name")
+      ->type_name(kBackend)
       ->capture_default_str();
   command->add_option("--parent", arguments->parent,
                       "End with this process, which must be the one that started this");

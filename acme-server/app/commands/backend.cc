@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
 #include "acme-server/app/commands/table.h"
@@ -156,7 +157,9 @@ void add_backend(CLI::App& program, Command& chosen) {
     command->footer(footer);
     auto arguments = std::make_shared<Arguments>();
     if (run != run_list) {
-      command->add_option("name", arguments->backend, "Its name in the config")->required();
+      command->add_option("name", arguments->backend, "Its name in the config")
+          ->type_name(kBackend)
+          ->required();
     }
     if (run == run_check) {
       command->add_option("--enrol", arguments->enrol,

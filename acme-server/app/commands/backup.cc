@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
 #include "acme-server/app/commands/database_owner.h"
@@ -154,18 +155,20 @@ void add_backup(CLI::App& program, Command& chosen) {
   backup->footer(kBackupFooter);
   auto to = std::make_shared<BackupArguments>();
   add_control_options(*backup, to->control);
-  backup->add_option("file", to->to, "The new file")->required();
+  backup->add_option("file", to->to, "The new file")->type_name(kFile)->required();
   backup->callback([&chosen, to] { chosen = [to] { return run_backup(*to); }; });
 
   CLI::App* restore = program.add_subcommand("restore", "Put a backup in the database's place");
   restore->footer(kRestoreFooter);
   auto from = std::make_shared<RestoreArguments>();
   add_control_options(*restore, from->control);
-  restore->add_option("file", from->request.backup, "The backup")->required();
+  restore->add_option("file", from->request.backup, "The backup")->type_name(kFile)->required();
   restore->add_option("--crl", from->request.crls, "A CRL published since; may be repeated")
+      ->type_name(kFile)
       ->allow_extra_args(false);
   restore
       ->add_option("--audit", from->request.audit_logs, "The exported audit log; may be repeated")
+      ->type_name(kFile)
       ->allow_extra_args(false);
   restore->add_flag("--force-other-ca", from->request.other_ca,
                     "Although the backup is another CA's or another installation's");

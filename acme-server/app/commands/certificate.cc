@@ -1,6 +1,5 @@
 // `gatehouse certificate list | show | revoke`.
 #include <CLI/App.hpp>
-#include <CLI/Validators.hpp>
 #include <algorithm>
 #include <cstdint>
 #include <iostream>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
 #include "acme-server/app/commands/list_filter.h"
@@ -254,8 +254,8 @@ void add_certificate(CLI::App& program, Command& chosen) {
   for (const RevocationReason& reason : kRevocationReasons) {
     if (!reason.of_cas_alone) reasons.emplace_back(reason.name);
   }
-  revoke->add_option("--reason", revoked->reason, "Why (RFC 5280 section 5.3.1)")
-      ->check(CLI::IsMember(reasons))
+  takes_one_of(revoke->add_option("--reason", revoked->reason, "Why (RFC 5280 section 5.3.1)"),
+               reasons)
       ->capture_default_str();
   add_control_options(*revoke, revoked->control);
   revoke->callback([&chosen, revoked] { chosen = [revoked] { return run_revoke(*revoked); }; });

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/cli/values.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/base/json.h"
 #include "acme-server/base/rfc3339.h"
@@ -16,8 +17,10 @@ namespace gatehouse::app {
 
 namespace {
 
-void add(CLI::App& command, const std::string& option, std::string& value, const char* what) {
-  if (command.get_option_no_throw(option) == nullptr) command.add_option(option, value, what);
+void add(CLI::App& command, const std::string& option, std::string& value, const char* what,
+         const char* type = "TEXT") {
+  if (command.get_option_no_throw(option) != nullptr) return;
+  command.add_option(option, value, what)->type_name(type);
 }
 
 // "dns:www.corp.example" without its type.
@@ -48,7 +51,7 @@ void add_filter_options(CLI::App& command, ListArguments& arguments, ListHas has
   if (has == ListHas::names_and_times) {
     add(command, "--name", arguments.name, "Those for this DNS name or address, exactly");
     add(command, "--suffix", arguments.suffix, "Those with a name that is this one or below it");
-    add(command, "--profile", arguments.profile, "Those of this profile");
+    add(command, "--profile", arguments.profile, "Those of this profile", kProfile);
   }
   add(command, "--since", arguments.since, "Since 2026-12-31 or 2026-12-31T12:00:00Z");
   add(command, "--until", arguments.until, "Before such a time");

@@ -1,6 +1,5 @@
 // `gatehouse order list | show | resume | fail | adopt`.
 #include <CLI/App.hpp>
-#include <CLI/Validators.hpp>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "acme-server/app/cli/cli.h"
+#include "acme-server/app/cli/values.h"
 #include "acme-server/app/commands/commands.h"
 #include "acme-server/app/commands/control.h"
 #include "acme-server/app/commands/list_filter.h"
@@ -177,7 +177,7 @@ void add_verb(CLI::App& noun, Command& chosen, const std::string& verb, const ch
   command->footer(footer);
   auto arguments = std::make_shared<Arguments>();
   if (body == order_and_file) {
-    command->add_option("file", arguments->file, "The certificate")->required();
+    command->add_option("file", arguments->file, "The certificate")->type_name(kFile)->required();
   }
   command->add_option("order", arguments->order, "Its id")->required();
   if (body == order_and_why) {
@@ -208,9 +208,8 @@ void add_order(CLI::App& program, Command& chosen) {
   list->footer(kListFooter);
   auto arguments = std::make_shared<Arguments>();
   list->add_option("--account", arguments->account, "Those of this account");
-  list->add_option("--status", arguments->status, "Those that are")
-      ->check(CLI::IsMember(
-          std::vector<std::string>{"pending", "ready", "processing", "valid", "invalid"}));
+  takes_one_of(list->add_option("--status", arguments->status, "Those that are"),
+               {"pending", "ready", "processing", "valid", "invalid"});
   list->add_flag("--pending", arguments->pending,
                  "Those that a CA elsewhere has not decided yet, and when it is asked again");
   add_filter_options(*list, arguments->filter, ListHas::names_and_times);

@@ -1,4 +1,4 @@
-// The completion script and the man page, as their readers take them.
+// The man page as its readers take it.
 #include <doctest/doctest.h>
 #include <stdio.h>
 
@@ -24,25 +24,6 @@ std::string shell(const std::string& command) {
   return text;
 }
 
-TEST_CASE("bash completes commands, verbs and options") {
-  const TemporaryFolder folder;
-  const Outcome script = run({"completion", "bash"});
-  REQUIRE(script.code == 0);
-  const std::string file = folder.path() + "/completion";
-  write_file(file, script.printed, FileAccess::owner_only, ExistingFile::refuse);
-  const auto completed = [&](const std::string& words, int index) {
-    return shell("bash -c 'source " + file + "; COMP_WORDS=(gatehouse " + words +
-                 "); COMP_CWORD=" + std::to_string(index) + "; _gatehouse; echo ${COMPREPLY[*]}'");
-  };
-  CHECK(completed("stat", 1) == "status\n");
-  CHECK(completed("certificate", 1) == "certificate\n");
-  CHECK(completed("certificate \"\"", 2).starts_with("list show revoke "));
-  CHECK(completed("certificate revoke --rea", 3) == "--reason\n");
-  CHECK(completed("--bogus order show --js", 4) == "--json\n");
-  CHECK(completed("status --config " + folder.path() + "/compl", 3) == file + "\n");
-  CHECK(completed("nothing", 1) == "\n");
-}
-
 TEST_CASE("the man page renders without a warning, and tells of every command") {
   const TemporaryFolder folder;
   const Outcome page = run({"man"});
@@ -55,10 +36,16 @@ TEST_CASE("the man page renders without a warning, and tells of every command") 
   const std::string text = shell("LC_ALL=C.UTF-8 MANWIDTH=100 man -l " + file + " | col -b");
   for (const char* part : {"gatehouse serve", "gatehouse init", "gatehouse root crl",
                            "gatehouse status", "gatehouse certificate revoke", "--reason VALUE",
-                           "gatehouse order show", "gatehouse audit verify", "EXIT STATUS",
+                           "gatehouse order show", "gatehouse audit verify", "--import FILE",
+                           "--directory FOLDER", "keyCompromise, affiliationChanged",
                            "gatehouse certificate list --expiring-within 14d"}) {
     CAPTURE(part);
     CHECK(text.find(part) != std::string::npos);
+  }
+  for (const char* section : {"NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "CONFIGURATION",
+                              "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"}) {
+    CAPTURE(section);
+    CHECK(text.find("\n" + std::string(section) + "\n") != std::string::npos);
   }
 }
 
