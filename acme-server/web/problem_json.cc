@@ -41,8 +41,10 @@ Problem internal(const std::string& log_id) {
 // Nothing of the request was done, and it will do later as it is.
 Problem come_back(const std::string& log_id) {
   return {.type = ProblemType::serverInternal,
-          .detail = "The server cannot store anything just now, and its operator knows (log id " +
-                    log_id + "). Try again later.",
+          .detail =
+              "The server cannot store anything just now. Try again in half a minute; if it "
+              "goes on, tell its operator log id " +
+              log_id + ".",
           .status = 503,
           .retry_after = kComeBack};
 }

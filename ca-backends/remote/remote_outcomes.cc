@@ -55,7 +55,8 @@ Refused refused_by_ca(const RemoteCaOptions& options, const std::string& reason,
   const bool told = options.forward_ca_errors && !reason.empty();
   return {.problem = {.type = ProblemType::unauthorized,
                       .detail = told ? "The CA refused the order: " + reason
-                                     : "The CA refused the order; its operator can tell why.",
+                                     : "The CA refused the order. Ask the operator of this server "
+                                       "why, with the order's URL.",
                       .status = 403},
           .answer = answer};
 }

@@ -156,8 +156,8 @@ void fail_wrong(const Inquiry& inquiry, const backends::Issued& issued, const st
       .type = ProblemType::serverInternal,
       .detail =
           "The CA behind this server has issued a certificate that is not what the order "
-          "asks for. It is withheld, and the operator of this server knows; make a new order "
-          "later."};
+          "asks for, and it is withheld. Ask the operator of this server, who can see it in the "
+          "audit trail of this order, and then make a new order."};
   // Before anything is written: should we end meanwhile, the certificate is asked for, and revoked,
   // once more, or in doubt. The CA has as long for it as for the certificate.
   const std::chrono::seconds patience = inquiry.policy.server.issuance_timeout;

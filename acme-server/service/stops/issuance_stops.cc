@@ -72,8 +72,9 @@ bool IssuanceStops::clock_is_trusted() {
 void IssuanceStops::check_can_begin() {
   if (may_begin()) return;
   reject({.type = ProblemType::serverInternal,
-          .detail = "This server has stopped issuing for now, and its operator knows; nothing that "
-                    "is begun is lost. Try again later.",
+          .detail = "This server has stopped issuing for now; nothing that is begun is lost. Try "
+                    "again after the time that Retry-After says, or ask its operator, whose "
+                    "`gatehouse status` says why.",
           .status = 503,
           .retry_after = kRetryAfter});
 }
