@@ -2,15 +2,18 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -21,8 +24,10 @@
 #include "acme-server/base/files.h"
 #include "acme-server/base/library_version.h"
 #include "acme-server/base/rfc3339.h"
+#include "acme-server/base/secret.h"
 #include "acme-server/base/transient_failure.h"
 #include "acme-server/crypto/certificate.h"
+#include "acme-server/crypto/certificate_bag.h"
 #include "acme-server/crypto/signer.h"
 #include "acme-server/crypto/version.h"
 #include "acme-server/http/http_options.h"
@@ -114,31 +119,44 @@ std::optional<std::string> listener_key_problem(const config::ListenerConfig& li
          ", or where that cannot be, in a container, set \"allow_readable_key\": true beside it";
 }
 
-}  // namespace
-
-std::vector<LibraryVersion> library_versions() {
-  return {crypto::library_version(), sql::library_version(), net::library_version(),
-          backends::curl_version_loaded()};
+// Every certificate of a file, whatever its form; at least one.
+std::vector<crypto::Certificate> read_certificates(const std::string& file) {
+  const std::string content = read_file(file, crypto::kMaxBagBytes);
+  auto bag = crypto::read_certificate_bag(as_bytes(content));
+  if (!bag) throw std::runtime_error(file + ": " + bag.error());
+  if (!bag->unreadable.empty()) throw std::runtime_error(file + ": " + bag->unreadable.front());
+  return std::move(bag->certificates);
 }
 
-http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant now) {
-  const std::string& file = listener.certificate_file;
-  http::TlsOptions tls;
-  tls.certificate_chain_pem = read_file(file);
-  const auto chain = crypto::parse_pem_chain(tls.certificate_chain_pem);
-  if (!chain) throw std::runtime_error(file + ": " + chain.error());
-  if (chain->empty()) throw std::runtime_error(file + ": holds no certificate");
-  for (std::size_t i = 0; i + 1 < chain->size(); ++i) {
-    if (!crypto::is_signed_by((*chain)[i], (*chain)[i + 1])) {
+std::string to_pem(const std::vector<crypto::Certificate>& chain) {
+  std::string pem;
+  for (const crypto::Certificate& each : chain) pem += crypto::to_pem(each.der);
+  return pem;
+}
+
+// `all` as TLS sends them (RFC 8446 section 4.4.2): the first as it is, each signed by the next. A
+// PKCS#7 bag has no order, and people have put the root first.
+std::vector<crypto::Certificate> in_order(const std::string& file,
+                                          std::vector<crypto::Certificate> all) {
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    const crypto::Certificate& below = all[i];
+    const auto rest = std::next(all.begin(), static_cast<std::ptrdiff_t>(i) + 1);
+    const auto issuer = std::find_if(
+        rest, all.end(), [&](const auto& each) { return crypto::is_signed_by(below, each); });
+    if (issuer == all.end()) {
       throw std::runtime_error(
-          file + ": certificate " +
-          crypto::why_unverifiable((*chain)[i], (*chain)[i + 1])
-              .value_or(std::to_string(i + 1) +
-                        " is not signed by the one behind it; put the leaf first, then its issuers "
-                        "in order"));
+          file + ": " +
+          crypto::why_unverifiable(below, *rest)
+              .value_or("\"" + rest->subject_name + "\" has not signed \"" + below.subject_name +
+                        "\"; the file is for the listener's certificate and the CAs above it: "
+                        "take out what else is in it, or add the CA that is missing"));
     }
+    std::iter_swap(rest, issuer);
   }
-  const crypto::Certificate& leaf = chain->front();
+  return all;
+}
+
+void check_dates(const std::string& file, const crypto::Certificate& leaf, Instant now) {
   if (now < leaf.not_before) {
     throw TransientFailure(file + ": is valid from " + to_rfc3339(leaf.not_before) +
                            " on, and the clock says " + to_rfc3339(now) +
@@ -148,22 +166,56 @@ http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant 
     throw std::runtime_error(file + ": is valid from " + to_rfc3339(leaf.not_before) + " to " +
                              to_rfc3339(leaf.not_after) + ", and it is " + to_rfc3339(now));
   }
+}
+
+Secret read_listener_key(const config::ListenerConfig& listener) {
   if (const auto problem = listener_key_problem(listener)) throw std::runtime_error(*problem);
-  tls.private_key_pem = Secret(read_file(listener.key_file));
-  if (crypto::is_encrypted_private_key(tls.private_key_pem)) {
+  Secret pem(read_file(listener.key_file));
+  if (crypto::is_encrypted_private_key(pem)) {
     throw std::runtime_error(listener.key_file +
                              ": is encrypted; a listener's key is kept plain, mode 0600");
   }
-  Bytes key;
+  return pem;
+}
+
+// As a SubjectPublicKeyInfo.
+Bytes public_key_of(const config::ListenerConfig& listener, const Secret& pem) {
   try {
-    key = crypto::load_signer(tls.private_key_pem, Secret())->public_key();
+    return crypto::load_signer(pem, Secret())->public_key();
   } catch (const std::exception& error) {
     throw std::runtime_error(listener.key_file + ": " + error.what());
   }
-  if (key != leaf.spki) {
+}
+
+}  // namespace
+
+std::vector<LibraryVersion> library_versions() {
+  return {crypto::library_version(), sql::library_version(), net::library_version(),
+          backends::curl_version_loaded()};
+}
+
+crypto::Certificate listener_certificate(const std::string& file) {
+  const std::vector<crypto::Certificate> all = read_certificates(file);
+  const auto leaf = std::ranges::find(all, false, &crypto::Certificate::is_ca);
+  return leaf == all.end() ? all.front() : *leaf;
+}
+
+http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant now) {
+  const std::string& file = listener.certificate_file;
+  std::vector<crypto::Certificate> all = read_certificates(file);
+  http::TlsOptions tls;
+  tls.private_key_pem = read_listener_key(listener);
+  const Bytes key = public_key_of(listener, tls.private_key_pem);
+  const auto found = std::ranges::find(all, key, &crypto::Certificate::spki);
+  if (found == all.end()) {
     throw std::runtime_error(listener.key_file + ": is not the key of the certificate in " + file);
   }
-  if (!listener.client_ca_file.empty()) tls.client_ca_pem = read_file(listener.client_ca_file);
+  std::iter_swap(all.begin(), found);
+  check_dates(file, all.front(), now);
+  tls.certificate_chain_pem = to_pem(in_order(file, std::move(all)));
+  if (!listener.client_ca_file.empty()) {
+    tls.client_ca_pem = to_pem(read_certificates(listener.client_ca_file));
+  }
   return tls;
 }
 

@@ -6,6 +6,7 @@
 
 #include "acme-server/base/clock.h"
 #include "acme-server/base/library_version.h"
+#include "acme-server/crypto/certificate.h"
 #include "acme-server/http/http_options.h"
 #include "config/config.h"
 
@@ -22,9 +23,15 @@ std::vector<LibraryVersion> library_versions();
 // than it takes to look.
 void preflight(const config::Config& config, const Clock& clock);
 
-// The certificate and key of a listener from its files, checked: the key is the first
-// certificate's, nobody else can read it, it is not encrypted, the chain is one and within its
-// dates. Throws std::runtime_error naming the file.
+// The listener's own certificate in a file of such, without its key: the first that is no CA's.
+// Throws std::runtime_error naming the file.
+crypto::Certificate listener_certificate(const std::string& file);
+
+// The certificate and key of a listener from its files, checked: nobody else can read the key, it
+// is not encrypted, one certificate is for it and within its dates, and all others are CAs above
+// that one. Certificates may come in any form and order that a CA hands out
+// (crypto/certificate_bag.h); what is returned is PEM, the leaf first. Throws std::runtime_error
+// naming the file.
 http::TlsOptions read_tls_files(const config::ListenerConfig& listener, Instant now);
 
 }  // namespace gatehouse::app

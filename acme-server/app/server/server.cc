@@ -22,6 +22,7 @@
 #include "acme-server/app/server/decorated_parts.h"
 #include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/environment.h"
+#include "acme-server/app/server/preflight.h"
 #include "acme-server/app/server/server_events.h"
 #include "acme-server/base/clock.h"
 #include "acme-server/base/crash_point.h"
@@ -280,22 +281,19 @@ void Server::Impl::wait_for_own_certificate() {
 // ended: the server would not start with it.
 std::vector<service::Expiring> Server::Impl::expiring() {
   std::vector<service::Expiring> all = service::expiring_of(context);
-  const auto add = [&](const std::string& what, const std::string& name, const std::string& pem,
+  const auto add = [&](const std::string& what, const std::string& name, Instant ends,
                        const std::string& next_step) {
-    const auto chain = crypto::parse_pem_chain(pem);
-    const bool readable = chain && !chain->empty();
-    all.push_back({.what = what,
-                   .ends = readable ? chain->front().not_after : Instant{},
-                   .kind = "listener",
-                   .name = name,
-                   .next_step = next_step});
+    all.push_back(
+        {.what = what, .ends = ends, .kind = "listener", .name = name, .next_step = next_step});
   };
   if (own_certificate) {
     if (const auto identity = own_certificate->load()) {
-      add("the listeners' own certificate", "own", identity->chain_pem,
+      const auto chain = crypto::parse_pem_chain(identity->chain_pem);
+      const bool readable = chain && !chain->empty();
+      add("the listeners' own certificate", "own", readable ? chain->front().not_after : Instant{},
           "it is renewed by itself; the log says why not (own_certificate.*, job.failed)");
       // It is renewed at the last third of its validity.
-      if (const auto chain = crypto::parse_pem_chain(identity->chain_pem)) {
+      if (readable) {
         all.back().warn_before = (chain->front().not_after - chain->front().not_before) / 4;
       }
     }
@@ -305,14 +303,10 @@ std::vector<service::Expiring> Server::Impl::expiring() {
     const std::string& name = listener.listener.name;
     const std::string what = "certificate of listener " + name;
     try {
-      add(what, name, read_file(listener.certificate_file),
+      add(what, name, listener_certificate(listener.certificate_file).not_after,
           "replace " + listener.certificate_file + ", then reload");
     } catch (const std::runtime_error& error) {
-      all.push_back({.what = what,
-                     .ends = Instant{},
-                     .kind = "listener",
-                     .name = name,
-                     .next_step = error.what()});
+      add(what, name, Instant{}, error.what());
     }
   });
   return all;

@@ -8,11 +8,14 @@
 #include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "acme-server/app/server/preflight.h"
 #include "acme-server/http/socket.h"
+#include "tests/support/program.h"
 #include "tests/support/socket_acme.h"
 #include "tests/support/test_server.h"
 
@@ -331,8 +334,10 @@ TEST_CASE("a listener's files are checked: dates, order, fit, secrecy") {
   CHECK(problem().find("is not the key of the certificate") != std::string::npos);
   files.write(late.pem, late.key_pem);
   CHECK(problem().find("is valid from") != std::string::npos);
-  files.write(files.ca.root.pem + good.pem, good.key_pem);
-  CHECK(problem().find("put the leaf first") != std::string::npos);
+  files.write(files.ca.root.pem + good.pem, good.key_pem);  // their order is found
+  CHECK(problem() == "nothing");
+  files.write(good.pem + other.pem, good.key_pem);
+  CHECK(problem().find("has not signed") != std::string::npos);
   files.write(good.pem, good.key_pem, FileAccess::everyone_reads);
   CHECK(problem().find("chmod 600 " + files.key) != std::string::npos);
   CHECK(problem().find("\"allow_readable_key\": true") != std::string::npos);
@@ -347,6 +352,53 @@ TEST_CASE("a listener's files are checked: dates, order, fit, secrecy") {
   CHECK(problem().find(files.certificate) != std::string::npos);
   files.write(good.pem, "no key");
   CHECK(problem().find(files.key) != std::string::npos);
+}
+
+// What `command`, a pipe that begins with the PEM text on standard input, makes of it.
+std::string made_of(const World& world, const std::string& pem, const std::string& command) {
+  const std::string in = world.folder.path() + "/in.pem", out = world.folder.path() + "/out";
+  write_file(in, pem, FileAccess::owner_only, ExistingFile::replace);
+  Program program("sh", {"-c", "{ " + command + "; } <" + in + " >" + out});
+  REQUIRE_MESSAGE(program.wait() == 0, program.printed());
+  return read_file(out);
+}
+
+constexpr const char* kPkcs7 = "openssl crl2pkcs7 -nocrl -certfile /dev/stdin -outform DER";
+
+TEST_CASE("a listener's certificates are read in every form that CAs hand out") {
+  World world(1);
+  ListenerFiles files(world, world.clock);
+  const Instant now = world.clock.now();
+  const CaFile good = files.make("acme.test", now + std::chrono::hours(24));
+  config::ListenerConfig listener;
+  listener.certificate = config::CertificateSource::files;
+  listener.certificate_file = files.certificate;
+  listener.client_ca_file = files.certificate;
+  listener.key_file = files.key;
+  const std::string chain = files.ca.root.pem + good.pem;
+  const std::pair<std::string, std::string> forms[] = {
+      {chain, "cat"},
+      {chain, "sed 's/$/\\r/'"},
+      {good.pem, "openssl x509 -outform DER"},
+      {good.pem, "openssl x509 -trustout"},
+      {good.pem, "openssl x509 -outform DER | base64"},
+      {chain, kPkcs7},
+      {chain, "openssl crl2pkcs7 -nocrl -certfile /dev/stdin"},
+      // AD CS: PKCS#7 under the label of a certificate.
+      {chain, std::string("echo '-----BEGIN CERTIFICATE-----'; ") + kPkcs7 +
+                  " | base64; echo '-----END CERTIFICATE-----'"}};
+  for (const auto& [pem, command] : forms) {
+    CAPTURE(command);
+    files.write(made_of(world, pem, command), good.key_pem);
+    const http::TlsOptions tls = app::read_tls_files(listener, now);
+    CHECK(tls.certificate_chain_pem == (pem == chain ? good.pem + files.ca.root.pem : good.pem));
+    CHECK(tls.client_ca_pem.value().find(good.pem) != std::string::npos);
+    CHECK(app::listener_certificate(files.certificate).der == good.certificate.der);
+  }
+  files.write(made_of(world, good.key_pem + good.pem,
+                      "openssl pkcs12 -export -passout pass: -in /dev/stdin"),
+              good.key_pem);
+  CHECK_THROWS_WITH(app::read_tls_files(listener, now), doctest::Contains("PKCS#12 (.pfx, .p12)"));
 }
 
 TEST_CASE("reload takes new certificates from files, and keeps the old ones when they are bad") {
@@ -382,7 +434,7 @@ TEST_CASE("reload takes new certificates from files, and keeps the old ones when
   files.write(after.pem, before.key_pem);  // does not fit
   CHECK_FALSE(host.reload());
   CHECK(served() == before.certificate.der);
-  files.write(after.pem, after.key_pem);
+  files.write(made_of(world, files.ca.root.pem + after.pem, kPkcs7), after.key_pem);
   host.reload();
   CHECK(served() == after.certificate.der);
 }
