@@ -1,5 +1,5 @@
 // docs/operations.md by the letter: each command in it is run in its order, on installations in
-// scratch folders, and whatever else it names of the program is there.
+// scratch folders.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -37,23 +37,9 @@ struct Command {
   std::string text = {};  // on one line
 };
 
-struct Document {
-  std::vector<Command> commands;   // of its sh blocks
-  std::vector<Command> mentioned;  // `gatehouse …` within sentences
-};
-
-void find_mentioned(std::string_view line, std::size_t number, Document& document) {
-  for (std::size_t at = 0; (at = line.find("`gatehouse ", at)) != std::string_view::npos;) {
-    const std::size_t end = line.find('`', at + 1);
-    if (end == std::string_view::npos) return;
-    document.mentioned.push_back(
-        {.line = number, .text = std::string(line.substr(at + 1, end - at - 1))});
-    at = end + 1;
-  }
-}
-
-Document read_document() {
-  Document document;
+// The commands of its sh blocks.
+std::vector<Command> read_document() {
+  std::vector<Command> commands;
   const std::string text = read_file(source_directory() + "/docs/operations.md");
   bool in_block = false;
   std::string section;
@@ -72,15 +58,14 @@ Document read_document() {
       if (goes_on) {
         command->text += ' ';
       } else {
-        document.commands.push_back(*std::exchange(command, {}));
+        commands.push_back(*std::exchange(command, {}));
       }
     } else {
       CHECK_MESSAGE(!line.starts_with("    "), "line ", number, ": a block of commands is ```sh");
       if (line.starts_with("## ")) section = line.substr(3);
-      find_mentioned(line, number, document);
     }
   }
-  return document;
+  return commands;
 }
 
 // A machine of the document: its absolute paths are in a scratch folder, and systemctl is this.
@@ -360,36 +345,13 @@ class Operator final {
 };
 
 TEST_CASE("every command of docs/operations.md does what it should") {
-  const Document document = read_document();
-  REQUIRE(document.commands.size() > 30);
+  const std::vector<Command> commands = read_document();
+  REQUIRE(commands.size() > 30);
   Operator reader;
-  for (const Command& command : document.commands) reader.perform(command);
+  for (const Command& command : commands) reader.perform(command);
   reader.check_move();
   for (const std::string& begin : reader.unused())
     FAIL_CHECK("the document has no `", begin, "` any more");
-}
-
-TEST_CASE("what docs/operations.md says of the program's commands is there") {
-  for (const Command& mentioned : read_document().mentioned) {
-    CAPTURE(mentioned.line);
-    CAPTURE(mentioned.text);
-    std::vector<std::string> words;
-    std::vector<std::string> options;
-    const std::string arguments = mentioned.text.substr(mentioned.text.find(' ') + 1);
-    for (const std::string_view word : split(arguments, ' ')) {
-      if (word.starts_with("--"))
-        options.emplace_back(word);
-      else if (options.empty() && word.find_first_of("<>") == std::string_view::npos)
-        words.emplace_back(word);
-    }
-    words.emplace_back("--help");
-    const Outcome help = run(words);
-    CHECK(help.code == 0);
-    for (const std::string& option : options) {
-      CAPTURE(option);
-      CHECK(help.printed.find(option) != std::string::npos);
-    }
-  }
 }
 
 }  // namespace
