@@ -130,19 +130,28 @@ void set_flag(int descriptor, int level, int option, int value) {
   (void)setsockopt(descriptor, level, option, &value, sizeof(value));
 }
 
+// Bound, and not listening yet; none, with errno, when that is not possible.
+Descriptor bind_tcp(SocketAddress& to, const TcpAddress& tcp) {
+  const bool v6 = to.storage.ss_family == AF_INET6;
+  Descriptor descriptor(
+      socket(to.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!descriptor) return {};
+  set_flag(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (v6) set_flag(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, tcp.v6_only ? 1 : 0);
+  if (bind(descriptor.get(), to.raw(), to.length) == 0) return descriptor;
+  const int error = errno;
+  descriptor = {};
+  errno = error;
+  return {};
+}
+
 ListeningSocket open_tcp(const std::string& name, const TcpAddress& tcp) {
   auto to = to_socket_address(name, tcp);
   const bool v6 = to.storage.ss_family == AF_INET6;
   const std::string shown =
       (v6 ? "[" + tcp.address + "]" : tcp.address) + ":" + std::to_string(tcp.port);
-  Descriptor descriptor(
-      socket(to.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!descriptor) fail_call(name, shown, errno);
-  set_flag(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (v6) set_flag(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, tcp.v6_only ? 1 : 0);
-  if (bind(descriptor.get(), to.raw(), to.length) != 0 || listen(descriptor.get(), kBacklog) != 0) {
-    fail_call(name, shown, errno);
-  }
+  Descriptor descriptor = bind_tcp(to, tcp);
+  if (!descriptor || listen(descriptor.get(), kBacklog) != 0) fail_call(name, shown, errno);
   auto bound = bound_address(name, descriptor.get());
   return {std::move(descriptor), std::move(bound), ""};
 }
@@ -231,6 +240,11 @@ ListeningSocket::ListeningSocket(ListeningSocket&& other) noexcept
 
 ListeningSocket::~ListeningSocket() {
   if (!made_path_.empty()) unlink(made_path_.c_str());
+}
+
+int try_bind(const std::string& name, const TcpAddress& tcp) {
+  auto to = to_socket_address(name, tcp);
+  return bind_tcp(to, tcp) ? 0 : errno;
 }
 
 ListeningSocket open_listener(const Listener& listener) {

@@ -62,6 +62,11 @@ class ListeningSocket final {
 // Throws std::runtime_error naming the listener, the address and what is wrong.
 ListeningSocket open_listener(const Listener& listener);
 
+// Why the address cannot be listened on just now, as errno; 0 when it can. Nothing stays bound, and
+// as nothing listens, two who try at the same time are not in each other's way. Throws as
+// open_listener() does for what is no address.
+int try_bind(const std::string& name, const TcpAddress& tcp);
+
 enum class AcceptStatus { accepted, none_waiting, exhausted };
 
 struct Accepted {

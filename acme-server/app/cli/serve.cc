@@ -21,7 +21,9 @@
 #include "acme-server/app/cli/cli.h"
 #include "acme-server/app/cli/config_file.h"
 #include "acme-server/app/cli/start_signals.h"
+#include "acme-server/app/commands/table.h"
 #include "acme-server/app/server/config_checks.h"
+#include "acme-server/app/server/config_looks.h"
 #include "acme-server/app/server/dry_run.h"
 #include "acme-server/app/server/host.h"
 #include "acme-server/app/server/service_manager.h"
@@ -74,8 +76,14 @@ constexpr const char* kCheckFooter =
     "profile\n"
     "  must be such that verifiers accept them under the CA. Looks into the database for "
     "certificates\n"
-    "  that a backend is missing for. Opens neither keys nor sockets, so it can run beside a "
-    "server.\n"
+    "  that a backend is missing for. Lists what the config names, and whether it is good: keys, "
+    "files\n"
+    "  of listeners, the database, ports. What this user may not read is not looked at; no CA and "
+    "no DNS\n"
+    "  server is asked. Changes nothing, takes no lock and listens nowhere, so it can run beside "
+    "a\n"
+    "  server. Exit code 2: a person must mend it; 1: it may pass by itself, such as a port in "
+    "use.\n"
     "\n"
     "EXAMPLE\n"
     "  gatehouse check-config --config gatehouse.json && systemctl reload gatehouse";
@@ -198,6 +206,27 @@ int refuse(const std::vector<std::string>& faults) {
   return kRefused;
 }
 
+bool has(const std::vector<Look>& looks, Look::Result result) {
+  return std::ranges::find(looks, result, &Look::result) != looks.end();
+}
+
+// Prints what is wrong, a line for each.
+int tell_wrong(const std::vector<Look>& looks) {
+  for (const Look& look : looks) {
+    if (look.result != Look::Result::wrong && look.result != Look::Result::passes) continue;
+    std::cerr << "gatehouse: " << look.what << ": " << look.text << '\n';
+  }
+  return has(looks, Look::Result::wrong) ? kRefused : kFailed;
+}
+
+std::string table_of(const std::vector<Look>& looks) {
+  Table table({"NAMED", "IS", "SEEN"}, terminal_width());
+  for (const Look& look : looks) {
+    table.add({look.what, std::string(to_string(look.result)), look.text});
+  }
+  return table.take_page();
+}
+
 int check_config(const Arguments& arguments) {
   const std::string file = config_file(arguments.config);
   const std::vector<std::string> faults =
@@ -206,6 +235,8 @@ int check_config(const Arguments& arguments) {
   const config::Config config = config::load_config(file, arguments.settings);
   SystemClock clock;
   OsEntropy entropy;
+  const std::vector<Look> looks = look_at_named(config, clock, entropy);
+  if (has(looks, Look::Result::wrong)) return tell_wrong(looks);
   std::vector<std::string> problems = dry_run(config, clock, entropy);
   for (std::string& problem : problems) problem = config::ConfigError(config, problem).what();
   if (!problems.empty()) return refuse(problems);
@@ -219,6 +250,8 @@ int check_config(const Arguments& arguments) {
     std::cout << "warning: " << line << '\n';
   }
   for (const std::string& line : report_server(config, {})) std::cout << line << '\n';
+  std::cout << table_of(looks);
+  if (has(looks, Look::Result::passes)) return tell_wrong(looks);
   std::cout << config.file << " is good\n";
   return kDone;
 }

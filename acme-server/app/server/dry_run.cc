@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "acme-server/app/server/secret_source.h"
 #include "acme-server/app/signer/signer_process.h"
 #include "acme-server/base/bytes.h"
 #include "acme-server/base/clock.h"
@@ -124,6 +125,7 @@ std::vector<std::string> with_backends(const config::Config& config, Clock& cloc
   const backends::BackendContext context = key_context(config, clock, entropy, log);
   backends::BackendSet set;
   for (const auto& item : config.backends.items()) {
+    if (lacks_credentials(item.value())) continue;
     const Json options = without_keys(item.value());
     set.add(
         backends::make_backend(item.key(), JsonObject(options, "backends." + item.key()), context));

@@ -26,8 +26,9 @@ std::vector<Identifier> own_identifiers(const config::Config& config);
 std::vector<std::string> dry_run(const config::Config& config, const backends::BackendSet& backends,
                                  Instant now);
 
-// The same with the config's backends, made of their files; private keys are not read. Throws what
-// making a backend throws.
+// The same with the config's backends, made of their files; private keys are not read. A backend
+// whose secrets only the unit has (lacks_credentials()) is left out. Throws what making a backend
+// throws.
 std::vector<std::string> dry_run(const config::Config& config, Clock& clock, Entropy& entropy);
 
 // Of profiles whose certificates cannot last as long as they say, since a CA of the config's

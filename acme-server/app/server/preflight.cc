@@ -80,19 +80,6 @@ void check_folder(const std::string& folder, const std::string& what) {
   }
 }
 
-// The data directory is made where it is missing; then its parent counts.
-void check_folders(const config::Config& config) {
-  const std::filesystem::path database(config.store.database);
-  check_folder(database.parent_path().string(), "the database");
-  std::error_code error;
-  if (std::filesystem::exists(config.data_directory, error)) {
-    check_folder(config.data_directory, "listener keys (data_directory)");
-  } else {
-    check_folder(std::filesystem::path(config.data_directory).parent_path().string(),
-                 "data_directory");
-  }
-}
-
 // Binds and lets go: who loses the race after it is told by the engine.
 void check_port(const http::Listener& listener) {
   const auto* tcp = std::get_if<http::TcpAddress>(&listener.address);
@@ -188,6 +175,19 @@ Bytes public_key_of(const config::ListenerConfig& listener, const Secret& pem) {
 }
 
 }  // namespace
+
+void check_folders(const config::Config& config) {
+  const std::filesystem::path database(config.store.database);
+  check_folder(database.parent_path().string(), "the database");
+  // The data directory is made where it is missing; then its parent counts.
+  std::error_code error;
+  if (std::filesystem::exists(config.data_directory, error)) {
+    check_folder(config.data_directory, "listener keys (data_directory)");
+  } else {
+    check_folder(std::filesystem::path(config.data_directory).parent_path().string(),
+                 "data_directory");
+  }
+}
 
 std::vector<LibraryVersion> library_versions() {
   return {crypto::library_version(), sql::library_version(), net::library_version(),

@@ -27,6 +27,9 @@ void preflight(const config::Config& config, const Clock& clock);
 // Throws std::runtime_error naming the file.
 crypto::Certificate listener_certificate(const std::string& file);
 
+// Throws std::runtime_error when the folders of the database and of the data cannot be written.
+void check_folders(const config::Config& config);
+
 // The certificate and key of a listener from its files, checked: nobody else can read the key, it
 // is not encrypted, one certificate is for it and within its dates, and all others are CAs above
 // that one. Certificates may come in any form and order that a CA hands out

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <stdexcept>
@@ -11,6 +12,7 @@
 
 #include "acme-server/base/file_access.h"
 #include "acme-server/base/files.h"
+#include "acme-server/base/json.h"
 #include "acme-server/base/secret.h"
 #include "acme-server/base/text.h"
 
@@ -72,6 +74,12 @@ Secret read_secret(std::string_view reference, const std::string& folder) {
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   if (text.empty()) throw std::runtime_error(sanitize(reference, 200) + ": is empty");
   return Secret(std::move(text));
+}
+
+bool lacks_credentials(const Json& options) {
+  if (::secure_getenv("CREDENTIALS_DIRECTORY") != nullptr) return false;
+  if (options.is_string()) return options.get_ref<const std::string&>().starts_with(kCredential);
+  return options.is_structured() && std::ranges::any_of(options, lacks_credentials);
 }
 
 }  // namespace gatehouse::app

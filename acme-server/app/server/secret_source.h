@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "acme-server/base/json.h"
 #include "acme-server/base/secret.h"
 
 namespace gatehouse::app {
@@ -13,5 +14,9 @@ namespace gatehouse::app {
 // Throws std::runtime_error naming the reference: another form, no such variable, an empty secret,
 // a file that cannot be read or that others can read.
 Secret read_secret(std::string_view reference, const std::string& folder);
+
+// Whether `options` have a reference "credential:…" while the service manager has given this
+// process none: what it is for can be tried out by the unit alone.
+bool lacks_credentials(const Json& options);
 
 }  // namespace gatehouse::app

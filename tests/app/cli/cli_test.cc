@@ -270,6 +270,67 @@ TEST_CASE("check-config tells every mistake with its line, and serve the first")
   CHECK(std::ranges::count(served.printed, '\n') == 1);
 }
 
+TEST_CASE("check-config lists what the config names, and says what is wrong with it") {
+  const Installation made;
+  const std::string port = free_port();
+  const auto checked = [&](const std::string& listener) {
+    return run({"check-config", "--config", made.config(), "--set",
+                R"(listeners={"acme":[{"address":"127.0.0.1","port":)" + port + listener +
+                    R"(}],"public":[],"operations":[]})"});
+  };
+  const auto says = [](const Outcome& outcome, const std::string& text) {
+    return outcome.printed.find(text) != std::string::npos;
+  };
+  const Outcome good = checked("");
+  CAPTURE(good.printed);
+  CHECK(good.code == 0);
+  CHECK(says(good, "\nbackends.local     good           its key is the issuer's; CN="));
+  CHECK(says(good, "\nlisteners.acme[0]  good           port " + port + " is free"));
+  CHECK(says(good, "\nstore.path         good           "));
+  CHECK(says(good, "gatehouse.db is not there; serve makes it"));
+  CHECK(says(good, "\nresolver           not looked at  no DNS server was asked"));
+  CHECK_FALSE(std::filesystem::exists(made.home() + "/gatehouse.db"));
+
+  SUBCASE("a port in use may be free later") {
+    const auto other = http::open_listener(
+        {.name = "other",
+         .address = http::TcpAddress{.address = "127.0.0.1",
+                                     .port = static_cast<std::uint16_t>(std::stoi(port))},
+         .tls = {},
+         .origins = {}});
+    const Outcome taken = checked("");
+    CAPTURE(taken.printed);
+    CHECK(taken.code == 1);
+    CHECK(says(taken, "gatehouse: listeners.acme[0]: 127.0.0.1, port " + port +
+                          ": Address already in use; ss -ltnp tells whose it is"));
+    CHECK_FALSE(says(taken, "is good"));
+  }
+  SUBCASE("a key that others can read, and a listener's files that are not there") {
+    REQUIRE(::chmod((made.home() + "/ca/issuer.key").c_str(), 0644) == 0);
+    const Outcome wrong =
+        checked(R"(,"tls":{"certificate":"no.pem","key":"no.key"})");
+    CAPTURE(wrong.printed);
+    CHECK(wrong.code == 2);
+    CHECK(says(wrong, "gatehouse: backends.local: "));
+    CHECK(says(wrong, "chmod 600 "));
+    CHECK(says(wrong, "gatehouse: listeners.acme[0]: "));
+    CHECK(says(wrong, "no.pem"));
+  }
+  SUBCASE("the running server's own port and database") {
+    Program server({"serve", "--config", made.config(), "--set",
+                    R"(listeners={"acme":[{"address":"127.0.0.1","port":)" + port +
+                        R"(}],"public":[],"operations":[]})"});
+    REQUIRE_MESSAGE(server.prints("server.ready"), server.printed());
+    const Outcome beside = checked("");
+    CAPTURE(beside.printed);
+    CHECK(beside.code == 0);
+    CHECK(says(beside, "port " + port + " is the running server's"));
+    CHECK(says(beside, "gatehouse.db has schema "));
+    server.signal(SIGTERM);
+    CHECK(server.wait() == 0);
+  }
+}
+
 TEST_CASE("check-config warns of a duration without a unit, and takes it") {
   const Installation made;
   const Outcome checked =
