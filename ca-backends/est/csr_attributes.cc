@@ -76,7 +76,7 @@ std::optional<std::string> dotted_oid(ByteView content) {
   return within ? std::nullopt : std::optional(text);
 }
 
-std::string named(const std::string& oid) {
+std::string oid_in_words(const std::string& oid) {
   const auto* const found = std::ranges::find(kOidNames, oid, &OidName::oid);
   return found == std::end(kOidNames) ? oid : std::string(found->name) + " (" + oid + ")";
 }
@@ -88,7 +88,7 @@ void collect_oids(ByteView der, int depth, std::vector<std::string>& into) {
   while (const auto element = reader.next()) {
     if (into.size() >= kMaxCsrAttributes) return;
     if (element->tag == kTagOid) {
-      if (const auto oid = dotted_oid(element->content)) into.push_back(named(*oid));
+      if (const auto oid = dotted_oid(element->content)) into.push_back(oid_in_words(*oid));
     } else if ((element->tag == kTagSequence || element->tag == kTagSet) && depth < kMaxDepth) {
       collect_oids(element->content, depth + 1, into);
     }
@@ -102,9 +102,9 @@ std::optional<std::string> described_attribute(ByteView sequence) {
   const auto oid = type ? dotted_oid(type->content) : std::nullopt;
   const auto values = oid ? reader.next(kTagSet) : std::nullopt;
   if (!values || !reader.done()) return std::nullopt;
-  std::vector<std::string> named_values;
-  collect_oids(values->content, 0, named_values);
-  return named(*oid) + (named_values.empty() ? "" : ": " + join(named_values, ", "));
+  std::vector<std::string> value_words;
+  collect_oids(values->content, 0, value_words);
+  return oid_in_words(*oid) + (value_words.empty() ? "" : ": " + join(value_words, ", "));
 }
 
 }  // namespace
@@ -120,7 +120,7 @@ Expected<std::vector<std::string>, std::string> describe_csr_attributes(ByteView
     std::optional<std::string> words;
     if (element && element->tag == kTagOid) {
       const auto oid = dotted_oid(element->content);
-      if (oid) words = named(*oid);
+      if (oid) words = oid_in_words(*oid);
     } else if (element && element->tag == kTagSequence) {
       words = described_attribute(element->content);
     }
