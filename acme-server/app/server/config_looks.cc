@@ -1,7 +1,5 @@
 #include "acme-server/app/server/config_looks.h"
 
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "acme-server/app/cli/cli.h"
 #include "acme-server/app/cli/exit_code.h"
 #include "acme-server/app/server/preflight.h"
 #include "acme-server/app/server/secret_source.h"
@@ -26,6 +25,7 @@
 #include "acme-server/base/rfc3339.h"
 #include "acme-server/http/http_options.h"
 #include "acme-server/http/socket.h"
+#include "acme-server/net/unix_stream.h"
 #include "acme-server/store/offline_database.h"
 #include "acme-server/store/sql/migrate.h"
 #include "acme-server/web/listener_options.h"
@@ -97,12 +97,12 @@ Look look_at_backend(const config::Config& config, const std::string& name, cons
 
 // Whether a server has this config's control socket.
 bool server_runs(const config::Config& config) {
-  sockaddr_un to{};
-  to.sun_family = AF_UNIX;
-  if (config.control_socket.size() >= sizeof(to.sun_path)) return false;
-  config.control_socket.copy(to.sun_path, sizeof(to.sun_path) - 1);
-  const http::Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0;
+  try {
+    net::UnixStream::connect(config.control_socket);
+    return true;
+  } catch (const net::UnixStreamError&) {
+    return false;
+  }
 }
 
 Look look_at_port(const std::string& what, const std::string& name, const http::TcpAddress& tcp,

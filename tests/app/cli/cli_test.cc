@@ -284,7 +284,9 @@ TEST_CASE("check-config lists what the config names, and says what is wrong with
   const Outcome good = checked("");
   CAPTURE(good.printed);
   CHECK(good.code == 0);
-  CHECK(says(good, "\nbackends.local     good           its key is the issuer's; CN="));
+  CHECK(says(good,
+             "\nbackends.local     good           its key is the issuer's; O=Test, CN=Test Issuing "
+             "CA, until "));
   CHECK(says(good, "\nlisteners.acme[0]  good           port " + port + " is free"));
   CHECK(says(good, "\nstore.path         good           "));
   CHECK(says(good, "gatehouse.db is not there; serve makes it"));
@@ -307,8 +309,7 @@ TEST_CASE("check-config lists what the config names, and says what is wrong with
   }
   SUBCASE("a key that others can read, and a listener's files that are not there") {
     REQUIRE(::chmod((made.home() + "/ca/issuer.key").c_str(), 0644) == 0);
-    const Outcome wrong =
-        checked(R"(,"tls":{"certificate":"no.pem","key":"no.key"})");
+    const Outcome wrong = checked(R"(,"tls":{"certificate":"no.pem","key":"no.key"})");
     CAPTURE(wrong.printed);
     CHECK(wrong.code == 2);
     CHECK(says(wrong, "gatehouse: backends.local: "));
