@@ -184,8 +184,8 @@ struct Requests {
   explicit Requests(bool repeatable, ScriptedBackend::Step step = ScriptedBackend::Step::issue)
       : services({.repeatable = repeatable}) {
     services.ca->always(step);
-    sent = services.prepared_order(account, {"sent.test"});
     later = services.ready_order(account, {"later.test"});
+    sent = services.prepared_order(account, {"sent.test"});
     store::StoreOptions options;
     options.database = services.store.folder() + "/test.db";
     options.free_space_floor = 0;
