@@ -400,9 +400,10 @@ TEST_CASE("events and options that the documents name are the program's") {
   // Methods that documents speak of.
   const std::set<std::string> methods = {"backend.prepare", "backend.submit"};
   // The schema leaves a backend's options to its type, so the sources have them.
-  const auto is_signer_option = [&](const std::string& word) {
-    constexpr std::string_view kSigner = "signer.";
-    return word.starts_with(kSigner) && known.contains(word.substr(kSigner.size()));
+  const auto is_backend_option = [&](const std::string& word) {
+    const std::size_t dot = word.find('.');
+    const std::set<std::string> parts = {"signer", "tls", "proxy"};
+    return parts.contains(word.substr(0, dot)) && known.contains(word.substr(dot + 1));
   };
   std::size_t found = 0;
   for_each_passage(
@@ -411,7 +412,7 @@ TEST_CASE("events and options that the documents name are the program's") {
         if (!std::regex_match(word, kDotted) || std::regex_match(word, kFile)) return;
         if (methods.contains(word)) return;
         ++found;
-        CHECK_MESSAGE((known.contains(word) || is_option(schema, word) || is_signer_option(word)),
+        CHECK_MESSAGE((known.contains(word) || is_option(schema, word) || is_backend_option(word)),
                       at(document, span));
       });
   CHECK(found > 50);
