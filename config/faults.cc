@@ -101,14 +101,14 @@ std::vector<std::string> in_order(const std::vector<std::string>& messages,
 }
 
 // "1m 30s", of whole seconds.
-std::string spell_seconds(std::int64_t seconds) {
+std::string spell_seconds(std::int64_t count) {
   constexpr std::pair<std::int64_t, const char*> kUnits[] = {
       {86'400, "d"}, {3'600, "h"}, {60, "m"}, {1, "s"}};
   std::string text;
   for (const auto& [unit, letter] : kUnits) {
-    if (seconds < unit) continue;
-    text += (text.empty() ? "" : " ") + std::to_string(seconds / unit) + letter;
-    seconds %= unit;
+    if (count < unit) continue;
+    text += (text.empty() ? "" : " ") + std::to_string(count / unit) + letter;
+    count %= unit;
   }
   return text.empty() ? "0s" : text;
 }

@@ -15,14 +15,14 @@
 namespace gatehouse::backends {
 namespace {
 
-constexpr std::size_t kMaxPath = 4096;  // PATH_MAX
+constexpr std::size_t kMaxFilePath = 4096;  // PATH_MAX
 constexpr std::size_t kMaxFiles = 16;
 constexpr std::size_t kMaxUsages = 32;
 constexpr std::size_t kMaxUsageLength = 128;
 constexpr std::chrono::hours kDay{24};
 
 std::vector<std::string> files_in(const JsonObject& options, std::string_view name) {
-  auto files = options.optional_strings(name, kMaxFiles, kMaxPath);
+  auto files = options.optional_strings(name, kMaxFiles, kMaxFilePath);
   if (!files) return {};
   if (std::ranges::find(*files, "") != files->end()) {
     throw JsonError(options.path_of(name) + ": has an empty path");

@@ -112,17 +112,12 @@ void move_on(store::Tx& tx, const Inquiry& inquiry, store::IssuanceState to) {
   }
 }
 
-// Who finalized the order: an address, or "" of one that the server made for itself.
-std::string client_of(const Order& order) {
-  return order.finalization ? order.finalization->client : "";
-}
-
 std::string account_of(const Order& order) {
   return order.account ? order.account->str() : "";
 }
 
-store::AuditEvent event_of_intent(std::string_view kind, const Inquiry& inquiry) {
-  return service::event_of_intent(kind, inquiry.order(), inquiry.issuance(), ServerPrincipal{});
+store::AuditEvent event_of_inquiry(std::string_view kind, const Inquiry& inquiry) {
+  return event_of_intent(kind, inquiry.order(), inquiry.issuance(), ServerPrincipal{});
 }
 
 // Each of the transactions below ends the run first: a worker that lost its lease is out before it
@@ -137,7 +132,7 @@ void park(const Inquiry& inquiry, std::string_view event, const std::string& why
     if (doubt) {
       move_on(tx, inquiry, store::IssuanceState::in_doubt);
     }
-    store::AuditEvent audit = event_of_intent(event, inquiry);
+    store::AuditEvent audit = event_of_inquiry(event, inquiry);
     audit.details["why"] = why;
     tx.audit().append(audit);
   });
@@ -171,7 +166,7 @@ void fail_wrong(const Inquiry& inquiry, const backends::Issued& issued, const st
     inquiry.run.finish(tx);
     move_on(tx, inquiry, store::IssuanceState::refused);
     ACME_CHECK(tx.orders().fail(inquiry.order().id, problem));
-    store::AuditEvent event = event_of_intent("certificate.wrong", inquiry);
+    store::AuditEvent event = event_of_inquiry("certificate.wrong", inquiry);
     event.details["why"] = why;
     event.details["revocation"] = revocation;
     event.details["certificate_pem"] = issued.chain_pem;
@@ -259,7 +254,7 @@ void conclude(const Inquiry& inquiry, const backends::Refused& refused) {
     inquiry.run.finish(tx);
     move_on(tx, inquiry, store::IssuanceState::refused);
     ACME_CHECK(tx.orders().fail(inquiry.order().id, refused.problem));
-    store::AuditEvent event = event_of_intent("certificate.refused", inquiry);
+    store::AuditEvent event = event_of_inquiry("certificate.refused", inquiry);
     event.details["problem"] = to_json(refused.problem);
     if (!refused.answer.empty()) event.details["answer"] = refused.answer;
     tx.audit().append(event);
@@ -294,7 +289,7 @@ void conclude(const Inquiry& inquiry, const backends::NotSent& not_sent) {
     inquiry.run.postpone(tx, tx.job_now() + pause, "the CA was not reached: " + not_sent.why);
     if (!inquiry.claimed.first) return;
     move_on(tx, inquiry, store::IssuanceState::prepared);
-    store::AuditEvent event = event_of_intent("certificate.not_sent", inquiry);
+    store::AuditEvent event = event_of_inquiry("certificate.not_sent", inquiry);
     event.details["why"] = not_sent.why;
     tx.audit().append(event);
   });

@@ -32,12 +32,7 @@ namespace gatehouse::service {
 namespace {
 
 // How far ahead of ours the clock of a CA may be.
-constexpr std::chrono::minutes kClockSlack{5};
-
-// Who finalized the order: an address, or "" of one that the server made for itself.
-std::string client_of(const Order& order) {
-  return order.finalization ? order.finalization->client : "";
-}
+constexpr std::chrono::minutes kCaClockSlack{5};
 
 store::AuditEvent issued_event(const Order& order, const store::Issuance& issuance,
                                const CertificateRecord& record, const crypto::Certificate& leaf,
@@ -56,6 +51,10 @@ store::AuditEvent issued_event(const Order& order, const store::Issuance& issuan
 }
 
 }  // namespace
+
+std::string client_of(const Order& order) {
+  return order.finalization ? order.finalization->client : "";
+}
 
 store::AuditEvent event_of_intent(std::string_view kind, const Order& order,
                                   const store::Issuance& issuance, const Principal& actor) {
@@ -80,7 +79,7 @@ Expected<CheckedCertificate, std::string> check_answer(Context& context,
   if (!checked || std::holds_alternative<backends::Exact<Instant>>(intent.expected.not_before)) {
     return checked;
   }
-  if (checked->leaf.not_before > context.clock.now() + kClockSlack) {
+  if (checked->leaf.not_before > context.clock.now() + kCaClockSlack) {
     return Unexpected{"its notBefore is " + to_rfc3339(checked->leaf.not_before) +
                       ", more than five minutes from now"};
   }

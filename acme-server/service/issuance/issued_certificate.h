@@ -18,6 +18,9 @@
 
 namespace gatehouse::service {
 
+// Who finalized the order: an address, or "" of one that the server made for itself.
+std::string client_of(const Order& order);
+
 // An event about an intent of `order`.
 store::AuditEvent event_of_intent(std::string_view kind, const Order& order,
                                   const store::Issuance& issuance, const Principal& actor);
