@@ -67,7 +67,11 @@ std::string names_of(const Json& object) {
 
 std::string details_of(const Json& event) {
   const Json& details = event.at("details");
-  if (details.contains("problem")) return text_of(details.at("problem"), "detail");
+  if (details.contains("problem")) {
+    const std::string answer = text_of(details, "answer");
+    return text_of(details.at("problem"), "detail") +
+           (answer.empty() ? "" : " The CA said: " + answer);
+  }
   std::vector<std::string> parts;
   for (const auto& item : details.items()) {
     if (item.value().is_string() || item.value().is_number()) {

@@ -101,6 +101,14 @@ std::vector<std::string> why_invalid(const OrderDiagnosis& diagnosis, Instant no
   if (diagnosis.order.error) {
     sentences.push_back("It has failed: " + print(*diagnosis.order.error));
   }
+  for (const store::AuditRow& row : diagnosis.events) {
+    const Json& details = row.event.details;
+    if (row.event.kind == "certificate.refused" && details.contains("answer")) {
+      sentences.push_back("The CA said: " + details.at("answer").get<std::string>());
+    } else if (row.event.kind == "certificate.wrong") {
+      sentences.push_back(details.value("why", "") + " " + details.value("revocation", ""));
+    }
+  }
   for (const Authorization& authorization : diagnosis.authorizations) {
     if (!diagnosis.order.finalization && is_lost(authorization, now)) {
       sentences.push_back(why_lost(authorization, now));

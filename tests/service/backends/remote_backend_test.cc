@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "acme-server/service/backends/backend_stop.h"
+#include "acme-server/service/operations/inventory.h"
+#include "acme-server/service/operations/order_diagnosis.h"
 #include "tests/support/remote_ca.h"
 #include "tests/support/test_services.h"
 
@@ -54,6 +56,13 @@ struct World {
 
   std::optional<service::BackendStop> stop() {
     return services.store->read([](store::Tx& tx) { return service::backend_stop(tx, "local"); });
+  }
+
+  // Whether `gatehouse order show` says it among its reasons.
+  bool tells(const service::OrderView& order, const std::string& sentence) {
+    service::Inventory inventory(services.context());
+    const auto why = service::explain(inventory.order(order.order.id).value(), SystemClock().now());
+    return std::ranges::find(why, sentence) != why.end();
   }
 
   std::vector<store::AuditRow> events_of(const service::OrderView& order) {
@@ -146,6 +155,7 @@ TEST_CASE("the reason for a refusal is the operator's, and the client's where th
                                            [](const auto& each) { return each.event.kind; });
     REQUIRE(refused != events.end());
     CHECK(refused->event.details["answer"] == "not in our zone; policy 17 says no");
+    CHECK(world.tells(order, "The CA said: not in our zone; policy 17 says no"));
   }
 }
 
@@ -232,6 +242,7 @@ TEST_CASE("the first wrong certificate fails its order, is kept, and stops its b
       const Json kept = wrong->event.details["certificate_pem"];
       CHECK(kept.get<std::string>().starts_with("-----BEGIN CERTIFICATE-----"));
       const std::string revocation = wrong->event.details["revocation"].get<std::string>();
+      CHECK(world.tells(order, stop->why + " " + revocation));
       if (world.ca->revokes()) {
         CHECK(world.ca->revoked() == (row.why_not_revoked.empty() ? 1 : 0));
         CHECK_MESSAGE(
