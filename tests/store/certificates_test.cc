@@ -59,6 +59,36 @@ void issuance_moves_by_compare_and_set(TestStore& store) {
   });
 }
 
+void intents_of_a_backend_move_together(TestStore& store) {
+  const Account account = sample_account("a");
+  store->write([&](store::Tx& tx) {
+    store::Issuances issuances = tx.issuances();
+    tx.accounts().insert(account);
+    for (const char* name : {"1", "2", "3"}) {
+      store::Issuance issuance =
+          sample_issuance(name, insert_order(tx, account, name, "a.test").id);
+      if (issuance.id == IssuanceId("issuance-3")) issuance.backend = "other";
+      issuances.insert(issuance);
+    }
+    const std::string backend = issuances.get(IssuanceId("issuance-1"))->backend;
+    CHECK(issuances.move_all(backend, IssuanceState::prepared, IssuanceState::submitted) == 2);
+    CHECK(issuances.move_all(backend, IssuanceState::prepared, IssuanceState::submitted) == 0);
+    CHECK(issuances.get(IssuanceId("issuance-3"))->state == IssuanceState::prepared);
+
+    // Sent, and nothing is known of what the CA has said.
+    CHECK(issuances.undecided(std::nullopt, 10).empty());
+    for (const char* id : {"issuance-1", "issuance-2"}) {
+      CHECK(issuances.set_poll(IssuanceId(id), "ask again"));
+    }
+    const auto newest = issuances.undecided(std::nullopt, 1);
+    REQUIRE(newest.size() == 1);
+    CHECK(newest.front() == issuances.get(IssuanceId("issuance-2"))->order);
+    const auto rest = issuances.undecided(newest.front(), 10);
+    REQUIRE(rest.size() == 1);
+    CHECK(rest.front() == issuances.get(IssuanceId("issuance-1"))->order);
+  });
+}
+
 void order_has_one_living_intent(TestStore& store) {
   const Account account = sample_account("a");
   const OrderId order("order-x");
@@ -421,6 +451,8 @@ std::vector<ContractCase> certificate_cases() {
   return {
       {"an issuance moves from the state it is in, and never out of a final one",
        issuance_moves_by_compare_and_set},
+      {"intents of a backend move together, and those that its CA has not decided are listed",
+       intents_of_a_backend_move_together},
       {"an order has one intent that is not abandoned", order_has_one_living_intent},
       {"a serial is unique with its issuer, unless the CA chooses it",
        serial_is_unique_with_its_issuer},
