@@ -332,6 +332,18 @@ TEST_CASE("check-config lists what the config names, and says what is wrong with
   }
 }
 
+TEST_CASE("check-config leaves out a backend whose secrets the unit alone is given, and says so") {
+  const Installation made;
+  const Outcome outcome = run({"check-config", "--config", made.config(), "--set",
+                               R"(listeners={"acme":[{"address":"127.0.0.1","port":)" +
+                                   free_port() + R"(}],"public":[],"operations":[]})",
+                               "--set", "backends.local.passphrase=credential:issuer"});
+  CAPTURE(outcome.printed);
+  CHECK(outcome.code == 0);
+  CHECK(outcome.printed.find("\nbackends.local     not looked at  the service manager gives its "
+                             "secrets (credential:…) to the unit alone\n") != std::string::npos);
+}
+
 TEST_CASE("check-config warns of a duration without a unit, and takes it") {
   const Installation made;
   const Outcome checked =
