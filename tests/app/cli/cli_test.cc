@@ -334,14 +334,21 @@ TEST_CASE("check-config lists what the config names, and says what is wrong with
 
 TEST_CASE("check-config leaves out a backend whose secrets the unit alone is given, and says so") {
   const Installation made;
-  const Outcome outcome = run({"check-config", "--config", made.config(), "--set",
-                               R"(listeners={"acme":[{"address":"127.0.0.1","port":)" +
-                                   free_port() + R"(}],"public":[],"operations":[]})",
-                               "--set", "backends.local.passphrase=credential:issuer"});
+  const std::string root = R"(["ca/root.pem"])";
+  const Outcome outcome =
+      run({"check-config", "--config", made.config(), "--set",
+           R"(listeners={"acme":[{"address":"127.0.0.1","port":)" + free_port() +
+               R"(}],"public":[],"operations":[]})",
+           "--set", "backends.local.passphrase=credential:issuer", "--set",
+           R"(backends.corp={"type":"est","url":"https://est.test","tls":{"ca":)" + root +
+               R"(},"user":"ra","password":"credential:ra","anchors":)" + root + "}"});
   CAPTURE(outcome.printed);
   CHECK(outcome.code == 0);
-  CHECK(outcome.printed.find("\nbackends.local     not looked at  the service manager gives its "
-                             "secrets (credential:…) to the unit alone\n") != std::string::npos);
+  for (const char* backend : {"backends.local     ", "backends.corp      "}) {
+    CHECK(outcome.printed.find("\n" + std::string(backend) +
+                               "not looked at  the service manager gives its secrets "
+                               "(credential:…) to the unit alone\n") != std::string::npos);
+  }
 }
 
 TEST_CASE("check-config warns of a duration without a unit, and takes it") {
