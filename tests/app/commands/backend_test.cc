@@ -66,6 +66,16 @@ struct Home {
   TemporaryFolder folder;
 };
 
+// An order for a.test, when its CA has been asked.
+ClientOrder finalized(TestServer& server, AcmeClient& client) {
+  const ClientOrder order = client.new_order({"a.test"});
+  client.respond(order);
+  server.run_jobs();
+  client.finalize(client.get(order));
+  server.run_jobs();
+  return client.get(order);
+}
+
 TEST_CASE("a server whose CA is a program issues, and its backend is listed, checked and tried") {
   const ProgramCa ca;
   const Home made(ca.options());
@@ -157,12 +167,7 @@ TEST_CASE("a backend that was stopped for a wrong certificate is not ready, also
   options["environment"]["EXTENDED_KEY_USAGE"] = "clientAuth";
   TestServer server({.config = {{"backends", {{"local", options}}}}, .start = SystemClock().now()});
   AcmeClient client = registered(server);
-  ClientOrder order = client.new_order({"a.test"});
-  client.respond(order);
-  server.run_jobs();
-  client.finalize(client.get(order));
-  server.run_jobs();
-  order = client.get(order);
+  const ClientOrder order = finalized(server, client);
   CHECK(order.status() == "invalid");
   CHECK(order.json.at("error").at("detail").get<std::string>().find("is withheld") !=
         std::string::npos);
@@ -174,18 +179,29 @@ TEST_CASE("a backend that was stopped for a wrong certificate is not ready, also
   }
 }
 
+TEST_CASE("the example takes a wildcard for a name, whatever files its folder has") {
+  const ProgramCa ca;
+  write_file(ca.path() + "/x.b.test", "", FileAccess::owner_only, ExistingFile::refuse);
+  const std::string out = ca.folder.path() + "/out";
+  const std::string command =
+      "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj / -keyout " + out +
+      ".key 2> /dev/null | CA_DIR=" + ca.path() +
+      " GATEHOUSE_ACTION=submit GATEHOUSE_INTENT=one GATEHOUSE_DNS_NAMES='*.b.test c.test' "
+      "GATEHOUSE_IP_ADDRESSES= GATEHOUSE_VALIDITY_SECONDS=86400 " +
+      example() + " > " + out + " 2> /dev/null";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const auto chain = crypto::parse_pem_chain(read_file(out));
+  REQUIRE(chain);
+  CHECK(chain->front().dns_names == std::vector<std::string>{"*.b.test", "c.test"});
+}
+
 TEST_CASE("a program that cannot revoke is no revocation") {
   const ProgramCa ca;
   Json options = ca.options();
   options["revokes"] = false;
   TestServer server({.config = {{"backends", {{"local", options}}}}, .start = SystemClock().now()});
   AcmeClient client = registered(server);
-  ClientOrder order = client.new_order({"a.test"});
-  client.respond(order);
-  server.run_jobs();
-  client.finalize(client.get(order));
-  server.run_jobs();
-  order = client.get(order);
+  const ClientOrder order = finalized(server, client);
   const auto chain = crypto::parse_pem_chain(client.download(order).body);
   REQUIRE(chain);
   const Reply revoked = client.post(client.url_of("revokeCert"),
