@@ -24,14 +24,14 @@ namespace gatehouse::app {
 
 void add_commands(CLI::App& program, Command& chosen);
 
-void add_status(CLI::App& program, Command& chosen);       // commands_status.cc
-void add_certificate(CLI::App& program, Command& chosen);  // commands_certificate.cc
-void add_account(CLI::App& program, Command& chosen);      // commands_account.cc
-void add_order(CLI::App& program, Command& chosen);        // commands_order.cc
-void add_audit(CLI::App& program, Command& chosen);        // commands_audit.cc
-void add_backup(CLI::App& program, Command& chosen);       // commands_backup.cc
-void add_backend(CLI::App& program, Command& chosen);      // commands_backend.cc
-void add_issuance(CLI::App& program, Command& chosen);     // commands_issuance.cc
+void add_status(CLI::App& program, Command& chosen);
+void add_certificate(CLI::App& program, Command& chosen);
+void add_account(CLI::App& program, Command& chosen);
+void add_order(CLI::App& program, Command& chosen);
+void add_audit(CLI::App& program, Command& chosen);
+void add_backup(CLI::App& program, Command& chosen);
+void add_backend(CLI::App& program, Command& chosen);
+void add_issuance(CLI::App& program, Command& chosen);
 
 // For the commands' own files.
 
