@@ -1,6 +1,5 @@
 #include "acme-server/service/backends/trial.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +22,7 @@
 #include "acme-server/service/context.h"
 #include "acme-server/service/events.h"
 #include "acme-server/service/issuance/intent.h"
+#include "acme-server/service/issuance/own_certificate_job.h"
 #include "acme-server/service/policy_options.h"
 #include "acme-server/store/issuances.h"
 #include "acme-server/store/jobs.h"
@@ -46,14 +46,6 @@ Rules rules_for(const Policy& policy, const std::string& backend) {
                                      ", so that nothing is issued by it; set the backend of one.");
 }
 
-crypto::NewKey key_kind_for(const Profile& profile) {
-  const auto allows = [&](crypto::KeyType type) {
-    return std::ranges::find(profile.key_types, type) != profile.key_types.end();
-  };
-  if (allows(crypto::KeyType::ec_p256)) return crypto::NewKey::p256;
-  return allows(crypto::KeyType::ec_p384) ? crypto::NewKey::p384 : crypto::NewKey::rsa2048;
-}
-
 }  // namespace
 
 OrderId begin_trial(Context& context, const std::string& backend, const std::string& name,
@@ -64,8 +56,14 @@ OrderId begin_trial(Context& context, const std::string& backend, const std::str
   if (!identifier) {
     reject(ProblemType::malformed, "\"" + name + "\" is no DNS name: " + identifier.error().detail);
   }
-  const auto signer =
-      crypto::load_signer(crypto::generate_private_key(key_kind_for(rules.profile)), Secret());
+  const auto kind = lightest_key_kind(rules.profile);
+  if (!kind) {
+    reject(ProblemType::malformed,
+           "Profile " + rules.profile.name +
+               " allows no key that this server can make for a trial; add ec-p256, ec-p384 or rsa "
+               "to its key_types.");
+  }
+  const auto signer = crypto::load_signer(crypto::generate_private_key(*kind), Secret());
   const Bytes csr = crypto::make_csr(*signer, {identifier->value}, {});
   const Instant now = context.clock.now();
   const Order order{.id = OrderId(random_row_id(context.entropy, now)),

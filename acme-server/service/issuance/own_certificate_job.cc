@@ -49,14 +49,8 @@ constexpr std::string_view kPendingOrder = "own_certificate.order";  // in State
 constexpr std::string_view kKeySuffix = ".key";
 constexpr std::size_t kHashDigits = 64;
 
-// The lightest key that clients everywhere take and the profile allows.
-crypto::NewKey key_kind_for(const Profile& profile) {
-  const auto allows = [&](crypto::KeyType type) {
-    return std::ranges::find(profile.key_types, type) != profile.key_types.end();
-  };
-  if (allows(crypto::KeyType::ec_p256)) return crypto::NewKey::p256;
-  if (allows(crypto::KeyType::ec_p384)) return crypto::NewKey::p384;
-  if (allows(crypto::KeyType::rsa)) return crypto::NewKey::rsa2048;
+crypto::NewKey require_key_kind(const Profile& profile) {
+  if (const auto kind = lightest_key_kind(profile)) return *kind;
   throw std::runtime_error(
       "profile \"" + profile.name +
       "\" allows no key that this server can make for its own certificate; add "
@@ -82,6 +76,16 @@ bool same_names(std::vector<Identifier> a, std::vector<Identifier> b) {
 }
 
 }  // namespace
+
+std::optional<crypto::NewKey> lightest_key_kind(const Profile& profile) {
+  const auto allows = [&](crypto::KeyType type) {
+    return std::ranges::find(profile.key_types, type) != profile.key_types.end();
+  };
+  if (allows(crypto::KeyType::ec_p256)) return crypto::NewKey::p256;
+  if (allows(crypto::KeyType::ec_p384)) return crypto::NewKey::p384;
+  if (allows(crypto::KeyType::rsa)) return crypto::NewKey::rsa2048;
+  return std::nullopt;
+}
 
 OwnCertificateJob::OwnCertificateJob(Context& context, OwnCertificateOptions options,
                                      std::function<void(const TlsIdentity&)> changed)
@@ -190,7 +194,7 @@ void OwnCertificateJob::run(JobRun& run) {
 void OwnCertificateJob::begin(JobRun& run) {
   const auto directory = context_.policy.directory(options_.directory);
   const Profile& profile = profile_of(*directory);
-  const Secret key = crypto::generate_private_key(key_kind_for(profile));
+  const Secret key = crypto::generate_private_key(require_key_kind(profile));
   const auto signer = crypto::load_signer(key, Secret());
   const Bytes spki = signer->public_key();
   // The key first: a certificate whose key is lost is of no use, a key without certificate does no

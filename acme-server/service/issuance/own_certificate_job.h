@@ -12,6 +12,8 @@
 #include "acme-server/core/certificate_record.h"
 #include "acme-server/core/identifier.h"
 #include "acme-server/core/order.h"
+#include "acme-server/core/profile.h"
+#include "acme-server/crypto/signer.h"
 #include "acme-server/service/context.h"
 #include "acme-server/service/jobs/job.h"
 
@@ -24,6 +26,10 @@ struct OwnCertificateOptions {
   std::string key_directory;  // where private keys are kept, mode 0700, one file per key named by
                               // its SPKI hash
 };
+
+// The lightest key that clients everywhere take, that `profile` allows and that this server can
+// make; nothing when there is none.
+std::optional<crypto::NewKey> lightest_key_kind(const Profile& profile);
 
 struct TlsIdentity {
   std::string chain_pem;
