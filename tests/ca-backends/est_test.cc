@@ -20,9 +20,6 @@
 #include "acme-server/crypto/issue.h"
 #include "acme-server/crypto/signer.h"
 #include "ca-backends/backend.h"
-#include "ca-backends/est/csr_attributes.h"
-#include "ca-backends/est/est_message.h"
-#include "ca-backends/est/est_options.h"
 #include "ca-backends/registry.h"
 #include "tests/support/est_server.h"
 #include "tests/support/local_ca_files.h"
@@ -39,24 +36,6 @@ using testing::EstServer;
 
 const std::string kPassword = "open sesame";  // what LocalCaFiles resolves each secret to
 
-std::string why_refused(const Json& options) {
-  try {
-    check_backend_options(JsonObject(options, "backends.corp"));
-  } catch (const JsonError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-Json least_options(const std::string& url) {
-  return {{"type", "est"},
-          {"url", url},
-          {"tls", {{"ca", {"tls.pem"}}}},
-          {"user", "gateway"},
-          {"password", "file:password"},
-          {"anchors", {"root.pem"}}};
-}
-
 // A backend, the CA that it asks, and what a test has the CA answer to an enrolment.
 struct World {
   using Enrol = std::function<std::optional<http::Response>(const http::Request&)>;
@@ -72,7 +51,7 @@ struct World {
   }
 
   Backend backend(const Json& more = Json::object()) {
-    Json options = least_options(server.url());
+    Json options = testing::least_est_options(server.url());
     options.update(more);
     return make_backend("corp", JsonObject(options, "backends.corp"), files.context());
   }
@@ -155,64 +134,6 @@ std::string text_of(const Bytes& octets) {
 }
 
 }  // namespace
-
-TEST_CASE("wrong options of an EST backend are refused with the option's path") {
-  const Json good = least_options("https://est.test");
-  CHECK(why_refused(good) == "");
-
-  struct Row {
-    Json change;
-    std::string says;
-  };
-
-  const Row rows[] = {
-      {{{"url", nullptr}}, "backends.corp.url"},
-      {{{"url", "http://est.test"}}, "backends.corp.url"},
-      {{{"url", "https://est.test/x?y=z"}}, "backends.corp.url"},
-      {{{"url", "https://est.test/.well-known/est/simpleenroll"}}, "ends with an operation"},
-      {{{"label", "a/b"}}, "backends.corp.label"},
-      {{{"label", "cacerts"}}, "backends.corp.label"},
-      {{{"label", ".."}}, "backends.corp.label"},
-      {{{"tls", nullptr}}, "backends.corp.tls.ca: is missing"},
-      {{{"tls", {{"ca", Json::array()}}}}, "backends.corp.tls.ca: is missing"},
-      {{{"tls", {{"ca", {"x"}}, {"verify", false}}}}, "backends.corp.tls.verify"},
-      {{{"tls", {{"ca", {"x"}}, {"certificate", "y"}}}}, "backends.corp.tls.key: is missing"},
-      {{{"tls", {{"ca", {"x"}}, {"key", "y"}}}}, "backends.corp.tls.certificate: is missing"},
-      {{{"tls", {{"ca", {"x"}}, {"minimum", "1.1"}}}}, "backends.corp.tls.minimum"},
-      {{{"password", "hunter2"}}, "backends.corp.password"},
-      {{{"password", nullptr}}, "backends.corp.password: is missing"},
-      {{{"user", nullptr}}, "backends.corp.user: is missing"},
-      {{{"user", "a:b"}}, "backends.corp.user"},
-      {{{"authentication", "ntlm"}}, "backends.corp.authentication"},
-      {{{"proxy", {{"url", "https://p"}}}}, "backends.corp.proxy.url"},
-      {{{"proxy", {{"url", "http://p:1/x"}}}}, "backends.corp.proxy.url"},
-      {{{"proxy", {{"url", "http://p:1"}, {"user", "u"}, {"password", "hunter2"}}}},
-       "backends.corp.proxy.password"},
-      {{{"timeout", "1h"}}, "backends.corp.timeout"},
-      {{{"at_once", 0}}, "backends.corp.at_once"},
-      {{{"anchors", nullptr}}, "backends.corp.anchors"},
-      {{{"client_dates", true}}, "backends.corp.client_dates"},
-  };
-  for (const Row& row : rows) {
-    Json options = good;
-    options.update(row.change);
-    const std::string why = why_refused(options);
-    CAPTURE(options.dump());
-    CHECK_MESSAGE(why.find(row.says) != std::string::npos, why);
-    CHECK(why.find("hunter2") == std::string::npos);
-  }
-}
-
-TEST_CASE("a URL without a path means the well-known one, and the label comes behind it") {
-  const auto base = [](const Json& more) {
-    Json options = least_options("https://est.test");
-    options.update(more);
-    return read_est_options(JsonObject(options, "backends.corp")).base;
-  };
-  CHECK(base(Json::object()) == "https://est.test/.well-known/est");
-  CHECK(base({{"label", "web"}}) == "https://est.test/.well-known/est/web");
-  CHECK(base({{"url", "https://est.test:8443/x/est/"}}) == "https://est.test:8443/x/est");
-}
 
 TEST_CASE("files that cannot serve are refused at start, by name") {
   World world(always(500, ""));
@@ -513,29 +434,6 @@ TEST_CASE("a CA certificate that /cacerts brings is never an anchor") {
   const IssueOutcome outcome = world.submit();
   REQUIRE(std::holds_alternative<Issued>(outcome));
   CHECK(std::get<Issued>(outcome).chain_pem == crypto::to_pem(leaf));  // no chain: it is refused
-}
-
-TEST_CASE("what is no CsrAttrs is an error, whatever it is") {
-  const Bytes bad[] = {
-      {},
-      {0x30},
-      {0x30, 0x02, 0x06},
-      der::sequence({der::integer(1)}),
-      der::sequence({der::oid("1.2.3")}),
-      der::sequence({der::sequence({der::integer(1)})}),
-      der::sequence({der::element(0x06, Bytes{0x80})}),
-      der::sequence({der::element(0x06, Bytes(5, 0xff))}),
-  };
-  for (const Bytes& each : bad) {
-    const bool fine = each == der::sequence({der::oid("1.2.3")});
-    CHECK(bool(describe_csr_attributes(each)) == fine);
-  }
-  Bytes many;
-  for (std::size_t i = 0; i <= kMaxCsrAttributes; ++i) der::append(many, der::oid("2.5.4.3"));
-  CHECK_FALSE(describe_csr_attributes(der::element(der::kSequence, many)));
-  CHECK_FALSE(decode_est_body(""));
-  CHECK_FALSE(decode_est_body("<html>"));
-  CHECK_FALSE(decode_est_body("-----BEGIN PKCS7-----\nAAAA"));
 }
 
 }  // namespace gatehouse::backends

@@ -36,6 +36,16 @@ inline Bytes certs_only(const std::vector<Bytes>& certificates) {
       {der::oid("1.2.840.113549.1.7.2"), der::element(der::constructed_tag(0), signed_data)});
 }
 
+// What an EST backend must be told, of a server at `url`.
+inline Json least_est_options(const std::string& url) {
+  return {{"type", "est"},
+          {"url", url},
+          {"tls", {{"ca", {"tls.pem"}}}},
+          {"user", "gateway"},
+          {"password", "file:password"},
+          {"anchors", {"root.pem"}}};
+}
+
 inline http::Response est_answer(int status, const std::string& body,
                                  std::vector<http::Header> headers = {}) {
   return {.status = status,

@@ -15,6 +15,7 @@
 
 #include "acme-server/app/server/preflight.h"
 #include "acme-server/http/socket.h"
+#include "tests/support/listener_files.h"
 #include "tests/support/program.h"
 #include "tests/support/socket_acme.h"
 #include "tests/support/test_server.h"
@@ -283,127 +284,9 @@ TEST_CASE("what stands in the way is told before anything starts") {
   CHECK(refusal([](config::Config&) {}).find("1970-01-02") != std::string::npos);
 }
 
-// A listener's certificate and key in files, of a CA that is not the server's.
-struct ListenerFiles {
-  explicit ListenerFiles(const World& world, ManualClock& clock)
-      : ca(clock),
-        certificate(world.folder.path() + "/tls.pem"),
-        key(world.folder.path() + "/tls.key") {}
-
-  CaFile make(const std::string& name, Instant ends) {
-    return ca.make(name, &ca.root, [&](crypto::CertificateTemplate& leaf) {
-      leaf.is_ca = false;
-      leaf.key_usages = {"digitalSignature"};
-      leaf.dns_names = {name};
-      leaf.not_after = ends;
-    });
-  }
-
-  void write(const std::string& chain, const std::string& key_pem,
-             FileAccess access = FileAccess::owner_only) const {
-    write_file(certificate, chain, FileAccess::everyone_reads, ExistingFile::replace);
-    write_file(key, key_pem, access, ExistingFile::replace);
-  }
-
-  LocalCaFiles ca;
-  std::string certificate, key;
-};
-
-TEST_CASE("a listener's files are checked: dates, order, fit, secrecy") {
-  World world(1);
-  ListenerFiles files(world, world.clock);
-  const Instant now = world.clock.now();
-  const CaFile good = files.make("acme.test", now + std::chrono::hours(24));
-  const CaFile other = files.make("acme.test", now + std::chrono::hours(24));
-  const CaFile late = files.make("acme.test", now - std::chrono::hours(1));
-  config::ListenerConfig listener;
-  listener.certificate = config::CertificateSource::files;
-  listener.certificate_file = files.certificate;
-  listener.key_file = files.key;
-  const auto problem = [&]() -> std::string {
-    try {
-      app::read_tls_files(listener, now);
-    } catch (const std::runtime_error& error) {
-      return error.what();
-    }
-    return "nothing";
-  };
-  files.write(good.pem + files.ca.root.pem, good.key_pem);
-  CHECK(problem() == "nothing");
-  files.write(good.pem, other.key_pem);
-  CHECK(problem().find("is not the key of the certificate") != std::string::npos);
-  files.write(late.pem, late.key_pem);
-  CHECK(problem().find("is valid from") != std::string::npos);
-  files.write(files.ca.root.pem + good.pem, good.key_pem);  // their order is found
-  CHECK(problem() == "nothing");
-  files.write(good.pem + other.pem, good.key_pem);
-  CHECK(problem().find("has not signed") != std::string::npos);
-  files.write(good.pem, good.key_pem, FileAccess::everyone_reads);
-  CHECK(problem().find("chmod 600 " + files.key) != std::string::npos);
-  CHECK(problem().find("\"allow_readable_key\": true") != std::string::npos);
-  listener.allow_readable_key = true;
-  CHECK(problem() == "nothing");
-  REQUIRE(::chmod(files.key.c_str(), 0666) == 0);
-  CHECK(problem().find("other users can write this private key") != std::string::npos);
-  REQUIRE(::chmod(files.key.c_str(), 0600) == 0);
-  listener.allow_readable_key = false;
-  CHECK(problem() == "nothing");
-  files.write("no certificate", good.key_pem);
-  CHECK(problem().find(files.certificate) != std::string::npos);
-  files.write(good.pem, "no key");
-  CHECK(problem().find(files.key) != std::string::npos);
-}
-
-// What `command`, a pipe that begins with the PEM text on standard input, makes of it.
-std::string made_of(const World& world, const std::string& pem, const std::string& command) {
-  const std::string in = world.folder.path() + "/in.pem", out = world.folder.path() + "/out";
-  write_file(in, pem, FileAccess::owner_only, ExistingFile::replace);
-  Program program("sh", {"-c", "{ " + command + "; } <" + in + " >" + out});
-  REQUIRE_MESSAGE(program.wait() == 0, program.printed());
-  return read_file(out);
-}
-
-constexpr const char* kPkcs7 = "openssl crl2pkcs7 -nocrl -certfile /dev/stdin -outform DER";
-
-TEST_CASE("a listener's certificates are read in every form that CAs hand out") {
-  World world(1);
-  ListenerFiles files(world, world.clock);
-  const Instant now = world.clock.now();
-  const CaFile good = files.make("acme.test", now + std::chrono::hours(24));
-  config::ListenerConfig listener;
-  listener.certificate = config::CertificateSource::files;
-  listener.certificate_file = files.certificate;
-  listener.client_ca_file = files.certificate;
-  listener.key_file = files.key;
-  const std::string chain = files.ca.root.pem + good.pem;
-  const std::pair<std::string, std::string> forms[] = {
-      {chain, "cat"},
-      {chain, "sed 's/$/\\r/'"},
-      {good.pem, "openssl x509 -outform DER"},
-      {good.pem, "openssl x509 -trustout"},
-      {good.pem, "openssl x509 -outform DER | base64"},
-      {chain, kPkcs7},
-      {chain, "openssl crl2pkcs7 -nocrl -certfile /dev/stdin"},
-      // AD CS: PKCS#7 under the label of a certificate.
-      {chain, std::string("echo '-----BEGIN CERTIFICATE-----'; ") + kPkcs7 +
-                  " | base64; echo '-----END CERTIFICATE-----'"}};
-  for (const auto& [pem, command] : forms) {
-    CAPTURE(command);
-    files.write(made_of(world, pem, command), good.key_pem);
-    const http::TlsOptions tls = app::read_tls_files(listener, now);
-    CHECK(tls.certificate_chain_pem == (pem == chain ? good.pem + files.ca.root.pem : good.pem));
-    CHECK(tls.client_ca_pem.value().find(good.pem) != std::string::npos);
-    CHECK(app::listener_certificate(files.certificate).der == good.certificate.der);
-  }
-  files.write(made_of(world, good.key_pem + good.pem,
-                      "openssl pkcs12 -export -passout pass: -in /dev/stdin"),
-              good.key_pem);
-  CHECK_THROWS_WITH(app::read_tls_files(listener, now), doctest::Contains("PKCS#12 (.pfx, .p12)"));
-}
-
 TEST_CASE("reload takes new certificates from files, and keeps the old ones when they are bad") {
   World world(1);
-  ListenerFiles files(world, world.clock);
+  ListenerFiles files(world.folder.path(), world.clock);
   const Instant ends = world.clock.now() + std::chrono::hours(24);
   const CaFile before = files.make("acme.test", ends);
   const CaFile after = files.make("acme.test", ends);
@@ -434,7 +317,7 @@ TEST_CASE("reload takes new certificates from files, and keeps the old ones when
   files.write(after.pem, before.key_pem);  // does not fit
   CHECK_FALSE(host.reload());
   CHECK(served() == before.certificate.der);
-  files.write(made_of(world, files.ca.root.pem + after.pem, kPkcs7), after.key_pem);
+  files.write(files.made_of(files.ca.root.pem + after.pem, kPkcs7), after.key_pem);
   host.reload();
   CHECK(served() == after.certificate.der);
 }
