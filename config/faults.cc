@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -22,6 +23,8 @@ namespace {
 // Reading goes on with it where base_url, the one option that must be there, is wrong.
 constexpr const char* kBaseUrl = "base_url";
 constexpr const char* kAnyBaseUrl = "https://gatehouse.invalid";
+// Each may have the whole config read again.
+constexpr std::size_t kMaxWarnings = 20;
 
 // A member of an object in a document.
 struct Place {
@@ -132,21 +135,51 @@ bool takes(Json& document, Json& value, const std::string& text, const std::stri
 
 // Asks the readers themselves which numbers are durations, so that no list of them can be out of
 // date: a duration is what may be a number and a number with a unit.
-void warn_of_numbers(Json& document, Json& node, const std::string& path, const std::string& file,
-                     std::vector<std::string>& warnings) {
-  for (const auto& item : node.items()) {
-    Json& value = item.value();
-    const std::string member = JsonObject(node, path).path_of(item.key());
-    if (value.is_object()) warn_of_numbers(document, value, member, file, warnings);
-    if (!value.is_number_integer() || value == 0) continue;
-    const std::string number = print_json(value);
-    if (!takes(document, value, number + "s", file)) continue;
-    const bool days = takes(document, value, number + "d", file);
-    warnings.push_back(member + ": " + number + " is taken as seconds (" +
-                       spell_seconds(value.get<std::int64_t>()) + "); write \"" + number +
-                       (days ? "d\" if days are meant" : "s\" to say so"));
+class NumberWarnings final {
+ public:
+  NumberWarnings(Json document, std::string file)
+      : document_(std::move(document)), file_(std::move(file)) {}
+
+  std::vector<std::string> take() {
+    for (const auto& item : document_.items()) {
+      // Read by other modules, where a duration has a unit.
+      const bool elsewhere = item.key() == "validators" || item.key() == "backends";
+      if (!elsewhere && item.value().is_object()) visit(item.value(), item.key(), item.key());
+    }
+    return std::move(warnings_);
   }
-}
+
+ private:
+  // `kind` is the path with a star for the names of profiles and directories: what is true of one
+  // is true of all, and is asked once.
+  void visit(Json& node, const std::string& path, const std::string& kind) {
+    const bool named = kind.ends_with("profiles") || kind.ends_with("directories");
+    for (const auto& item : node.items()) {
+      Json& value = item.value();
+      const std::string member = JsonObject(node, path).path_of(item.key());
+      const std::string member_kind = kind + "." + (named ? "*" : item.key());
+      if (value.is_object()) visit(value, member, member_kind);
+      if (value.is_number_integer() && value != 0) warn_of(value, member, member_kind);
+    }
+  }
+
+  void warn_of(Json& value, const std::string& member, const std::string& kind) {
+    if (warnings_.size() == kMaxWarnings) return;
+    const std::string number = print_json(value);
+    const auto [known, is_new] = durations_.try_emplace(kind, false);
+    if (is_new) known->second = takes(document_, value, number + "s", file_);
+    if (!known->second) return;
+    const bool days = takes(document_, value, number + "d", file_);
+    warnings_.push_back(member + ": " + number + " is taken as seconds (" +
+                        spell_seconds(value.get<std::int64_t>()) + "); write \"" + number +
+                        (days ? "d\" if days are meant" : "s\" to say so"));
+  }
+
+  Json document_;
+  std::string file_;
+  std::map<std::string, bool> durations_;
+  std::vector<std::string> warnings_;
+};
 
 }  // namespace
 
@@ -197,15 +230,8 @@ std::vector<std::string> faults_of_file(const std::string& path,
 }
 
 std::vector<std::string> warnings_of(const Config& config) {
-  Json document = config.document;
-  std::vector<std::string> warnings;
-  for (const auto& item : document.items()) {
-    // Read by other modules, where a duration has a unit.
-    const bool elsewhere = item.key() == "validators" || item.key() == "backends";
-    if (elsewhere || !item.value().is_object()) continue;
-    warn_of_numbers(document, item.value(), item.key(), config.file, warnings);
-  }
-  return in_order(warnings, Positions(config.text), config.file, config.settings);
+  return in_order(NumberWarnings(config.document, config.file).take(), Positions(config.text),
+                  config.file, config.settings);
 }
 
 }  // namespace gatehouse::config

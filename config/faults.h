@@ -37,7 +37,7 @@ std::vector<std::string> faults_of_file(const std::string& path,
                                         const CheckParts& check);
 
 // What `config` says that may not be what was meant: durations without a unit, in the form of
-// faults_of_file().
+// faults_of_file(), up to 20.
 std::vector<std::string> warnings_of(const Config& config);
 
 }  // namespace gatehouse::config

@@ -151,5 +151,19 @@ TEST_CASE("a duration without a unit is warned of, any other number is not") {
               "say so"});
 }
 
+TEST_CASE("numbers of many profiles are warned of up to 20, each kind of option by itself") {
+  Json profiles = Json::object();
+  for (int i = 0; i < 64; ++i) {
+    profiles["p" + std::to_string(i)] = {{"max_identifiers", 90}, {"validity", 90}};
+  }
+  const Json document = {
+      {"base_url", "https://acme.test"}, {"profiles", profiles}, {"default_profile", "p0"}};
+  const Lines warnings = warnings_of(parse_config(print_json(document), "gatehouse.json", {}));
+  REQUIRE(warnings.size() == 20);
+  for (const std::string& line : warnings) {
+    CHECK(line.find(".validity: 90 is taken as seconds (1m 30s)") != std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse::config
